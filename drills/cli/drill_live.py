@@ -16,7 +16,7 @@ from drills.cli.drill_report import comparable, tell
 from drills.cli.drill_words import Name, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
-from drills.course import FaultError
+from drills.course import Course, FaultError
 from drills.ctl import problems
 from drills.ctl.client import ProblemError
 from drills.desk.answers import Status
@@ -24,6 +24,7 @@ from drills.desk.asks import StatusAsk
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from drills.drill import live as live_drill
+from drills.drill import onlooking
 from drills.drill.live_evidence import evidence_of
 from drills.experiment import Experiment, Fault, aimed
 from drills.facts import Facts
@@ -38,6 +39,7 @@ from drills.schedule.errors import CalendarError
 from drills.setup.say import note
 from drills.shelf import Shelf
 from state.clock import SystemClock
+from state.model import SiteId
 
 T = TypeVar("T")
 AROUND_S = 60.0
@@ -61,9 +63,7 @@ def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: st
         ground.permit = waited(_permit(experiment, _urls(ground), approval))
         note(f"drill: {ground.permit.told()}")
         try:
-            course = asyncio.run(
-                live_drill.carry_out(experiment, ground, lambda text: note(f"drill: {text}"))
-            )
+            course = asyncio.run(_carry_out(experiment, ground))
         except FaultError as error:
             raise CommandError(str(error)) from error
         with shelf.adding(experiment.name) as (run, previous):
@@ -71,6 +71,13 @@ def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: st
             shelf.put(evidence, {}, page(evidence, comparable(shelf, evidence)))
     tell(shelf, run)
     return Exit.OK if evidence.held else Exit.FAILED
+
+
+async def _carry_out(experiment: Experiment, ground: live_drill.LiveGround) -> Course:
+    """Carry it out, while the control planes of all sites look on."""
+    async with onlooking.signed_in(_apis(ground)) as onlookers:
+        ground.onlookers = onlookers
+        return await live_drill.carry_out(experiment, ground, lambda text: note(f"drill: {text}"))
 
 
 def check_live(experiment: Experiment, shelf: Shelf) -> int:
@@ -145,7 +152,12 @@ def blackouts_now(experiment: Experiment, book: Book, *, is_live: bool) -> tuple
 
 
 def _urls(ground: live_drill.LiveGround) -> tuple[str, ...]:
-    return () if ground.status is None else tuple(e.api for e in ground.status.sites if e.api)
+    return tuple(_apis(ground).values())
+
+
+def _apis(ground: live_drill.LiveGround) -> dict[SiteId, str]:
+    sites = () if ground.status is None else ground.status.sites
+    return {each.site: each.api for each in sites if each.api}
 
 
 async def _permit(experiment: Experiment, urls: Sequence[str], approval: str) -> Permit:

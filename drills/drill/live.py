@@ -24,6 +24,7 @@ from drills.desk.answers import Faults, Health, Readiness, Role, Stakes, Status
 from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StakesAsk, StatusAsk
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
+from drills.drill.onlooking import Onlookers
 from drills.experiment import Experiment, Fault
 from drills.facts import Facts, Lag
 from drills.lever import Lever
@@ -118,6 +119,8 @@ class LiveGround:
     permit: Permit | None = None
     alone: Mapping[SiteId, RecordingsRisk] = field(default_factory=dict)
     """What no other site had recorded when the guards decided."""
+    onlookers: Onlookers | None = None
+    """The sites' control planes, which are asked what they see; None: nobody asks them."""
     status: Status | None = None
     looked_s: float = -math.inf
     """When that was, on the monotonic clock."""
@@ -338,7 +341,9 @@ async def carry_out(
         limits=LIMITS,
     )
     await ground.faults.begin_anew()
-    async with ground.watched():
+    onlookers = ground.onlookers
+    looking = contextlib.nullcontext() if onlookers is None else onlookers.looking()
+    async with looking, ground.watched():
         # The first test calls show that there is a steady state at all.
         await asyncio.sleep(LINGER_S / 2)
         course = await runner.run()

@@ -70,6 +70,10 @@ def evidence_of(
     values = figures(course, ground.probes, killed_site(course.method), now_ms)
     judged = tuple(bound for bound in experiment.expect if bound.figure in values)
     unseen = tuple(each.told() for each in experiment.expect if each.figure not in values)
+    onlookers = ground.onlookers
+    seen = () if onlookers is None else onlookers.notes
+    findings = [f"not measured where callers are real: {', '.join(unseen)}"] if unseen else []
+    findings += () if onlookers is None else onlookers.findings()
     return Evidence(
         run=run,
         previous=previous,
@@ -92,13 +96,13 @@ def evidence_of(
                 who=each.who,
                 what=each.what,
             )
-            for each in course.notes
+            for each in (*course.notes, *seen)
         ),
-        clocks=(),
+        clocks=() if onlookers is None else onlookers.clocks(),
         calls=tuple(_call(number, each, t0_ms) for number, each in enumerate(ground.probes)),
         moved={},
         alone=tuple(alone_at(*each) for each in sorted(ground.alone.items())),
-        findings=(f"not measured where callers are real: {', '.join(unseen)}",) if unseen else (),
+        findings=tuple(findings),
         at_sites=at_sites(course, now_ms),
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
     )

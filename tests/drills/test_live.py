@@ -39,6 +39,8 @@ from state.model import SiteId
 from tests.cli.asked import status
 from tests.cli.test_readiness import alone, ask, center
 from tests.drills.test_evidence import KEY
+from tests.drills.test_onlookers import Planes, nothing, seen, site, watched
+from tests.edge.virtual_time import in_virtual_time
 
 A, B = SiteId("a"), SiteId("b")
 T0_MS = 1_700_000_000_000
@@ -314,7 +316,9 @@ def test_where_agents_and_calls_were_is_told_before_meanwhile_and_after() -> Non
     assert at_sites(stands, END_MS)[1].most == 20
 
 
-def test_the_evidence_tells_who_moved_and_that_no_clock_was_measured(tmp_path: Path) -> None:
+def test_the_evidence_tells_where_people_were_and_that_no_clock_was_measured(
+    tmp_path: Path,
+) -> None:
     evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground_at(tmp_path), MOVING)
     moved = [line for line in lines(evidence) if line.startswith(("agents", "calls"))]
     assert moved == [each.told() for each in evidence.at_sites if each.what == "agents"]
@@ -329,3 +333,39 @@ async def test_each_look_tells_how_many_are_at_each_site(tmp_path: Path, desk: D
     await ground.look()
     found = ground.measure()
     assert (found["agents_at_b"], found["calls_at_c"]) == (12 * (len(AgentState) - 2), 120)
+
+
+@in_virtual_time
+async def test_the_timeline_has_what_control_planes_saw_and_between_what_their_clocks_differ(
+    tmp_path: Path,
+) -> None:
+    planes = Planes({"b": 600_000})
+
+    def dies() -> None:
+        planes.says["b"] = seen(site("a"), site("b", "b1", "b2"))
+        planes.silent.add("a")
+
+    ground = ground_at(tmp_path)
+    ground.onlookers = await watched(planes, (2.5, dies), (5.0, nothing))
+    evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+    told = [(each.who, each.what) for each in evidence.timeline]
+    assert told == [
+        ("fault", "kill_site a"),
+        ("runner", "the control plane of a does not answer"),
+        ("b control plane", "a1, a2 of site a no longer in the shared state"),
+    ]
+    assert {each.who for each in evidence.clocks} == {"a control plane", "b control plane"}
+    assert open_sealed(seal(evidence, KEY), {}, None) == evidence
+    text = page(evidence)
+    assert "<td>b control plane</td><td>599" in text
+    assert "Not measured.</p>" not in text
+
+
+@in_virtual_time
+async def test_a_clock_that_no_control_plane_told_is_a_finding(tmp_path: Path) -> None:
+    planes = Planes()
+    planes.silent.add("a")
+    ground = ground_at(tmp_path)
+    ground.onlookers = await watched(planes, (2.5, nothing))
+    evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+    assert "the clock of a is not bounded" in evidence.findings[-1]

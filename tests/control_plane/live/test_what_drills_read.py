@@ -1,0 +1,101 @@
+"""What a drill on a live system reads of control planes, with the rights of whoever runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from control_plane.permissions import Role
+from drills.ctl import client
+from drills.ctl.account import Account, Book
+from drills.drill import onlooking
+from drills.onlookers import PATH, SeenEdge, SeenSites, changes
+from state import keys
+from state.model import EdgeId, SiteId
+from state.store import Delete
+from tests.control_plane.center import Person
+from tests.control_plane.live.one_database import database_url
+from tests.control_plane.live.stage import Scene
+
+__all__ = ["database_url"]
+
+
+async def test_who_may_run_drills_may_ask_how_sites_stand_and_what_time_it_is_there(
+    scene: Scene,
+) -> None:
+    sre = await scene.center.person(Role.SRE)
+    before = msgspec.json.decode((await sre.get(PATH)).body, type=SeenSites)
+    assert before.at_ms == scene.clock.now().wall_ms
+    assert [each.edges for each in before.items] == [
+        (SeenEdge(edge="a1"),),
+        (SeenEdge(edge="b1"),),
+    ]
+    await scene.write(Delete(key=keys.edge(EdgeId("a1"))))
+    now = msgspec.json.decode((await sre.get(PATH)).body, type=SeenSites)
+    assert list(changes(before, now)) == ["a1 of site a no longer in the shared state"]
+
+
+APIS = {SiteId("a"): "http://a", SiteId("b"): "http://b"}
+
+
+@pytest.fixture
+def book(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
+    """Return a file of accounts; whoever is asked answers at the one control plane there is."""
+
+    @asynccontextmanager
+    async def session(_ca: str = "") -> AsyncIterator[aiohttp.ClientSession]:
+        connector = aiohttp.UnixConnector(path=str(scene.center.socket))
+        async with aiohttp.ClientSession(connector=connector) as made:
+            yield made
+
+    monkeypatch.setattr(client, "session", session)
+    return Book(tmp_path)
+
+
+def sign_in(book: Book, person: Person) -> None:
+    """Let this machine's user be somebody, at site a."""
+    book.keep(
+        Account(
+            url=APIS[SiteId("a")],
+            tenant="main",
+            user=person.id,
+            access_token=person.token,
+            refresh_token="none",  # noqa: S106 - it is not used
+            until_s=4e9,
+        )
+    )
+
+
+async def test_whoever_is_signed_in_at_one_site_asks_the_control_planes_of_all(
+    scene: Scene, book: Book
+) -> None:
+    sign_in(book, await scene.center.person(Role.SRE))
+    async with onlooking.signed_in(APIS, book) as onlookers, onlookers.looking():
+        async with asyncio.timeout(10.0):
+            while len(onlookers.clocks()) < len(APIS):  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.01)
+    for bound in onlookers.clocks():
+        theirs_ms = scene.clock.now().wall_ms
+        assert bound.least_ms < theirs_ms - onlooking.precise_ms() + 10_000
+        assert bound.least_ms < bound.most_ms < bound.least_ms + 2_001
+    assert onlookers.notes == ()
+    assert onlookers.findings() == ()
+
+
+async def test_who_may_not_see_sites_learns_of_no_clock(scene: Scene, book: Book) -> None:
+    sign_in(book, await scene.center.person(Role.QUALITY))
+    async with onlooking.signed_in(APIS, book) as onlookers, onlookers.looking():
+        async with asyncio.timeout(10.0):
+            while len(onlookers.notes) < len(APIS):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+    assert onlookers.clocks() == ()
+    assert {each.what for each in onlookers.notes} == {
+        "the control plane of a answers 403",
+        "the control plane of b answers 403",
+    }
