@@ -124,11 +124,12 @@ def bench(  # noqa: PLR0913 - options of a command
     all     relay, edge, queue, site, growth (a piece for each size), memory,
             breadth, bridged, edges, sites, distance and media, one after the
             other, as one file of figures.
-            About an hour on a quiet machine, in minutes: relay 6, edge 6,
-            queue 3, site 6, growth-100 1, growth-1000 1, growth-10000 2,
-            growth-100000 6, memory 4, breadth 4, bridged 4, edges 8, sites 4,
-            distance-here 3, distance-elsewhere 3, media 2. A busy one takes
-            longer; each piece says about how long it and the rest still take.
+            About an hour on a quiet machine, in minutes: relay 6,
+            relay-rtpengine 5, edge 6, queue 3, site 6, growth-100 1,
+            growth-1000 1, growth-10000 2, growth-100000 6, memory 4, breadth 4,
+            bridged 4, edges 8, sites 4, distance-here 3, distance-elsewhere 3,
+            media 2. A busy one takes longer; each piece says about how long it
+            and the rest still take.
             Broken off, `--resume` goes on with it.
             One that fails is named (`failed`) with its reason, and the others
             are measured: exit code 1.
@@ -165,7 +166,8 @@ def bench(  # noqa: PLR0913 - options of a command
             at the same instant: set-up of calls before and meanwhile,
             registrations a second, until all are back and can be rung.
     relay   Kamailio with our KEMI route against the same checks in native
-            configuration: CPU a call, highest clean rate.
+            configuration, and native against native: CPU a call, highest clean
+            rate; then the same where each lets rtpengine anchor the call.
     routing who gets which call: time from an event to the next offers, by
             number of agents; matches and releases a second, each event alone
             (`steady_matches_per_s`) and 10 and 100 in one turn of the mirror;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from msgspec.structs import asdict
 from rich.table import Table
@@ -23,38 +22,37 @@ from loadtests.bench.queue.measure import QueueFigures
 from loadtests.bench.recording.measure import RecordingFigures
 from loadtests.bench.registrations import telling
 from loadtests.bench.registrations.measure import RegistrationFigures
+from loadtests.bench.relay import telling as relay_telling
 from loadtests.bench.relay.measure import RelayFigures
-from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
 from loadtests.bench.relay.sipp import SIPP
 from loadtests.bench.routing.measure import IndexFigures, RoutingFigures
 from loadtests.bench.sampler import Sampled
 from loadtests.bench.site import PARTS, SiteFigures
 from loadtests.bench.sites import SitesFigures
 from loadtests.bench.stage import Slice
-from loadtests.bench.stats import Spread, spread
+from loadtests.bench.stats import spread
 from loadtests.bench.steps import STEPS, Times, times
-
-HIGHEST: Final = "highest clean rate, calls/s"
+from loadtests.bench.tabling import HIGHEST, columns, in_cell
 
 
 def edge(figures: EdgeFigures) -> dict[str, object]:
     """Print what `bench edge` found; return it as JSON values."""
     table = Table(title=f"One edge process, {figures.effort.agents} agents")
-    _columns(table, "", "without media", "with media")
+    columns(table, "", "without media", "with media")
     table.add_row(
-        f"CPU a call at {figures.effort.rate:.0f}/s, ms", *(_of(figures.cpu(k)) for k in (0, 1))
+        f"CPU a call at {figures.effort.rate:.0f}/s, ms", *(in_cell(figures.cpu(k)) for k in (0, 1))
     )
     low = f"CPU a call at {figures.effort.low_rate:.0f}/s, ms"
-    table.add_row(low, _of(figures.cpu_at_low_rate()), "")
-    rates = (_of(each.highest, 0) for each in figures.climbs)
+    table.add_row(low, in_cell(figures.cpu_at_low_rate()), "")
+    rates = (in_cell(each.highest, 0) for each in figures.climbs)
     table.add_row(f"{HIGHEST} ({figures.effort.climbs} looks)", *rates)
-    at_highest_ms = (_of(spread(ms)) if ms else "-" for ms in figures.at_highest_ms)
+    at_highest_ms = (in_cell(spread(ms)) if ms else "-" for ms in figures.at_highest_ms)
     table.add_row("CPU a call at that rate, ms", *at_highest_ms)
     table.add_row("the next did not hold", *(c.ended_by for c in figures.climbs))
     for share in ("p50", "p99"):
         table.add_row(
             f"INVITE in to INVITE out at {figures.wait_rate:.0f}/s, {share}, ms",
-            _of(figures.to_agent(share)),
+            in_cell(figures.to_agent(share)),
             "",
         )
     found = figures.as_json()
@@ -63,24 +61,7 @@ def edge(figures: EdgeFigures) -> dict[str, object]:
 
 def relay(figures: RelayFigures) -> dict[str, object]:
     """Print what `bench relay` found; return it as JSON values."""
-    table = Table(title="Kamailio: our KEMI route and the same in its own language")
-    _columns(table, "", "KEMI", "native", "native, again")
-    table.add_row(
-        f"CPU a call at {figures.effort.rate:.0f}/s, us",
-        *(_of(spread(figures.cpu_us[each.name]), 0) for each in (KEMI, PLAIN, CONTROL)),
-    )
-    table.add_row(
-        "ratio to native, slice by slice",
-        _of(figures.ratio(KEMI)),
-        "1",
-        _of(figures.ratio(CONTROL)),
-    )
-    climbs = [figures.climbs[each.name] for each in (KEMI, PLAIN)]
-    rates = (_of(each.highest, 0) for each in climbs)
-    table.add_row(f"{HIGHEST} ({figures.effort.climbs} looks)", *rates, "")
-    table.add_row("the next did not hold", *(each.ended_by for each in climbs), "")
-    sipp = f"SIPp itself (the carrier's side): {_of(spread(figures.sipp_us), 0)} us a call"
-    return _told(figures.as_json(), table, sipp)
+    return _told(figures.as_json(), *relay_telling.tables(figures))
 
 
 def routing(figures: RoutingFigures) -> dict[str, object]:
@@ -89,7 +70,7 @@ def routing(figures: RoutingFigures) -> dict[str, object]:
         _index(figures.index, *figures.effort.full)
     if figures.loads:
         loads = Table(title="Reservations through three etcd members, fsync on disk")
-        _columns(loads, "sites", "asked/s", "granted/s", "p50, ms", "p99, ms", "wasted")
+        columns(loads, "sites", "asked/s", "granted/s", "p50, ms", "p99, ms", "wasted")
         for load in figures.loads:
             ms = (f"{each:.1f}" for each in (load.p50_ms, load.p99_ms))
             rates = (f"{each:.0f}" for each in (load.asked_per_s, load.per_s))
@@ -101,7 +82,7 @@ def routing(figures: RoutingFigures) -> dict[str, object]:
 def _index(figures: IndexFigures, agents: int, calls: int) -> None:
     """Print what was found of the match index; `agents` and `calls`: of the full match."""
     table = Table(title="The match index: one event to the next offers (CPU time)")
-    _columns(table, "agents", "p50, us", "p99, us", "bytes an agent", "bytes a call")
+    columns(table, "agents", "p50, us", "p99, us", "bytes an agent", "bytes a call")
     for size, found in figures.sizes.items():
         us = (f"{found.event_us[share]:.0f}" for share in ("p50", "p99"))
         held = (f"{each:.0f}" for each in (found.bytes_per_agent, found.bytes_per_call))
@@ -126,15 +107,15 @@ def api(figures: ApiFigures) -> dict[str, object]:
         title=f"The API with {figures.effort.customers:,} customers: medians of slices"
         " (least to most)"
     )
-    _columns(table, "", "at a rate of", "p50, ms", "p99, ms", "CPU, ms", "most a second")
+    columns(table, "", "at a rate of", "p50, ms", "p99, ms", "CPU, ms", "most a second")
     for name, found in figures.databases.items():
         for what in ("nothing", "screen_pop", "search", "queue_edit"):
             times = getattr(found, what)
-            ms = (_of(times.p50, 1), _of(times.p99, 1), f"{times.cpu_ms.median:.1f}")
+            ms = (in_cell(times.p50, 1), in_cell(times.p99, 1), f"{times.cpu_ms.median:.1f}")
             most = f"{found.per_s[what]:.0f}" if what in found.per_s else ""
             table.add_row(f"{name}: {what.replace('_', ' ')}", f"{times.rate:g}/s", *ms, most)
         told = found.fanout
-        ms = (_of(told.p50, 1), _of(told.p99, 1), f"{told.cpu_ms.median:.1f}")
+        ms = (in_cell(told.p50, 1), in_cell(told.p99, 1), f"{told.cpu_ms.median:.1f}")
         table.add_row(f"{name}: event to {figures.effort.listeners} listeners", "", *ms, "")
     us = figures.authorise_us
     decisions = (
@@ -155,7 +136,7 @@ def api(figures: ApiFigures) -> dict[str, object]:
 def recording(figures: RecordingFigures) -> dict[str, object]:
     """Print what `bench recording` found; return it as JSON values."""
     table = Table(title="One recorder: calls of two channels of G.711 at once")
-    _columns(table, "calls", "cores", "packets", "lost", "KiB a call", "sender behind, ms")
+    columns(table, "calls", "cores", "packets", "lost", "KiB a call", "sender behind, ms")
     for rung in figures.rungs:
         table.add_row(
             str(rung.calls),
@@ -181,17 +162,17 @@ def queue(figures: QueueFigures) -> dict[str, object]:
         title=f"A queue of {effort.agents} agents that is never empty: {effort.talk_s:g} s of"
         f" talk, {effort.wrap_up_s:g} s of wrap-up"
     )
-    _columns(table, "", "median (least to most)")
+    columns(table, "", "median (least to most)")
     for share, name in ((0.5, "p50"), (0.99, "p99")):
         what = f"dead time: end of wrap-up to the next INVITE, {name}, ms"
-        table.add_row(what, _of(figures.dead_ms(share), 1))
-    table.add_row("efficiency: agents' time of use, of all", _of(figures.efficiency, 4))
-    table.add_row(f"refill: all {effort.agents} freed at once, s", _of(figures.refill_s, 3))
+        table.add_row(what, in_cell(figures.dead_ms(share), 1))
+    table.add_row("efficiency: agents' time of use, of all", in_cell(figures.efficiency, 4))
+    table.add_row(f"refill: all {effort.agents} freed at once, s", in_cell(figures.refill_s, 3))
     steps = Table(title="Where the dead time goes")
-    _columns(steps, "step", "p50, ms", "p99, ms")
+    columns(steps, "step", "p50, ms", "p99, ms")
     late = figures.steps_ms(0.99)
     for step, p50 in figures.steps_ms(0.5).items():
-        steps.add_row(step, _of(p50, 1), _of(late[step], 1))
+        steps.add_row(step, in_cell(p50, 1), in_cell(late[step], 1))
     failures = figures.failures or "none"
     return _told(figures.as_json(), table, steps, f"failures: {failures}")
 
@@ -199,13 +180,13 @@ def queue(figures: QueueFigures) -> dict[str, object]:
 def growth(figures: GrowthFigures) -> dict[str, object]:
     """Print what `bench growth` found; return it as JSON values."""
     table = Table(title=f"One edge at {figures.effort.rate:.0f} calls/s as the center grows")
-    _columns(
+    columns(
         table, "agents", "CPU a call, ms", "of an onlooker, ms", "edge's memory, MiB", "not clean"
     )
     for size in figures.sizes:
         dirt = "; ".join(each.summary.dirt for each in size.slices if each.summary.dirt)
         memory = f"{size.memory_kb / 1024:.0f}"
-        cpu = (_of(size.cpu_ms), _of(size.onlooker_ms))
+        cpu = (in_cell(size.cpu_ms), in_cell(size.onlooker_ms))
         table.add_row(f"{size.agents:,}", *cpu, memory, dirt[:40] or "-")
     asked = "; ".join(
         f"{name.replace('_', ' ')} {value:g}" for name, value in figures.etcd().items()
@@ -222,11 +203,11 @@ def sites(figures: SitesFigures) -> dict[str, object]:
     """Print what `bench sites` found; return it as JSON values."""
     table = Table(title=f"A center of more sites, {figures.effort.rate:.0f} calls/s at one of them")
     ways = [f"INVITE to INVITE at {ms:g} ms, p50, ms" for ms in figures.effort.round_trips_ms]
-    columns = ("sites", "CPU a call, ms", "of all onlookers, ms", "idle edge, ms a second")
-    _columns(table, *columns, *ways, "not clean")
+    names = ("sites", "CPU a call, ms", "of all onlookers, ms", "idle edge, ms a second")
+    columns(table, *names, *ways, "not clean")
     for count, found in figures.sites.items():
-        waits = [_of(found.to_agent_ms(ms)) for ms in figures.effort.round_trips_ms]
-        cpu = (_of(found.cpu_ms), _of(found.onlookers_ms), f"{found.edge_idle_ms:.0f}")
+        waits = [in_cell(found.to_agent_ms(ms)) for ms in figures.effort.round_trips_ms]
+        cpu = (in_cell(found.cpu_ms), in_cell(found.onlookers_ms), f"{found.edge_idle_ms:.0f}")
         table.add_row(f"{count}", *cpu, *waits, "; ".join(found.dirt)[:40] or "-")
     return _told(figures.as_json(), table)
 
@@ -235,10 +216,10 @@ def breadth(figures: BreadthFigures) -> dict[str, object]:
     """Print what `bench breadth` found; return it as JSON values."""
     effort = figures.effort
     table = Table(title=f"One edge at {effort.rate:.0f} calls/s, {effort.agents} agents")
-    _columns(table, "", "CPU a call, ms", "without calls, ms a second", "not clean")
+    columns(table, "", "CPU a call, ms", "without calls, ms a second", "not clean")
     for each in figures.found:
         dirt = "; ".join(one.summary.dirt for one in each.slices if one.summary.dirt)
-        row = (_of(each.cpu_ms), f"{each.idle_ms:.0f}", dirt[:40] or "-")
+        row = (in_cell(each.cpu_ms), f"{each.idle_ms:.0f}", dirt[:40] or "-")
         table.add_row(each.breadth.name, *row)
     return _told(figures.as_json(), table)
 
@@ -246,23 +227,25 @@ def breadth(figures: BreadthFigures) -> dict[str, object]:
 def site(figures: SiteFigures) -> dict[str, object]:
     """Print what `bench site` found; return it as JSON values."""
     table = Table(title="A whole site on this machine: Kamailio, edge, rtpengine, etcd")
-    _columns(table, "", "found")
+    columns(table, "", "found")
     looks = f"of answered calls ({figures.effort.climbs} looks)"
-    table.add_row(f"{HIGHEST} {looks}", _of(figures.climbs.highest, 0))
+    table.add_row(f"{HIGHEST} {looks}", in_cell(figures.climbs.highest, 0))
     table.add_row("the next did not hold", figures.climbs.ended_by)
     for part, ms in figures.cpu_ms.items():
         table.add_row(f"CPU a call of {part}, ms", f"{ms:.2f}")
     for part, cores in figures.peak_cores.items():
         table.add_row(f"cores that {part} took at that rate", f"{cores:.2f}")
     times = f"{figures.effort.times:g} times that rate ({figures.effort.rounds} runs)"
-    table.add_row(f"served at {times}, share of the rate", _of(figures.kept, 3))
-    table.add_row("times that SIPp really placed", _of(figures.offered, 1))
+    table.add_row(f"served at {times}, share of the rate", in_cell(figures.kept, 3))
+    table.add_row("times that SIPp really placed", in_cell(figures.offered, 1))
     if (per_cpu := figures.kept_per_cpu) is not None:
-        table.add_row("served for a CPU second of the site, share of the peak's", _of(per_cpu, 3))
-    table.add_row("clean again after SIPp's last answer, s", _of(figures.recovery_s))
-    table.add_row("which came after the last call, s", _of(figures.drained_s))
+        table.add_row(
+            "served for a CPU second of the site, share of the peak's", in_cell(per_cpu, 3)
+        )
+    table.add_row("clean again after SIPp's last answer, s", in_cell(figures.recovery_s))
+    table.add_row("which came after the last call, s", in_cell(figures.drained_s))
     for part in (*PARTS, SIPP):
-        table.add_row(f"cores that {part} took while calls came", _of(figures.cores(part)))
+        table.add_row(f"cores that {part} took while calls came", in_cell(figures.cores(part)))
     return _told(figures.as_json(), table)
 
 
@@ -273,11 +256,11 @@ def distance(figures: DistanceFigures) -> dict[str, object]:
         title=f"Three sites at a distance: {effort.rate:g} calls/s, then {effort.agents} agents"
         f" in a queue that is never empty (medians of {effort.rounds})"
     )
-    _columns(table, "there and back", "leader", "INVITE to INVITE, p50", "p99", "dead time, p50")
-    _columns(table, "p99", "not clean")
+    columns(table, "there and back", "leader", "INVITE to INVITE, p50", "p99", "dead time, p50")
+    columns(table, "p99", "not clean")
     for key, slices in figures.slices.items():
-        to_agent = (_of(figures.to_agent_ms(key, share), 0) for share in ("p50", "p99"))
-        dead = (_of(figures.dead_ms(key, share), 0) for share in (0.5, 0.99))
+        to_agent = (in_cell(figures.to_agent_ms(key, share), 0) for share in ("p50", "p99"))
+        dead = (in_cell(figures.dead_ms(key, share), 0) for share in (0.5, 0.99))
         dirt = "; ".join(each.dirt for each in slices if each.dirt)
         table.add_row(f"{key[0]:g} ms", key[1], *to_agent, *dead, dirt[:40] or "-")
     others = "in ms; dead time: from the end of wrap-up to the next INVITE"
@@ -291,13 +274,13 @@ def edges(figures: EdgesFigures) -> dict[str, object]:
         title=f"A site with several edge processes, at {effort.rate:g} answered calls/s"
         f" (medians of {effort.rounds}; {effort.climbs} looks for the highest clean rate)"
     )
-    columns = ("edges", "CPU a call: all of it, ms", "edges", "Kamailio", "rtpengine", "etcd")
-    _columns(table, *columns, "highest clean rate, calls/s", "not clean")
+    names = ("edges", "CPU a call: all of it, ms", "edges", "Kamailio", "rtpengine", "etcd")
+    columns(table, *names, "highest clean rate, calls/s", "not clean")
     for count, found in figures.sites.items():
-        parts = (_of(found.cpu_ms(part)) for part in ("edge", "kamailio", "rtpengine", "etcd"))
+        parts = (in_cell(found.cpu_ms(part)) for part in ("edge", "kamailio", "rtpengine", "etcd"))
         dirt = "; ".join(each for each in found.dirt if each)
-        rate = _of(found.highest, 0)
-        table.add_row(str(count), _of(found.cpu_ms()), *parts, rate, dirt[:40] or "-")
+        rate = in_cell(found.highest, 0)
+        table.add_row(str(count), in_cell(found.cpu_ms()), *parts, rate, dirt[:40] or "-")
     return _told(figures.as_json(), table)
 
 
@@ -305,11 +288,11 @@ def bridged(figures: BridgedFigures) -> dict[str, object]:
     """Print what `bench bridged` found; return it as JSON values."""
     effort = figures.effort
     table = Table(title=f"Calls that reach one of {effort.agents} agents, through a whole site")
-    _columns(table, "", "found")
-    table.add_row(f"CPU a call at {effort.rate:g}/s, ms", _of(figures.cpu_ms()))
+    columns(table, "", "found")
+    table.add_row(f"CPU a call at {effort.rate:g}/s, ms", in_cell(figures.cpu_ms()))
     for part in figures.parts_ms[0]:
-        table.add_row(f"of it {part}", _of(figures.cpu_ms(part)))
-    rate = _of(figures.climbs.highest, 0)
+        table.add_row(f"of it {part}", in_cell(figures.cpu_ms(part)))
+    rate = in_cell(figures.climbs.highest, 0)
     table.add_row(f"{HIGHEST} ({effort.climbs} looks)", rate)
     table.add_row("the next did not hold", figures.climbs.ended_by)
     return _told(figures.as_json(), table)
@@ -318,13 +301,13 @@ def bridged(figures: BridgedFigures) -> dict[str, object]:
 def media(figures: MediaFigures) -> dict[str, object]:
     """Print what `bench media` found; return it as JSON values."""
     table = Table(title="One rtpengine: calls of G.711 both ways, 20 ms a packet")
-    _columns(table, "calls", "cores of rtpengine", "delay p50, ms", "p99, ms", "most, ms")
-    _columns(table, "calls a core", "lost", "sender late by, ms")
+    columns(table, "calls", "cores of rtpengine", "delay p50, ms", "p99, ms", "most, ms")
+    columns(table, "calls a core", "lost", "sender late by, ms")
     for rung in figures.rungs:
         table.add_row(
             str(rung.calls),
-            _of(rung.cores),
-            *(_of(rung.delay_ms(share)) for share in (0.5, 0.99, 1.0)),
+            in_cell(rung.cores),
+            *(in_cell(rung.delay_ms(share)) for share in (0.5, 0.99, 1.0)),
             f"{rung.calls_a_core:.0f}",
             f"{100 * rung.lost_share:.2f} %",
             f"{rung.late_ms:.1f}",
@@ -335,7 +318,7 @@ def media(figures: MediaFigures) -> dict[str, object]:
 def memory(figures: MemoryFigures) -> dict[str, object]:
     """Print what `bench memory` found; return it as JSON values."""
     table = Table(title="What one edge holds for a call, without media")
-    _columns(table, "", "KiB a call")
+    columns(table, "", "KiB a call")
     for kind in ("waiting", "talking"):
         found = figures.of(kind)
         count = getattr(figures.effort, kind)
@@ -354,7 +337,7 @@ def profile(measured: Slice, sampled: Sampled) -> dict[str, object]:
     """Print where the time of a call goes: CPU by part, and the way to the agent by step."""
     total = sum(sampled.stacks.values())
     table = Table(title=title(measured))
-    _columns(table, "part", "share", "ms a call")
+    columns(table, "part", "share", "ms a call")
     shares = {name: count / total for name, count in by_group(sampled.stacks).items()}
     for name, share in shares.items():
         table.add_row(name, f"{100 * share:.1f} %", f"{share * measured.cpu_ms:.3f}")
@@ -369,7 +352,7 @@ def profile(measured: Slice, sampled: Sampled) -> dict[str, object]:
 
 def _steps(found: tuple[Times, ...], calls: int) -> Table:
     table = Table(title=f"From INVITE in to the agent's telephone ringing, {calls} calls")
-    _columns(table, "step", "p50, ms", "p99, ms", "share")
+    columns(table, "step", "p50, ms", "p99, ms", "share")
     for place, each in enumerate(found):
         ms = (f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}")
         is_sum = place >= len(STEPS)
@@ -377,19 +360,6 @@ def _steps(found: tuple[Times, ...], calls: int) -> Table:
         if place == len(STEPS) - 1:
             table.add_section()
     return table
-
-
-def _of(found: Spread | None, digits: int = 2) -> str:
-    if found is None:
-        return "-"
-    return f"{found.median:.{digits}f} ({found.least:.{digits}f} to {found.most:.{digits}f})"
-
-
-def _columns(table: Table, *names: str) -> None:
-    """Add these columns: what a row is of to the left, figures to the right."""
-    for name in names:
-        is_name = name in {"", "step", "part"}
-        table.add_column(name, justify="left" if is_name else "right")
 
 
 def _told(figures: dict[str, object], *shown: Table | str) -> dict[str, object]:

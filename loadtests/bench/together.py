@@ -28,7 +28,13 @@ class Piece(Struct, frozen=True, kw_only=True):
 
 
 PIECES: Final = (
-    Piece(name="relay", bench="relay", minutes=6, effort={"climbs": 3}),
+    Piece(name="relay", bench="relay", minutes=6, effort={"climbs": 3, "media": (False,)}),
+    Piece(
+        name="relay-rtpengine",
+        bench="relay",
+        minutes=5,
+        effort={"climbs": 3, "media": (True,)},
+    ),
     Piece(name="edge", bench="edge", minutes=6, effort={"climbs": 3}),
     Piece(name="queue", bench="queue", minutes=3),
     Piece(name="site", bench="site", minutes=6),

@@ -17,13 +17,14 @@ from loadtests.bench.edges import Effort as EdgesEffort
 from loadtests.bench.ladder import Climb, Climbs
 from loadtests.bench.queue import measure as queue
 from loadtests.bench.queue.generator import Refill, Told
-from loadtests.bench.relay import measure as relay
+from loadtests.bench.relay.compared import Compared, Cost
 from loadtests.bench.relay.proxies import ALL, KEMI, PLAIN
 from loadtests.bench.together import PIECES, Piece
 
 FEWEST = 5
 FEWER = {
     "relay": {"climbs": 3},
+    "relay-rtpengine": {"climbs": 3},
     "edge": {"climbs": 3},
     "edges": {"climbs": 3},
     "distance-here": {"rounds": 3},
@@ -56,10 +57,10 @@ def test_the_proxies_clean_rates_are_medians_with_their_spread() -> None:
     looks = Climbs(
         each=tuple(Climb(highest=rate, ended_by="a stall") for rate in (900.0, 1000.0, 1300.0))
     )
-    found = relay.RelayFigures(
-        effort=relay.Effort(climbs=3),
-        cpu_us={each.name: [200.0] for each in ALL},
-        sipp_us=[70.0],
+    found = Compared(
+        rate=1000.0,
+        has_media=False,
+        costs={each.name: [Cost(proxy_us=200.0, sipp_us=70.0)] for each in ALL},
         climbs={KEMI.name: looks, PLAIN.name: looks},
     ).as_json()
     assert found["climbs"] == 3

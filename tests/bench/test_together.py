@@ -69,6 +69,13 @@ def test_two_pieces_of_one_benchmark_become_one() -> None:
     }
 
 
+def test_the_relay_without_media_and_with_it_are_one_benchmark_again() -> None:
+    plain = {"cpu_ratio": 1.2, "clean_rate": {"kemi": 4000.0}}
+    managed = {"rtpengine": {"cpu_ratio": 1.1, "clean_rate": {"kemi": 700.0}}}
+    found = figures({"relay": plain, "relay-rtpengine": managed})
+    assert found["relay"] == plain | managed
+
+
 def test_one_size_tells_nothing_of_what_an_agent_takes() -> None:
     assert "memory" not in figures({"growth-100": growth(100, 50_000)})
 
@@ -81,7 +88,7 @@ def test_what_was_measured_is_not_measured_again() -> None:
 
 
 def test_piece_that_there_is_not_is_named_with_those_there_are() -> None:
-    with pytest.raises(BenchError, match=r"no piece 'tee'; it has relay, edge"):
+    with pytest.raises(BenchError, match=r"no piece 'tee'; it has relay, relay-rtpengine, edge"):
         chosen(["queue", "tee"])
 
 

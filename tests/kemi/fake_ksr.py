@@ -11,11 +11,11 @@ import importlib
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 API = Path(__file__).parent / "ksr_api.txt"
@@ -23,6 +23,7 @@ KEMI = Path(__file__).parent.parent.parent / "edge" / "kemi"
 INITIAL_ZERO = frozenset({"strike", "unanswered", "tally"})
 """Tables in which a key that is not there counts as 0 (`initval` in kamailio.cfg)."""
 TYPES = {"str": str, "int": int}
+NOTHING: Mapping[str, tuple[type, ...]] = MappingProxyType({})
 
 Verb = Callable[..., Any]
 
@@ -79,10 +80,11 @@ class World:
 class FakeKsr(ModuleType):
     """The module KSR."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: Mapping[str, tuple[type, ...]] = NOTHING) -> None:
+        """`more`: names of a module that the shipped configuration does not load."""
         super().__init__("KSR")
         self.world = World()
-        self._api = api()
+        self._api = api() | dict(more)
         self._verbs = self._teach()
         for module in {name.partition(".")[0] for name in self._api if "." in name}:
             setattr(self, module, _Namespace(self, module))

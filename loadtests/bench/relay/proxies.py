@@ -2,6 +2,10 @@
 
 Both configurations have the same modules, parameters and sockets: the native one is
 `edge/kemi/kamailio.cfg` without its Python engine, and with `native.cfg` after it.
+
+With media both have Kamailio's module `rtpengine` besides and let it anchor each call, at the same
+places of their routes: `managed.py` is our KEMI route with that, and `native.cfg` has it where
+`MANAGED` is defined.
 """
 
 from __future__ import annotations
@@ -17,10 +21,12 @@ from msgspec import Struct
 
 from drills.lab.process import DatagramProbe, ProcessSpec, RestartPolicy
 from loadtests.bench.errors import BenchError
-from loadtests.bench.servers import PROJECT
+from loadtests.bench.servers import NG, PROJECT
 
 KEMI_DIR: Final = PROJECT / "edge" / "kemi"
 NATIVE: Final = Path(__file__).with_name("native.cfg")
+MANAGED: Final = Path(__file__).with_name("managed.py")
+"""Our KEMI route with media; loaded by Kamailio alone."""
 TRUNK: Final = "127.0.0.10"
 EDGES: Final = ("127.0.0.20:5081", "127.0.0.20:5082")
 STEER: Final = "|".join(
@@ -29,11 +35,20 @@ STEER: Final = "|".join(
 EVENTS_PORT: Final = 8448
 SHARED_MB: Final = 1024
 """tm keeps 32 KB a call for 5 s: at thousands of calls a second the shipped 256 would run out."""
+ROOM: Final = 100_000
+"""Calls that an edge may have unanswered at once: the proxies count them, and refuse none."""
+ROOM_S: Final = 2
+"""For how long that holds."""
 _PYTHON_ONLY: Final = re.compile(
     r'^(cfgengine .*|loadmodule "app_python3\.so"|modparam\("app_python3".*|'
-    r'modparam\(.*"event_callback".*|modparam\("rtimer", "exec".*)$',
+    r'modparam\(.*"event_callback".*)$',
     re.MULTILINE,
 )
+_LAST_MODULE: Final = 'loadmodule "rtimer.so"\n'
+_RTPENGINE: Final = f"""\
+loadmodule "rtpengine.so"
+modparam("rtpengine", "rtpengine_sock", "udp:{NG}")
+"""
 
 
 class Proxy(Struct, frozen=True, kw_only=True):
@@ -62,20 +77,34 @@ def native_configuration(shipped: str, routes: str) -> str:
     return f"{kept}\n{routes}"
 
 
-def specification(proxy: Proxy, root: Path) -> ProcessSpec:
-    """Write the proxy's files and return how it is started: as its configuration file says."""
+def with_rtpengine(configuration: str) -> str:
+    """Return a configuration, ours or the native one, whose Kamailio speaks to rtpengine itself."""
+    if configuration.count(_LAST_MODULE) != 1:
+        raise BenchError("edge/kemi/kamailio.cfg has no place for one more module")
+    return "#!define MANAGED\n" + configuration.replace(_LAST_MODULE, _LAST_MODULE + _RTPENGINE)
+
+
+def specification(proxy: Proxy, root: Path, *, media: bool = False) -> ProcessSpec:
+    """Write the proxy's files and return how it is started: as its configuration file says.
+
+    `media`: it lets rtpengine, which has to be up, anchor each call.
+    """
     run = proxy.run(root)
     run.mkdir(mode=0o700)
-    cfg = KEMI_DIR / "kamailio.cfg"
+    cfg, routes = KEMI_DIR / "kamailio.cfg", KEMI_DIR / "edge_routes.py"
+    text = shipped = cfg.read_text()
     if proxy.is_native:
-        text = native_configuration(cfg.read_text(), NATIVE.read_text())
+        text = native_configuration(text, NATIVE.read_text())
+    if media:
+        text, routes = with_rtpengine(text), MANAGED
+    if text != shipped:
         cfg = run / "kamailio.cfg"
         cfg.write_text(text)
     words = {
         "SITE_ID": "a",
         "SITE_ADDR": proxy.address,
         "RUN_DIR": str(run),
-        "ROUTES": str(KEMI_DIR / "edge_routes.py"),
+        "ROUTES": str(routes),
     }
     return ProcessSpec(
         name=proxy.name,
@@ -112,6 +141,14 @@ def tell(proxy: Proxy, root: Path) -> None:
         answer = ask(proxy, root, "htable.sets", table, key, value)
         if "error" in answer:
             raise BenchError(f"{proxy.name} refused its table {table}: {answer['error']}")
+
+
+def say_room(proxy: Proxy, root: Path) -> None:
+    """Tell it what an edge of a site says four times a second: how many calls it may have."""
+    for edge in EDGES:
+        answer = ask(proxy, root, "htable.setxi", "room", edge, ROOM, ROOM_S)
+        if "error" in answer:
+            raise BenchError(f"{proxy.name} does not hear of room: {answer['error']}")
 
 
 def ask(proxy: Proxy, root: Path, method: str, *params: str | float) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""Whether rtpengine was really asked for every call: as often to offer, to answer and to delete."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Final
+
+from loadtests.bench.errors import BenchError
+from loadtests.bench.servers import NG
+
+_ASK: Final = b"counts d7:command10:statisticse"
+_PATIENCE_S: Final = 2.0
+COMMANDS: Final = ("offer", "answer", "delete")
+
+
+def counts() -> dict[str, int]:
+    """Return how often the relay was asked for each of `COMMANDS` since it is up."""
+    host, _, port = NG.partition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+        end.settimeout(_PATIENCE_S)
+        end.sendto(_ASK, (host, int(port)))
+        try:
+            return parse_counts(end.recv(1 << 16))
+        except TimeoutError as error:
+            raise BenchError("rtpengine does not say what it was asked for") from error
+
+
+def parse_counts(answer: bytes) -> dict[str, int]:
+    """Read the relay's answer to `statistics`: those who asked have their counts one by one."""
+    return {
+        name: sum(map(int, re.findall(name.encode() + rb"counti(\d+)e", answer)))
+        for name in COMMANDS
+    }
+
+
+def check(before: dict[str, int], after: dict[str, int], calls: int) -> None:
+    """See that each of so many calls was offered, answered and deleted once. BenchError: not so."""
+    asked = {name: after[name] - before[name] for name in COMMANDS}
+    if any(count != calls for count in asked.values()):
+        told = ", ".join(f"{count} {name}s" for name, count in asked.items())
+        raise BenchError(f"rtpengine was asked for {told}, for {calls} calls")
