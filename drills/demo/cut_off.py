@@ -4,6 +4,9 @@ A goodbye ends a call that stands. Into one that a fault has cut off, people say
 hear nobody, or have not noticed yet; a site that comes back answers it in its next life. It answers
 late, since nobody was there when it came; and from the fault on nobody had heard anybody. Where
 only the edge was gone, the answer is late as well, but the two hear each other all the while.
+
+Who waits, and leaves since nothing came any more, not even music, was cut off by their own word,
+however soon they are answered: an edge's next life may be up by then, and knows of the silence.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> boo
     if caller.crossed and is_first and _waited_ms(caller) <= DEAF_MS:
         return True
     if agent is not None and _was_left_alone(caller, agent):
+        return True
+    if caller.heard_nothing and _has_only_waited(caller, agent):
         return True
     if not _had_to_wait(caller, caller, agent):
         return False
@@ -101,6 +106,12 @@ def _is_too_late(caller: CallerReport, agent: AgentReport) -> bool:
     if agent.end is End.HUNG_UP and agent.ended_ms is not None:
         had_ms = max(had_ms, agent.ended_ms - HOLD_MS)
     return caller.ended_ms - had_ms > ALONE_MS
+
+
+def _has_only_waited(caller: CallerReport, agent: AgentReport | None) -> bool:
+    """Tell whether neither the caller nor whoever answered them has ever heard the other."""
+    is_heard = agent is not None and agent.last_heard_ms is not None
+    return caller.joined_ms is None and not caller.heard and not is_heard
 
 
 def _was_left_alone(caller: CallerReport, agent: AgentReport) -> bool:

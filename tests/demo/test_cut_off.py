@@ -159,16 +159,35 @@ def test_a_goodbye_ends_a_call_that_stands(
     ("heard_nothing", "ended", "outcome"),
     [
         (True, 5200, Outcome.LOST),
-        (True, 4010, Outcome.ABANDONED),
+        (True, 4410, Outcome.LOST),
+        (True, 4010, Outcome.LOST),
+        (False, 4410, Outcome.ABANDONED),
         (False, 5200, Outcome.ABANDONED),
         (False, 9000, Outcome.LOST),
     ],
 )
-def test_a_waiting_caller_who_hears_nothing_was_cut_off_if_the_answer_is_late(
+def test_a_waiting_caller_was_cut_off_if_they_left_for_want_of_sound_or_the_answer_is_very_late(
     *, heard_nothing: bool, ended: int, outcome: Outcome
 ) -> None:
-    told = replace(caller(4000, ended, 0), last_heard_ms=None, heard_nothing=heard_nothing)
+    """A living edge that has found silence answers at once, or after 0.4 s if it serves alone."""
+    waiting = replace(CALLER, heard=frozenset())
+    told = replace(
+        caller(4000, ended, 0, waiting),
+        joined_ms=None,
+        last_heard_ms=None,
+        heard_nothing=heard_nothing,
+    )
     assert outcome_by_people(told, None, None) is outcome
+
+
+def test_who_had_heard_an_agent_and_leaves_for_want_of_sound_may_have_ended_the_talk() -> None:
+    """The agent's line is dead, not the call: a living edge hears them leave."""
+    two = frozenset({"agent-chord", "another-chord"})
+    told = replace(
+        caller(4000, 4010, 0), last_heard_ms=None, heard_nothing=True, joined_ms=T0, heard=two
+    )
+    by_agent = replace(agent(3000, 8000, 0), last_heard_ms=None)
+    assert outcome_by_people(told, by_agent, GOOD) is Outcome.ANSWERED
 
 
 @pytest.mark.parametrize(
