@@ -124,12 +124,12 @@ def bench(  # noqa: PLR0913 - options of a command
     all     relay, edge, queue, site, growth (a piece for each size), memory,
             breadth, bridged, edges, sites, distance and media, one after the
             other, as one file of figures.
-            About an hour on a quiet machine, in minutes: relay 6,
-            relay-rtpengine 5, edge 6, queue 3, site 6, growth-100 1,
-            growth-1000 1, growth-10000 2, growth-100000 6, memory 4, breadth 4,
-            bridged 4, edges 8, sites 4, distance-here 3, distance-elsewhere 3,
-            media 2. A busy one takes longer; each piece says about how long it
-            and the rest still take.
+            About an hour and a quarter on a quiet machine, in minutes: relay 6,
+            relay-rtpengine 5, edge 6, edge-answered 5, queue 3, site 6,
+            growth-100 1, growth-1000 1, growth-10000 2, growth-100000 6,
+            memory 4, breadth 4, bridged 4, edges 8, sites 4, distance-here 3,
+            distance-elsewhere 3, media 2. A busy one takes longer; each piece
+            says about how long it and the rest still take.
             Broken off, `--resume` goes on with it.
             One that fails is named (`failed`) with its reason, and the others
             are measured: exit code 1.
@@ -147,8 +147,10 @@ def bench(  # noqa: PLR0913 - options of a command
     distance  three sites with 0 to 200 ms there and back between them: time
             from INVITE in to an agent's INVITE out, and from the end of
             wrap-up to the next INVITE, with etcd's leader here and elsewhere.
-    edge    one edge process: CPU a call and highest clean rate, without
-            and with rtpengine; time from INVITE in to an agent's INVITE out.
+    edge    one edge process: CPU a call and highest clean rate of calls that
+            are bridged, of those that are only answered, and of those that only
+            queue, without and with rtpengine; time from INVITE in to an agent's
+            INVITE out.
     edges   a site with one, two, four and eight edge processes: CPU a call of
             each part, highest clean rate.
     growth  CPU a call of one edge with 100 to 100,000 agents; what etcd is

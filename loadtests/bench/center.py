@@ -30,6 +30,8 @@ from state.store import Put
 DID = "15550100"
 NOBODYS = "15559999"
 """Who calls it waits."""
+GREETED = "15559998"
+"""Who calls it hears a greeting, for two seconds, and then waits as there."""
 
 
 def agent_id(number: int) -> AgentId:
@@ -40,15 +42,21 @@ def agent_id(number: int) -> AgentId:
 SITES = "abcdefghi"
 
 
-def configuration(
-    agents: int, agents_sip: str, wrap_up_s: float = 0.0, queues: int = 1, sites: int = 1
+def configuration(  # noqa: PLR0913 - each is what it says
+    agents: int,
+    agents_sip: str,
+    wrap_up_s: float = 0.0,
+    queues: int = 1,
+    sites: int = 1,
+    *,
+    unserved: bool = False,
 ) -> Configuration:
     """Return one site, whose Kamailio is at `agents_sip`, and queues without a greeting.
 
     With several `sites` the same Kamailio stands for each, and all agents are at the first.
 
     All agents serve all of `queues`, whose numbers follow each other; with several there is one
-    more, of `NOBODYS`, which nobody serves.
+    more, of `NOBODYS`, which nobody serves. `unserved`: there is in any case, and of `GREETED` too.
     """
     site, skill = SiteId(SITES[0]), SkillId("talk")
     numbers = [str(int(DID) + place) for place in range(queues)]
@@ -59,10 +67,12 @@ def configuration(
         Did(number=DidNumber(number), queue=name)
         for number, name in zip(numbers, names, strict=True)
     )
-    if queues > 1:
+    if queues > 1 or unserved:
         nobody = QueueId("nobody")
         served += (Queue(id=nobody, needs=(SkillNeed(skill=SkillId("nobody"), level=1),)),)
         dids += (Did(number=DidNumber(NOBODYS), queue=nobody),)
+        if unserved:
+            dids += (Did(number=DidNumber(GREETED), queue=nobody, greeting="greeting"),)
     return Configuration(
         sites=tuple(
             Site(id=SiteId(each), name=each.upper(), sip=agents_sip) for each in SITES[:sites]

@@ -2,6 +2,7 @@
 
 A call: INVITE, 200, ACK; the edge rings an agent, who rings for a moment and answers; the edge
 re-INVITEs the caller; a short talk; one of the two hangs up, and the edge hangs up the other.
+Where callers are alone: INVITE, 200, ACK, and BYE after a moment, in the greeting or in the queue.
 Nothing is sent twice: a datagram that is lost is a call that failed. What the edge sends twice is
 answered as before, and counted.
 """
@@ -137,6 +138,9 @@ class Crowd:
             self.ledger.repeated += 1
         else:
             self.ledger.answered_s.append(now - call.began_s)
+            if self._scene.is_alone:
+                call.agent_over = True
+                self._later(now + self._scene.talk_s, lambda at_s: self._hang_up(call, at_s))
         call.to = heard.first(b"to")
         call.remote = uri_in(heard.first(b"contact"))
         self._request(call, b"ACK", call.remote, 1)
@@ -203,8 +207,8 @@ class Crowd:
             return
         if agent in self._busy:
             self._fail(call, "agent given to two calls")
-        if call.agent_invite is not None:
-            self._fail(call, "second agent rung")
+        if call.agent_invite is not None or self._scene.is_alone:
+            self._fail(call, "second agent rung" if call.agent_invite else "an agent rung")
         self._busy[agent] = call
         if self._watch is not None:
             self._watch.rung(agent, seen_s)

@@ -1,6 +1,8 @@
 """`bench edge`: what one edge process takes for a call, and how many a second it can do.
 
-A call is answered, queued (no greeting), given to a free agent, bridged, and ended after 0.2 s.
+A call is answered, queued (no greeting), given to a free agent, bridged, and ended after 0.2 s. And
+calls that end sooner: answered ones, whose callers hang up 0.2 s into the greeting, and queued
+ones, whose callers hang up after 0.2 s in a queue that nobody serves (`loadtests.bench.reach`).
 Slices with and without a media relay alternate, each with a fresh edge on the same etcd. CPU is the
 edge's own, over all its threads, of a whole slice: also of its probes, its lease and its watch. The
 processors are kept awake meanwhile (`loadtests.bench.awake`).
@@ -8,7 +10,7 @@ processors are kept awake meanwhile (`loadtests.bench.awake`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,16 +20,16 @@ from drills.cli.progress import Task, progress
 from loadtests.bench import servers
 from loadtests.bench.awake import awake
 from loadtests.bench.ladder import Climb, Climbs, Rungs, one_more
+from loadtests.bench.reach import ANSWERED, BRIDGED, QUEUED, REACHES, Reach, Reached
 from loadtests.bench.stage import Slice, Stage, staged
 from loadtests.bench.stats import Spread, spread
-
-NGS: Final = (servers.DIRECT, servers.NG)
-"""Without media, with media."""
 
 
 class Effort(Rungs, frozen=True, kw_only=True):
     """How much is measured."""
 
+    reaches: tuple[str, ...] = (BRIDGED.name, ANSWERED.name, QUEUED.name)
+    """How far calls go: which of these, in this order."""
     agents: int = 200
     slices: int = 5
     """Of each kind."""
@@ -40,7 +42,7 @@ class Effort(Rungs, frozen=True, kw_only=True):
     growth: float = 1.25
     most: float = 5000.0
     climbs: int = 5
-    """Looks for each of the two highest clean rates, in turn, each with a fresh edge."""
+    """Looks for each of the highest clean rates, in turn, each with a fresh edge."""
 
 
 QUICK: Final = Effort(
@@ -58,24 +60,14 @@ QUICK: Final = Effort(
 """Shows that it works; the figures mean little."""
 
 
-class EdgeFigures(Struct, frozen=True, kw_only=True):
-    """What came out; of each pair, the first is without media."""
+class AtEase(Struct, frozen=True, kw_only=True):
+    """Slices of bridged calls, without media, at rates that are no trouble."""
 
-    effort: Effort
-    costs: tuple[tuple[Slice, ...], tuple[Slice, ...]]
     low: tuple[Slice, ...]
-    """Slices at the low rate, without media."""
-    climbs: tuple[Climbs, Climbs]
-    at_highest_ms: tuple[tuple[float, ...], tuple[float, ...]]
-    """CPU ms a call in each look's clean slice at its highest rate: work comes in bunches there."""
+    """At the low rate."""
     waits: tuple[Slice, ...]
-    """Slices at half of the highest clean rate, without media."""
+    """At half of the highest clean rate."""
     wait_rate: float
-
-    def cpu(self, kind: int) -> Spread:
-        """Return CPU ms a call, of the clean slices: calls that fail cost something else."""
-        clean = [each for each in self.costs[kind] if each.summary.is_clean]
-        return spread(each.cpu_ms for each in clean or self.costs[kind])
 
     def cpu_at_low_rate(self) -> Spread:
         """Return CPU ms a call at the low rate."""
@@ -85,43 +77,48 @@ class EdgeFigures(Struct, frozen=True, kw_only=True):
         """Return ms from INVITE in to INVITE out, of the slices' `p50` or `p99`."""
         return spread(getattr(each.summary, f"to_agent_{share}_ms") for each in self.waits)
 
+
+class EdgeFigures(Struct, frozen=True, kw_only=True):
+    """What came out."""
+
+    effort: Effort
+    reached: Mapping[str, Reached]
+    """By how far calls go."""
+    at_ease: AtEase | None
+    """None: bridged calls were not measured."""
+
     def as_json(self) -> dict[str, object]:
-        """Return the figures under the names that others read."""
+        """Return the figures under the names that others read; beside these, of bridged calls."""
+        told: dict[str, object] = {
+            name: found.as_json() | {"rate": self.effort.rate}
+            for name, found in self.reached.items()
+        }
+        if self.at_ease is None:
+            return told
+        bridged, ease = self.reached[BRIDGED.name], self.at_ease
         return {
-            "cpu_ms": round(self.cpu(0).median, 3),
-            "cpu_ms_media": round(self.cpu(1).median, 3),
-            "cpu_ms_at_low_rate": round(self.cpu_at_low_rate().median, 3),
-            "cpu_ms_at_highest": _median_or_none(self.at_highest_ms[0]),
-            "cpu_ms_media_at_highest": _median_or_none(self.at_highest_ms[1]),
-            "calls_per_s": round(self.climbs[0].highest.median, 1),
-            "calls_per_s_media": round(self.climbs[1].highest.median, 1),
-            "to_agent_ms": {
-                share: round(self.to_agent(share).median, 2) for share in ("p50", "p99")
-            },
+            **told,
+            **bridged.as_json(),
             "spread": {
-                "cpu_ms": self.cpu(0).as_json(),
-                "cpu_ms_media": self.cpu(1).as_json(),
-                "to_agent_ms": {s: self.to_agent(s).as_json() for s in ("p50", "p99")},
-                "calls_per_s": self.climbs[0].highest.as_json(1),
-                "calls_per_s_media": self.climbs[1].highest.as_json(1),
+                **{name: each and each.as_json() for name, each in bridged.spreads().items()},
+                "to_agent_ms": {share: ease.to_agent(share).as_json() for share in ("p50", "p99")},
             },
-            "cpu_ms_of_loop": _others(self.costs[0], "edge_loop_s"),
-            "cpu_ms_of_loop_at_low_rate": _others(self.low, "edge_loop_s"),
+            "cpu_ms_at_low_rate": round(ease.cpu_at_low_rate().median, 3),
+            "to_agent_ms": {
+                share: round(ease.to_agent(share).median, 2) for share in ("p50", "p99")
+            },
+            "cpu_ms_of_loop": _others(bridged.costs[servers.DIRECT], "edge_loop_s"),
+            "cpu_ms_of_loop_at_low_rate": _others(ease.low, "edge_loop_s"),
             "of_others_ms": {
-                "generator": _others(self.costs[0], "generator_s"),
-                "etcd": _others(self.costs[0], "etcd_s"),
-                "rtpengine": _others(self.costs[1], "relay_s"),
+                "generator": _others(bridged.costs[servers.DIRECT], "generator_s"),
+                "etcd": _others(bridged.costs[servers.DIRECT], "etcd_s"),
+                "rtpengine": _others(bridged.costs[servers.NG], "relay_s"),
             },
             "rate": self.effort.rate,
-            "to_agent_rate": round(self.wait_rate, 1),
+            "to_agent_rate": round(ease.wait_rate, 1),
             "agents": self.effort.agents,
             "climbs": self.effort.climbs,
-            "ended_the_ladder": [each.ended_by for each in self.climbs],
         }
-
-
-def _median_or_none(values: Sequence[float]) -> float | None:
-    return round(spread(values).median, 3) if values else None
 
 
 def _others(slices: Sequence[Slice], name: str) -> float:
@@ -131,38 +128,43 @@ def _others(slices: Sequence[Slice], name: str) -> float:
 async def measure(effort: Effort) -> EdgeFigures:
     """Bring everything up and measure."""
     with awake():
-        async with staged(effort.agents, media=True) as stage:
+        async with staged(effort.agents, media=True, unserved=True) as stage:
             return await _measure(stage, effort)
 
 
 async def _measure(stage: Stage, effort: Effort) -> EdgeFigures:
-    with progress("bench edge: CPU a call", total=2 * effort.slices) as task:
-        costs = await _costs(stage, effort, task)
+    reached = {name: await _reached(stage, effort, REACHES[name]) for name in effort.reaches}
+    at_ease = None
+    if BRIDGED.name in reached:
+        highest = reached[BRIDGED.name].climbs[servers.DIRECT].highest
+        at_ease = await _at_ease(stage, effort, max(effort.first_rate / 2, highest.median / 2))
+    return EdgeFigures(effort=effort, reached=reached, at_ease=at_ease)
+
+
+async def _reached(stage: Stage, effort: Effort, reach: Reach) -> Reached:
+    steps = len(reach.ngs) * effort.slices
+    with progress(f"bench edge: CPU a call that is {reach.name}", total=steps) as task:
+        costs = await _costs(stage, effort, reach, task)
+    looks: dict[str, list[Climb]] = {ng: [] for ng in reach.ngs}
+    at_highest_ms: dict[str, list[float]] = {ng: [] for ng in reach.ngs}
+    for turn in range(effort.climbs):
+        for ng in reach.ngs:
+            name = "without media" if ng == servers.DIRECT else "with media"
+            title = f"bench edge: highest clean rate, {reach.name} {name}, {turn + 1}"
+            with progress(f"{title} of {effort.climbs}") as task:
+                found, cost_ms = await _climb(stage, effort, (ng, reach), looks[ng], task)
+            looks[ng].append(found)
+            at_highest_ms[ng].extend(cost_ms)
+    climbs = {ng: Climbs(each=tuple(each)) for ng, each in looks.items()}
+    return Reached(costs=costs, climbs=climbs, at_highest_ms=at_highest_ms)
+
+
+async def _at_ease(stage: Stage, effort: Effort, wait_rate: float) -> AtEase:
     with progress("bench edge: CPU a call at a low rate", total=effort.slices) as task:
         low = await _slices(stage, effort, effort.low_rate, task)
-    looks: tuple[list[Climb], list[Climb]] = ([], [])
-    at_highest_ms: tuple[list[float], list[float]] = ([], [])
-    for turn in range(effort.climbs):
-        for kind, ng in enumerate(NGS):
-            name = "without media" if ng == servers.DIRECT else "with media"
-            title = f"bench edge: highest clean rate {name}, {turn + 1} of {effort.climbs}"
-            with progress(title) as task:
-                found, cost_ms = await _climb(stage, effort, ng, looks[kind], task)
-            looks[kind].append(found)
-            at_highest_ms[kind].extend(cost_ms)
-    climbs = (Climbs(each=tuple(looks[0])), Climbs(each=tuple(looks[1])))
-    wait_rate = max(effort.first_rate / 2, climbs[0].highest.median / 2)
     with progress("bench edge: time to the agent", total=effort.slices) as task:
         waits = await _slices(stage, effort, wait_rate, task)
-    return EdgeFigures(
-        effort=effort,
-        costs=(tuple(costs[0]), tuple(costs[1])),
-        low=low,
-        climbs=climbs,
-        at_highest_ms=(tuple(at_highest_ms[0]), tuple(at_highest_ms[1])),
-        waits=waits,
-        wait_rate=wait_rate,
-    )
+    return AtEase(low=low, waits=waits, wait_rate=wait_rate)
 
 
 async def sample(effort: Effort, ng: str, out: Path) -> Slice:
@@ -179,27 +181,30 @@ async def sample(effort: Effort, ng: str, out: Path) -> Slice:
             return measured
 
 
-async def _costs(stage: Stage, effort: Effort, task: Task) -> tuple[list[Slice], list[Slice]]:
-    found: tuple[list[Slice], list[Slice]] = ([], [])
+async def _costs(
+    stage: Stage, effort: Effort, reach: Reach, task: Task
+) -> Mapping[str, list[Slice]]:
+    found: dict[str, list[Slice]] = {ng: [] for ng in reach.ngs}
     for _ in range(effort.slices):
-        for kind, ng in enumerate(NGS):
+        for ng in reach.ngs:
             await stage.edge_up(ng)
-            measured = await stage.measure(effort.rate, effort.seconds)
+            measured = await stage.measure(effort.rate, effort.seconds, **reach.scene)
             await stage.edge_down()
-            found[kind].append(measured)
+            found[ng].append(measured)
             task.advance(f"{ng} {measured.cpu_ms:.2f} ms {measured.summary.dirt}")
     return found
 
 
 async def _climb(
-    stage: Stage, effort: Effort, ng: str, before: Sequence[Climb], task: Task
+    stage: Stage, effort: Effort, kind: tuple[str, Reach], before: Sequence[Climb], task: Task
 ) -> tuple[Climb, list[float]]:
     """Look once more; return also CPU ms a call at the rate found, if there was one."""
+    ng, reach = kind
     await stage.edge_up(ng)
     clean_ms: dict[float, float] = {}
 
     async def try_rate(rate: float) -> str:
-        measured = await stage.measure(rate, effort.seconds)
+        measured = await stage.measure(rate, effort.seconds, **reach.scene)
         if measured.summary.is_clean:
             clean_ms[rate] = measured.cpu_ms
         else:

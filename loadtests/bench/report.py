@@ -19,6 +19,7 @@ from loadtests.bench.media.measure import MediaFigures
 from loadtests.bench.memory import MemoryFigures
 from loadtests.bench.profile import by_group
 from loadtests.bench.queue.measure import QueueFigures
+from loadtests.bench.reach import NGS
 from loadtests.bench.recording.measure import RecordingFigures
 from loadtests.bench.registrations import telling
 from loadtests.bench.registrations.measure import RegistrationFigures
@@ -30,33 +31,34 @@ from loadtests.bench.sampler import Sampled
 from loadtests.bench.site import PARTS, SiteFigures
 from loadtests.bench.sites import SitesFigures
 from loadtests.bench.stage import Slice
-from loadtests.bench.stats import spread
 from loadtests.bench.steps import STEPS, Times, times
 from loadtests.bench.tabling import HIGHEST, columns, in_cell
 
 
 def edge(figures: EdgeFigures) -> dict[str, object]:
     """Print what `bench edge` found; return it as JSON values."""
-    table = Table(title=f"One edge process, {figures.effort.agents} agents")
-    columns(table, "", "without media", "with media")
-    table.add_row(
-        f"CPU a call at {figures.effort.rate:.0f}/s, ms", *(in_cell(figures.cpu(k)) for k in (0, 1))
+    effort, found = figures.effort, figures.as_json()
+    table = Table(
+        title=f"One edge process, {effort.agents} agents, by how far a call goes"
+        f" ({effort.climbs} looks for each highest clean rate)"
     )
-    low = f"CPU a call at {figures.effort.low_rate:.0f}/s, ms"
-    table.add_row(low, in_cell(figures.cpu_at_low_rate()), "")
-    rates = (in_cell(each.highest, 0) for each in figures.climbs)
-    table.add_row(f"{HIGHEST} ({figures.effort.climbs} looks)", *rates)
-    at_highest_ms = (in_cell(spread(ms)) if ms else "-" for ms in figures.at_highest_ms)
-    table.add_row("CPU a call at that rate, ms", *at_highest_ms)
-    table.add_row("the next did not hold", *(c.ended_by for c in figures.climbs))
+    columns(table, "", "", "without media", "with media")
+    for name, each in figures.reached.items():
+        cpu = (in_cell(each.cpu_ms(ng)) for ng in NGS)
+        table.add_row(name, f"CPU a call at {effort.rate:.0f}/s, ms", *cpu)
+        table.add_row("", HIGHEST, *(in_cell(each.highest(ng), 0) for ng in NGS))
+        at_highest = (in_cell(each.cpu_ms_at_highest(ng)) for ng in NGS)
+        table.add_row("", "CPU a call at that rate, ms", *at_highest)
+        ended = (each.climbs[ng].ended_by if ng in each.climbs else "-" for ng in NGS)
+        table.add_row("", "the next did not hold", *ended)
+    if (ease := figures.at_ease) is None:
+        return _told(found, table)
+    low = f"CPU a call at {effort.low_rate:.0f}/s, ms"
+    table.add_row("bridged", low, in_cell(ease.cpu_at_low_rate()), "")
     for share in ("p50", "p99"):
-        table.add_row(
-            f"INVITE in to INVITE out at {figures.wait_rate:.0f}/s, {share}, ms",
-            in_cell(figures.to_agent(share)),
-            "",
-        )
-    found = figures.as_json()
-    return _told(found, table, f"CPU ms a call of the others: {found['of_others_ms']}")
+        what = f"INVITE in to INVITE out at {ease.wait_rate:.0f}/s, {share}, ms"
+        table.add_row("", what, in_cell(ease.to_agent(share)), "")
+    return _told(found, table, f"CPU ms a bridged call of the others: {found['of_others_ms']}")
 
 
 def relay(figures: RelayFigures) -> dict[str, object]:

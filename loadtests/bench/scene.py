@@ -49,6 +49,8 @@ class Scene(Struct, frozen=True, kw_only=True):
     talk_s: float = 0.2
     patience_s: float = DEADLINE_S
     """Beyond its own length, how long a call may take: then the caller hangs up."""
+    is_alone: bool = False
+    """Nobody is there for them: callers hang up so long after they were answered as others talk."""
     rtp_port: int = 40000
     """Where everybody hears; on the host of their Kamailio."""
 
@@ -59,7 +61,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     @property
     def length_s(self) -> float:
         """How long a call takes if the edge takes no time."""
-        return self.ring_s + self.talk_s
+        return self.talk_s if self.is_alone else self.ring_s + self.talk_s
 
 
 @dataclass(slots=True, eq=False)

@@ -157,7 +157,7 @@ class Stage:
         finally:
             writer.close()
 
-    async def measure(self, rate: float, seconds: float, **scene: float) -> Slice:
+    async def measure(self, rate: float, seconds: float, **scene: float | str) -> Slice:
         """Run one slice; `scene`: what is other in it."""
         meters = {name: self._meter(name) for name in ("edge", "relay", "etcd", "second")}
         meters["generator"] = CpuMeter([self._generator.pid])
@@ -223,7 +223,7 @@ class Stage:
         pids = (self._supervisor.pid(each) for each in of if each in known)
         return CpuMeter(pid for pid in pids if pid is not None)
 
-    async def _calls(self, rate: float, seconds: float, **scene: float) -> Summary:
+    async def _calls(self, rate: float, seconds: float, **scene: float | str) -> Summary:
         order = {"rate": rate, "seconds": seconds, "scene": scene}
         length_s = replace(SCENE, **scene).length_s
         limit_s = seconds + length_s + DEADLINE_S + 10.0
@@ -253,10 +253,12 @@ async def staged(  # noqa: PLR0913 - each is what it says
     is_far: bool = False,
     queues: int = 1,
     sites: int = 1,
+    unserved: bool = False,
 ) -> AsyncIterator[Stage]:
     """Bring up what the edge stands on, the call center written into it.
 
     `is_far`: the members reach each other by addresses of their own, where lines have to be.
+    `unserved`: there are numbers whose callers nobody serves.
     """
     run = RUN_ROOT
     servers.clear(run)
@@ -271,7 +273,9 @@ async def staged(  # noqa: PLR0913 - each is what it says
     try:
         await supervisor.start(specs)
         tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
-        configured = configuration(agents, SCENE.agents, wrap_up_s, queues, sites)
+        configured = configuration(
+            agents, SCENE.agents, wrap_up_s, queues, sites, unserved=unserved
+        )
         await furnish(servers.ENDPOINTS, tls, configured)
         stage = Stage(run, supervisor, identity, agents)
         try:

@@ -20,7 +20,7 @@ def run(name: str, folder: Path, *more: str) -> dict[str, float | dict[str, floa
     file = folder / "figures.json"
     command = [sys.executable, "-m", "loadtests.bench", name, "--quick", "--json", str(file), *more]
     done = subprocess.run(
-        command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=100
+        command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=200
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, float | dict[str, float]] = json.loads(file.read_text())
@@ -46,6 +46,10 @@ def test_the_edge_benchmark_writes_its_figures(tmp_path: Path) -> None:
         assert float(str(found[name])) >= 0
     assert isinstance(found["to_agent_ms"], dict)
     assert {"p50", "p99"} <= found["to_agent_ms"].keys()
+    for name in ("answered", "queued", "bridged"):
+        each: Any = found[name]
+        assert each["cpu_ms_media"] > 0
+        assert each["calls_per_s_media"] >= 0
 
 
 def test_the_profile_of_the_edge_has_shares_steps_and_a_flame_graph(tmp_path: Path) -> None:

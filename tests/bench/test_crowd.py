@@ -17,8 +17,8 @@ CONTACT = b"Contact: <sip:everline@127.0.0.1:5081>\r\n"
 class Edge:
     """Speaks for an edge, message by message."""
 
-    def __init__(self) -> None:
-        self.crowd = Crowd(SCENE, "t")
+    def __init__(self, scene: Scene = SCENE) -> None:
+        self.crowd = Crowd(scene, "t")
         self.now = 100.0
 
     def call(self) -> Heard:
@@ -190,3 +190,28 @@ def test_callers_dial_so_many_numbers_in_turn() -> None:
     assert [scene.dialled(turn) for turn in range(4)] == [
         f"sip:{number}@127.0.0.1:5081" for number in (155, 156, 157, 155)
     ]
+
+
+ALONE = replace(SCENE, is_alone=True)
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_caller_who_is_alone_hangs_up_a_moment_after_they_were_answered(place: int) -> None:
+    edge = Edge(ALONE)
+    invites = [edge.call() for _ in range(place)]
+    edge.answer(invites[-1], b"200 OK")
+    edge.heard(Way.CALLERS, b"ACK")
+    edge.pass_time(ALONE.talk_s)
+    bye = edge.heard(Way.CALLERS, b"BYE")
+    edge.answer(bye, b"200 OK")
+    assert edge.crowd.ledger.done == 1
+    assert edge.crowd.under_way == place - 1
+    assert edge.crowd.length_s == ALONE.talk_s
+
+
+def test_an_agent_who_is_rung_for_a_caller_who_is_alone_is_a_failure() -> None:
+    edge = Edge(ALONE)
+    invite = edge.call()
+    edge.answer(invite, b"200 OK")
+    edge.say(Way.AGENTS, b"INVITE", b"agent-leg", 1, edge_caller(invite))
+    assert edge.summary().failures == {"an agent rung": 1}

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from loadtests.bench import edge, report, servers
+from loadtests.bench.center import GREETED, NOBODYS
 from loadtests.bench.ledger import Summary
+from loadtests.bench.reach import Reached
 from loadtests.bench.stage import Slice
 
 LIMITS = {servers.DIRECT: 450.0, servers.NG: 220.0}
@@ -20,6 +22,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.edges: list[str] = []
+        self.asked: list[dict[str, float | str]] = []
+        """What was other in each slice's scene."""
 
     async def edge_up(self, ng: str) -> None:
         """Start one."""
@@ -31,8 +35,9 @@ class Stage:
     async def settle(self) -> None:
         """Have nothing left."""
 
-    async def measure(self, rate: float, seconds: float) -> Slice:
+    async def measure(self, rate: float, seconds: float, **scene: float | str) -> Slice:
         """Say how a slice went."""
+        self.asked.append(scene)
         calls = round(rate * seconds)
         lost = 0 if rate <= LIMITS[self.edges[-1]] else 3
         summary = Summary(
@@ -60,20 +65,26 @@ class Stage:
         )
 
 
-async def test_both_rates_are_looked_for_in_turn_each_time_with_a_fresh_edge(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stage = Stage()
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Return what stands for the servers."""
+    made = Stage()
 
     @contextlib.asynccontextmanager
     async def staged(*_: object, **__: object) -> AsyncIterator[Stage]:
-        yield stage
+        yield made
 
     monkeypatch.setattr(edge, "staged", staged)
     monkeypatch.setattr(edge, "awake", contextlib.nullcontext)
-    effort = edge.Effort(slices=1, climbs=3, growth=2.0, rate=100.0)
+    return made
+
+
+async def test_both_rates_are_looked_for_in_turn_each_time_with_a_fresh_edge(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    effort = edge.Effort(reaches=("bridged",), slices=1, climbs=3, growth=2.0, rate=100.0)
     figures = await edge.measure(effort)
-    costs, low, looks, waits = stage.edges[:2], stage.edges[2], stage.edges[3:9], stage.edges[9:]
+    costs, looks, (low, *waits) = stage.edges[:2], stage.edges[2:8], stage.edges[8:]
     assert costs == [servers.DIRECT, servers.NG]
     assert looks == 3 * costs
     assert [low, *waits] == 2 * [servers.DIRECT]
@@ -90,3 +101,35 @@ async def test_both_rates_are_looked_for_in_turn_each_time_with_a_fresh_edge(
     printed = capsys.readouterr().out
     assert "3 looks" in printed
     assert "400 (400 to 400)" in printed
+    assert found["bridged"]["calls_per_s"] == found["calls_per_s"]
+
+
+async def test_calls_that_end_sooner_have_figures_of_their_own(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    effort = edge.Effort(reaches=("answered", "queued"), slices=2, climbs=1, growth=2.0, rate=100.0)
+    found: Any = report.edge(await edge.measure(effort))
+    assert set(found) == {"answered", "queued"}
+    # Without a relay a greeting takes no time: there is no call that is only answered.
+    assert "calls_per_s" not in found["answered"]
+    assert found["answered"]["calls_per_s_media"] == 200.0
+    assert (found["queued"]["calls_per_s"], found["queued"]["calls_per_s_media"]) == (400.0, 200.0)
+    assert found["queued"]["cpu_ms"] == found["answered"]["cpu_ms_media"] == 2.0
+    assert found["queued"]["spread"]["cpu_ms"]["slices"] == 2
+    assert found["queued"]["slices_not_clean"] == [0, 0]
+    assert all(scene["is_alone"] for scene in stage.asked)
+    assert {scene["did"] for scene in stage.asked} == {GREETED, NOBODYS}
+    assert "answered" in capsys.readouterr().out
+
+
+async def test_a_slice_of_calls_that_fail_is_told_of() -> None:
+    stage = Stage()
+    await stage.edge_up(servers.NG)
+    slices = [await stage.measure(rate, 1.0) for rate in (100.0, 900.0)]
+    reached = Reached(costs={servers.NG: slices}, climbs={}, at_highest_ms={})
+    assert reached.not_clean(servers.NG) == 1
+    assert reached.highest(servers.NG) is None
+    assert reached.cpu_ms(servers.DIRECT) is None
+    cpu = reached.cpu_ms(servers.NG)
+    assert cpu is not None
+    assert cpu.slices == 1

@@ -26,6 +26,7 @@ FEWER = {
     "relay": {"climbs": 3},
     "relay-rtpengine": {"climbs": 3},
     "edge": {"climbs": 3},
+    "edge-answered": {"climbs": 3},
     "edges": {"climbs": 3},
     "distance-here": {"rounds": 3},
     "distance-elsewhere": {"rounds": 3},

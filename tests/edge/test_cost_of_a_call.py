@@ -16,6 +16,7 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+from msgspec.structs import replace
 
 import edge.assembly
 import edge.shared
@@ -23,6 +24,7 @@ from edge.process import EdgeProcess
 from edge.settings import Settings
 from loadtests.bench.center import DID, configuration
 from loadtests.bench.crowd import Crowd
+from loadtests.bench.reach import ANSWERED, BRIDGED, QUEUED, Reach
 from loadtests.bench.scene import Scene, Way
 from state import keys
 from state.codec import encode
@@ -118,9 +120,9 @@ def _bound(host: str) -> socket.socket:
     return sock
 
 
-async def _furnished(agents_sip: str) -> FarStore:
+async def _furnished(agents_sip: str, *, unserved: bool) -> FarStore:
     store = FarStore(LoopClock())
-    configured = configuration(50, agents_sip)
+    configured = configuration(50, agents_sip, unserved=unserved)
     await publish(store, configured)
     for agent in configured.agents:
         wish = Wish(agent=agent.id, readiness=Readiness.READY)
@@ -134,13 +136,15 @@ async def _furnished(agents_sip: str) -> FarStore:
 
 
 @asynccontextmanager
-async def outside(run: Path, patch: Callable[[str, object], None]) -> AsyncIterator[Outside]:
-    """Run an edge, and give what is around it."""
+async def outside(
+    run: Path, patch: Callable[[str, object], None], reach: Reach = BRIDGED
+) -> AsyncIterator[Outside]:
+    """Run an edge, and give what is around it; calls go as far as `reach`."""
     sockets = {Way.CALLERS: _bound("127.0.0.2"), Way.AGENTS: _bound("127.0.0.3")}
     with _bound("127.0.0.1") as free:
         own = "{}:{}".format(*free.getsockname())
     callers, agents = ("{}:{}".format(*each.getsockname()) for each in sockets.values())
-    store = await _furnished(agents)
+    store = await _furnished(agents, unserved=reach is not BRIDGED)
     patch("edge.shared.EtcdStore", lambda *_, **__: store)
     patch("edge.assembly.SystemClock", LoopClock)
     settings = Settings(
@@ -161,7 +165,8 @@ async def outside(run: Path, patch: Callable[[str, object], None]) -> AsyncItera
         each.connect((host, int(port)))
     await asyncio.sleep(2.0)
     try:
-        yield Outside(Scene(edge=own, callers=callers, agents=agents, did=DID), sockets)
+        scene = Scene(edge=own, callers=callers, agents=agents, did=DID)
+        yield Outside(replace(scene, **reach.scene), sockets)
     finally:
         stop.set()
         await running
@@ -195,6 +200,18 @@ async def test_a_call_goes_through_no_more_functions_than_it_did(
         profile.disable()
     assert crowd.ledger.summary(1.0).is_clean
     assert _own_calls(profile) / 80 < MOST_CALLS
+
+
+@pytest.mark.parametrize("reach", [ANSWERED, QUEUED], ids=lambda each: each.name)
+@in_virtual_time
+async def test_calls_whose_callers_are_alone_ring_nobody_and_end_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reach: Reach
+) -> None:
+    async with outside(tmp_path, monkeypatch.setattr, reach) as around:
+        crowd = await around.call(20, "alone")
+    assert crowd.ledger.summary(1.0).is_clean
+    assert crowd.ledger.done == 20
+    assert crowd.ledger.to_agent_s == []
 
 
 MOST_CALLS = 2550
