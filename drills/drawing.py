@@ -40,13 +40,19 @@ class Frame(Struct, frozen=True):
 
 
 def line(
-    start: tuple[float, float], end: tuple[float, float], colour: str, *, is_dashed: bool = False
+    start: tuple[float, float],
+    end: tuple[float, float],
+    colour: str,
+    *,
+    is_dashed: bool = False,
+    is_faint: bool = False,
 ) -> str:
     """Return a straight line."""
-    dashes = ' stroke-dasharray="4 3"' if is_dashed else ""
+    looks = ' stroke-dasharray="4 3"' if is_dashed else ""
+    looks += ' stroke-opacity=".35"' if is_faint else ""
     return (
         f'<line x1="{start[0]:.0f}" y1="{start[1]:.1f}" x2="{end[0]:.0f}" y2="{end[1]:.1f}"'
-        f' stroke="{colour}"{dashes}/>'
+        f' stroke="{colour}"{looks}/>'
     )
 
 

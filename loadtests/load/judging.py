@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from drills.figures_file import write_figures
 from loadtests.bench.machine import machine
-from loadtests.load import complaints, faults, figures, growth, locusts, shapes
+from loadtests.load import complaints, faults, figures, growth, locusts, shapes, trends
 from loadtests.load.after import After
 from loadtests.load.deaths import deaths
 from loadtests.load.figures import Limits
@@ -35,6 +35,8 @@ def report_of(
     """Return the report of what was seen and found. `incomplete`: why it is not a whole load's."""
     rows = locusts.rows(plan.folder)
     done = locusts.done(plan.folder)
+    ran = locusts.ran(plan.folder)
+    began_ms = 0 if ran is None else ran.began_ms
     complained = complaints.complaints(seen.logs.errors, done)
     grown, books = growth.worst(seen.rounds) | growth.center(seen.held), after.books
     told = after.figures() | growth.figures(grown)
@@ -63,6 +65,7 @@ def report_of(
         died=died[:20],
         faults=tuple(each.told() for each in done if not each.problem),
         refused_faults=tuple(each.told() for each in done if each.problem),
+        trends=trends.reckon(locusts.said(plan.folder), done, began_ms, plan.request.seconds),
     )
 
 

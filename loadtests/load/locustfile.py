@@ -35,6 +35,7 @@ from loadtests.load.plan import BROKEN, ENVIRONMENT, RAN, ROWS, read_plan
 from loadtests.load.ran import Ran, why_not_begun
 from loadtests.load.shapes import callers
 from loadtests.load.volume import Volume
+from state.clock import SystemClock
 
 PLAN = read_plan(Path(os.environ[ENVIRONMENT]))
 FAULTS = msgspec.json.decode((PLAN.folder / faults.FILE).read_bytes(), type=tuple[Planned, ...])
@@ -64,6 +65,8 @@ class Shape(LoadTestShape):
     _has_begun = False
     _waits_from_s = 0.0
     never_began = ""
+    began_ms = 0
+    """When its time began, by the wall clock."""
     at_s = 0.0
     """How far it is."""
     stood_still_s = 0.0
@@ -78,6 +81,7 @@ class Shape(LoadTestShape):
                 self.never_began = self._why_not_begun()
                 return None if self.never_began else (everybody, SPAWN_PER_S)
             self._has_begun = True
+            self.began_ms = SystemClock().now().wall_ms
             if self.runner is not None:
                 for each in FAULTS:
                     gevent.spawn_later(each.at_s, break_something, self.runner.environment, each)
@@ -144,6 +148,7 @@ def finish(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust
                 stood_still_s=shape.stood_still_s,
                 workers_lost=shape.workers_lost,
                 never_began=shape.never_began,
+                began_ms=shape.began_ms,
             )
             (PLAN.folder / RAN).write_bytes(msgspec.json.encode(ran))
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -21,9 +21,10 @@ from msgspec import Struct
 from drills.lab.lab import PROJECT
 from loadtests.load.faults import Done
 from loadtests.load.figures import TableRow
-from loadtests.load.plan import BROKEN, ENVIRONMENT, RAN, ROWS, Plan
+from loadtests.load.plan import BROKEN, ENVIRONMENT, RAN, ROWS, SAID, Plan
 from loadtests.load.ran import Ran, log_lines, why_incomplete
 from loadtests.load.saying import tell
+from loadtests.load.telling import Told, hear
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 PROGRESS, PAGE = "progress.json", "page.html"
@@ -80,9 +81,7 @@ async def people(
     finally:
         telling.cancel()
         await _end(programs)
-    why = stopped or why_incomplete(
-        await asyncio.to_thread(_ran, plan.folder), plan.request.seconds
-    )
+    why = stopped or why_incomplete(await asyncio.to_thread(ran, plan.folder), plan.request.seconds)
     if not why:
         return ()
     return (why, *ended_badly, *await asyncio.to_thread(_last_words, plan.folder))
@@ -131,7 +130,15 @@ def done(folder: Path) -> tuple[Done, ...]:
     return tuple(found)
 
 
-def _ran(folder: Path) -> Ran | None:
+def said(folder: Path) -> Iterator[Told]:
+    """Yield what telephones have said of calls: that they were placed, and how they went."""
+    for file in sorted(folder.glob(f"{SAID}-*.jsonl")):
+        with file.open("rb") as lines:
+            yield from (told for line in lines if (told := hear(line)) is not None)
+
+
+def ran(folder: Path) -> Ran | None:
+    """Return how long people came; None: the master has left nothing."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((folder / RAN).read_bytes(), type=Ran)
     return None

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
+from loadtests.load.charts import charts
 from loadtests.load.report import Report
+from loadtests.load.trends import Trends
 
 _BODY: Final = "<body>"
 EMPTY_PAGE: Final = '<!doctype html><html lang="en"><head><meta charset="utf-8"></head>\
@@ -17,6 +19,8 @@ _STYLE: Final = (
     "#verdict table{border-collapse:collapse;margin:.5em 0 1.5em}"
     "#verdict td,#verdict th{border-bottom:1px solid #ddd;padding:.2em .9em .2em 0;text-align:left}"
     "#verdict .bad{color:#b00020;font-weight:bold}#verdict .good{color:#1b6e3c}"
+    "#verdict svg{width:100%;height:auto}#verdict .dim{color:#5b6672;margin:0 0 1em}"
+    "#verdict h3{margin:1.2em 0 .2em;break-after:avoid}#verdict svg{break-inside:avoid}"
 )
 
 
@@ -60,7 +64,15 @@ def _verdict(report: Report) -> str:
     ):
         if told:
             items = "".join(f"<li>{escape(each)}</li>" for each in told)
-            parts.append(f"<h2>{title}</h2><ul>{items}</ul>")
+            # By these numbers charts tell what was broken.
+            kind = "ol" if told is report.faults else "ul"
+            parts.append(f"<h2>{title}</h2><{kind}>{items}</{kind}>")
+    if report.trends is not None:
+        parts += [
+            "<h2>What people met, over time</h2>",
+            _how_to_read(report.trends, asked.sipp_per_s),
+        ]
+        parts.append(charts(report.trends))
     if report.growth:
         parts.append("<h2>What one process held: the life that grew most</h2>")
         parts.append(_table(_GROWTH, _grown(report)))
@@ -72,6 +84,22 @@ def _verdict(report: Report) -> str:
         parts.append("<h2>Errors in the logs</h2>")
         parts.append(_table(("program", "error", "why", "count", "explained by a fault"), rows))
     return f'<section id="verdict">{"".join(parts)}</section>'
+
+
+def _how_to_read(trends: Trends, sipp_per_s: float) -> str:
+    words = (
+        f"By what each telephone has told, in slices of {trends.slice_s:g} s. A value stands where "
+        "it began: a set-up when it was dialled, a gap when the line went silent. Where fewer than "
+        "20 are in a slice, its 95th percentile is the highest of them, and its 5th the lowest."
+    )
+    if trends.broken:
+        words += (
+            " Red is what was broken on purpose, numbered as above: a band while it lasted, "
+            "a dashed line where something was killed."
+        )
+    if sipp_per_s:
+        words += " SIPp's calls are not here: it keeps sums."
+    return f"<p>{words}</p>"
 
 
 _GROWTH: Final = ("program", "what", "first", "last", "an hour", "98 of 100 between", "surely")

@@ -30,6 +30,8 @@ class Ran(Struct, frozen=True, kw_only=True):
     """So many at once were not heard of for half a minute; also if they came back."""
     never_began: str = ""
     """Why its time never began; empty: it did."""
+    began_ms: int = 0
+    """When its time began, by the wall clock; 0: it never did."""
 
 
 def why_incomplete(ran: Ran | None, seconds: float) -> str | None:

@@ -13,6 +13,7 @@ from loadtests.load.complaints import Complaint
 from loadtests.load.figures import Judged, TableRow
 from loadtests.load.growth import Slope
 from loadtests.load.plan import Request, ShapeName
+from loadtests.load.trends import Trends
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -44,6 +45,8 @@ class Report(Struct, frozen=True, kw_only=True):
     complaints: tuple[Complaint, ...] = ()
     died: tuple[str, ...] = ()
     """Some of the center's processes that ended, and no fault had ended them."""
+    trends: Trends | None = None
+    """What people met over time; None: nobody called."""
 
     def grown(self) -> Iterator[tuple[str, str, Slope]]:
         """Yield program, what it holds, and how that went: memory, and what surely grew.

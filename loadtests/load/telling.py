@@ -51,6 +51,7 @@ class Told(Struct, kw_only=True):
     packets_received: int = 0
     packets_lost: int = 0
     longest_gap_s: float = 0.0
+    gap_from_ms: int | None = None
     held: int = 0
 
     @property

@@ -10,6 +10,7 @@ from loadtests.load.growth import Slope
 from loadtests.load.page import EMPTY_PAGE, with_verdict
 from loadtests.load.plan import Request, ShapeName
 from loadtests.load.report import Report
+from tests.load.test_trends import caller, trends
 
 PAGE = "<html><script>'<body>'</script><body><div id=root></div></body></html>"
 
@@ -65,3 +66,20 @@ def test_load_that_was_cut_short_says_so_first_also_where_locust_left_no_page() 
     page = with_verdict(EMPTY_PAGE, short)
     assert '<span class="bad">not a whole load, all 1 limits held</span>' in page
     assert '<p class="bad">Locust ended after 7 of &lt;60&gt; s</p>' in page
+
+
+def test_course_is_drawn_and_what_was_broken_has_the_numbers_of_the_list() -> None:
+    met = replace(report(HELD), trends=trends([caller(1.0)]))
+    page = with_verdict(PAGE, met)
+    assert "<ol><li>at 20 s: edge-a1 is killed</li></ol>" in page
+    assert "<h2>What people met, over time</h2>" in page
+    assert page.index("at 20 s: edge-a1") < page.index("<svg") < page.index("What one process held")
+    assert "SIPp" not in page
+    volume = replace(met, request=replace(met.request, sipp_per_s=5.0))
+    assert "SIPp's calls are not here" in with_verdict(PAGE, volume)
+
+
+def test_load_in_which_nobody_called_has_no_charts() -> None:
+    page = with_verdict(PAGE, report(HELD))
+    assert "over time" not in page
+    assert "<svg" not in page

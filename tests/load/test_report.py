@@ -14,9 +14,11 @@ from loadtests.load.faults import Done
 from loadtests.load.figures import TableRow, read_limits
 from loadtests.load.judging import Seen, keep, report_of
 from loadtests.load.logs import Logs
-from loadtests.load.plan import BROKEN, ROWS
+from loadtests.load.plan import BROKEN, RAN, ROWS, SAID
+from loadtests.load.ran import Ran
 from loadtests.load.report import Report
 from tests.load.test_locusts import ROW, plan
+from tests.load.test_trends import BEGAN_MS, agent, caller
 
 LIMITS = read_limits('[[limit]]\nfigure = "sip.set_up.count"\nat_least = 9\n', "here")
 WHY = "Locust heard no more of 1 of its workers, and ended after 5400 of 7200 s"
@@ -61,3 +63,21 @@ def test_fault_that_the_lever_refused_is_not_told_as_made(tmp_path: Path, seen: 
     assert report.held
     assert report.faults == ("at 20 s: edge_killed: kill edge-a1",)
     assert report.refused_faults == ("at 90 s: edge_killed: kill edge-a1: the lever is pulled",)
+
+
+def test_what_telephones_said_is_told_over_time_also_in_the_file(
+    tmp_path: Path, seen: Seen
+) -> None:
+    left(tmp_path, ROW)
+    ran = Ran(ran_s=7200.0, stood_still_s=0.0, workers_lost=0, began_ms=BEGAN_MS)
+    (tmp_path / RAN).write_bytes(msgspec.json.encode(ran))
+    for host, told in (("callers", caller(3600.0)), ("agents-a", agent(3603.0))):
+        file = tmp_path / f"{SAID}-phones-0-{host}.jsonl"
+        file.write_bytes(msgspec.json.encode(told) + b'\n{"event":"call","ro')
+    report = report_of(plan(tmp_path), LIMITS, (), After(books=None, left={}, unknown=()), seen)
+    assert report.trends is not None
+    assert report.trends.slice_s == 7200.0
+    assert set(report.trends.rows) > {"SIP set-up", "SIP ring"}
+    keep(report, tmp_path / locusts.PAGE, json=str(tmp_path / "out.json"), html=None)
+    kept = msgspec.json.decode((tmp_path / "out.json").read_bytes(), type=Report)
+    assert kept.trends == report.trends
