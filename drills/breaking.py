@@ -246,8 +246,10 @@ class Breaker:
         disk = FullDisk(recorders.store_of(self._lab.paths.of(site)))
         writer = recorders.process_name(site)
 
-        # What is written while the disk comes or goes would be gone.
+        # What is written while the disk comes or goes would be gone. Whoever writes stands still
+        # for no longer than that: recordings that should begin then begin late.
         async def lay() -> None:
+            await asyncio.to_thread(disk.bring)
             async with self._frozen(writer):
                 await asyncio.to_thread(disk.lay)
 

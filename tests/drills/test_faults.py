@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from drills import breaking
 from drills.course import FaultError, Made
 from drills.experiment import Fault, FaultKind
 from drills.faults import FaultAgent, FaultClient
@@ -225,6 +226,34 @@ async def test_keys_and_store_are_gone_and_come_back_with_what_was_in_them(tmp_p
     key.unlink()
     with pytest.raises(FaultError, match="cannot be taken away"):
         await agent.make(Fault(kind=FaultKind.LOSE_KEYS, target="a", ttl_s=5.0))
+
+
+async def test_who_writes_recordings_stands_still_only_while_the_full_disk_comes_and_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = _Spy()
+    lab.paths = _Folder(tmp_path)
+    steps: list[tuple[str, bool]] = []
+
+    class Disk:
+        def __init__(self, _folder: Path) -> None:
+            pass
+
+        def bring(self) -> None:
+            steps.append(("bring", bool(lab.broken)))
+
+        def lay(self) -> None:
+            steps.append(("lay", bool(lab.broken)))
+
+        def take_away(self) -> None:
+            steps.append(("take away", bool(lab.broken)))
+
+    monkeypatch.setattr(breaking, "FullDisk", Disk)
+    agent = agent_of(lab)
+    await agent.make(Fault(kind=FaultKind.FILL_STORE, target="a", ttl_s=5.0))
+    await agent.heal_all("runner")
+    assert steps == [("bring", False), ("lay", True), ("take away", True)]
+    assert lab.broken == []
 
 
 @in_virtual_time

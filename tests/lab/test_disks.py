@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drills.lab import disks
-from drills.lab.disks import Away, FullDisk
+from drills.lab.disks import Away, FullDisk, mirror
 from drills.lab.errors import NetworkError, ProcessError
 
 MOUNTS = ("-t", "-o", "--bind")
@@ -99,6 +100,75 @@ async def test_a_full_disk_that_is_still_coming_goes_when_it_has_come(
     assert mounts.mounted == []
     with pytest.raises(ProcessError, match="given up"):
         disk.lay()
+
+
+def alter_unseen(path: Path, text: str) -> None:
+    """Change what is in a file, and neither its size nor its time: a copy would change it back."""
+    was = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert path.stat().st_size == was.st_size
+
+
+def test_a_folder_becomes_as_another_one_and_what_is_alike_is_left_alone(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "day" / "empty").mkdir(parents=True)
+    for name in ("alike", "longer", "later", "new"):
+        (source / "day" / name).write_text("sound")
+    mirror(source, target)
+    assert {path.name for path in (target / "day").iterdir()} == {
+        *("alike", "longer", "later", "new", "empty")
+    }
+    alter_unseen(target / "day" / "alike", "SOUND")
+    (source / "day" / "longer").write_text("sound and more")
+    later = (source / "day" / "later").stat()
+    (source / "day" / "later").write_text("other")
+    os.utime(source / "day" / "later", ns=(later.st_atime_ns, later.st_mtime_ns + 1_000_000_000))
+    (source / "day" / "new").unlink()
+    shutil.rmtree(source / "day" / "empty")
+    (target / "stray").mkdir()
+    (target / "stray" / "part").write_text("half")
+    mirror(source, target)
+    said = {path.name: path.read_text() for path in (target / "day").iterdir()}
+    assert said == {"alike": "SOUND", "longer": "sound and more", "later": "other"}
+    assert [path.name for path in target.iterdir()] == ["day"]
+
+
+def test_what_takes_time_is_copied_before_anybody_has_to_stand_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = _Mounts()
+    monkeypatch.setattr(disks, "run_tool", mounts.run)
+    store, on_disk = folder(tmp_path), tmp_path / "store.disk"
+    (store / "part").write_text("half")
+    disk = FullDisk(store)
+    disk.bring()
+    assert mounts.mounted == [str(on_disk)], "nobody is on it yet"
+    alter_unseen(on_disk / "recording", "SOUND")
+    (store / "part").rename(store / "second")
+    disk.lay()
+    assert mounts.mounted == [str(on_disk), str(store)]
+    said = {path.name: path.read_text() for path in on_disk.iterdir()}
+    assert said == {"recording": "SOUND", "second": "half"}, "and the first not once more"
+    # Here the folder itself is what lies beneath; it has everything but what came meanwhile.
+    (on_disk / "third").write_text("sound")
+    alter_unseen(store / "recording", "sOuNd")
+    disk.take_away()
+    said = {path.name: path.read_text() for path in store.iterdir()}
+    assert said == {"recording": "sOuNd", "second": "half", "third": "sound"}
+    assert mounts.mounted == []
+
+
+def test_what_was_only_brought_goes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = _Mounts()
+    monkeypatch.setattr(disks, "run_tool", mounts.run)
+    disk = FullDisk(folder(tmp_path))
+    disk.bring()
+    disk.take_away()
+    assert mounts.mounted == []
+    assert not (tmp_path / "store.disk").exists()
+    with pytest.raises(ProcessError, match="given up"):
+        disk.bring()
 
 
 def test_what_stands_in_the_place_of_what_was_taken_is_not_taken_for_it(tmp_path: Path) -> None:
