@@ -28,6 +28,8 @@ from state.codec import UNREADABLE
 VERSION: Final = 1
 FIRST: Final = "0" * 64
 """In place of the hash of a piece before the first."""
+MOST_NAMED: Final = 10
+"""Agents whose names are in a line for people; the evidence itself has all."""
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -105,6 +107,50 @@ class AtSite(Struct, frozen=True, kw_only=True):
         )
 
 
+class AgentsMoved(Struct, frozen=True, kw_only=True):
+    """Agents who could be rung by way of one site, and later by way of another."""
+
+    was_at: str
+    now_at: str
+    agents: tuple[str, ...]
+    first_s: float
+    """When the first of them was seen there, after the first fault."""
+    last_s: float
+
+    def named(self) -> str:
+        """Return the names, if they are not too many."""
+        more = len(self.agents) - MOST_NAMED
+        names = ", ".join(self.agents[:MOST_NAMED])
+        return f"{names} and {more} more" if more > 0 else names
+
+    def when(self) -> str:
+        """Return from when until when they came there."""
+        first = f"{self.first_s:.1f} s"
+        return first if self.first_s == self.last_s else f"{first} to {self.last_s:.1f} s"
+
+    def told(self) -> str:
+        """Return it in words."""
+        return (
+            f"agents from {self.was_at} to {self.now_at}: {len(self.agents)}, {self.when()} after"
+            f" the first fault ({self.named()})"
+        )
+
+
+class LedgerRow(Struct, frozen=True, kw_only=True):
+    """One call of living sites that was on while a drill went on, by their own records."""
+
+    call: str
+    site: str
+    """That held its caller."""
+    agent_at: str | None
+    came_s: float
+    """After the first fault, by the clock of its edge."""
+    ended_s: float | None
+    outcome: str
+    """`on`: it went on when the drill was over; `unknown`: nothing is recorded of its end."""
+    cause: str = ""
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """All that is kept of one drill."""
 
@@ -137,6 +183,12 @@ class Evidence(Struct, frozen=True, kw_only=True):
     at_sites: tuple[AtSite, ...] = ()
     """Where agents and calls were, as a live system told second by second; of a lab the ledger says
     more (`moved`)."""
+    agents_moved: tuple[AgentsMoved, ...] = ()
+    """Of a live system: who was moved where."""
+    ledger: tuple[LedgerRow, ...] = ()
+    """Of a live system: every call that was on. `calls` are the test calls there."""
+    ledger_by: tuple[str, ...] = ()
+    """By whose word; nobody's: it was not made."""
     files: Mapping[str, str] = {}
     """SHA-256 of what lies beside it, by name."""
 

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
+from drills import live_page
 from drills.charts import calls_chart, looks_chart, runs_chart
 from drills.comparison import LOSSES, MOST_COMPARED, RULE, compare, is_comparable
 from drills.evidence import Evidence, Judgement, extent, verdict
@@ -97,7 +98,8 @@ def _found(evidence: Evidence) -> Iterator[str]:
     yield "<h2>Expected and found</h2>"
     rows = [_judged(each, bounds.get(each.figure)) for each in evidence.judgements]
     expect = evidence.experiment.expect
-    rows += [_unjudged(each) for each in expect if each.told() in evidence.unjudged]
+    figures = evidence.figures
+    rows += [_unjudged(each, figures) for each in expect if each.told() in evidence.unjudged]
     yield table(("held", "what", "expected", "found"), rows)
     yield "<h2>Time to recover</h2>"
     yield table(
@@ -114,13 +116,14 @@ def _found(evidence: Evidence) -> Iterator[str]:
 
 def _calls(evidence: Evidence) -> Iterator[str]:
     yield "<h2>Calls</h2>"
-    yield _ledger(evidence.figures)
+    yield live_page.ledger(evidence) if evidence.ledger_by else _ledger(evidence.figures)
     yield "<h3>Time from INVITE to answer, call by call</h3>"
     yield calls_chart(evidence.calls)
     yield "<h3>Second by second</h3>"
     yield looks_chart(evidence.looks) or "<p>Nobody looked.</p>"
     yield _moved(evidence)
     yield _at_sites(evidence)
+    yield live_page.moved(evidence)
 
 
 def _what_was_done(evidence: Evidence) -> Iterator[str]:
@@ -196,11 +199,17 @@ def summary(evidence: Evidence) -> str:
             f"Of {number(figures.get('offered'))} callers {number(figures.get('answered'))} were"
             f" answered, {number(figures.get('abandoned'))} gave up,"
             f" {number(figures.get('refused'))} were refused and {number(figures.get('lost'))}"
-            " were cut off."
+            f" were cut off{_still_on(figures)}."
         )
     if figures.get("rto_s") is not None:
         parts.append(f"New calls were set up again after {told('rto_s', figures['rto_s'])}.")
     return " ".join(parts)
+
+
+def _still_on(figures: Mapping[str, float | None]) -> str:
+    """Return what becomes of callers of a live system, which nobody brings to an end."""
+    on = figures.get("still_on")
+    return f", {number(on)} were still on the line" if on else ""
 
 
 def _judged(each: Judgement, bound: Bound | None) -> tuple[str, ...]:
@@ -213,8 +222,10 @@ def _judged(each: Judgement, bound: Bound | None) -> tuple[str, ...]:
     )
 
 
-def _unjudged(bound: Bound) -> tuple[str, ...]:
-    return "not judged", _named(bound.figure), escape(limit(bound)), told(bound.figure, None)
+def _unjudged(bound: Bound, figures: Mapping[str, float | None]) -> tuple[str, ...]:
+    """Return an expectation whose figure is not what it is in a lab, where it is known at all."""
+    found = told(bound.figure, figures.get(bound.figure))
+    return "not judged", _named(bound.figure), escape(limit(bound)), escape(found)
 
 
 def _named(figure: str) -> str:
@@ -337,7 +348,8 @@ def _moved(evidence: Evidence) -> str:
     if not evidence.moved:
         return ""
     rows = ((escape(way), str(count)) for way, count in evidence.moved.items())
-    return "<h3>Served elsewhere than they came to</h3>" + table(("calls", "how many"), rows)
+    who = "test calls" if evidence.is_live else "calls"
+    return "<h3>Served elsewhere than they came to</h3>" + table((who, "how many"), rows)
 
 
 def _at_sites(evidence: Evidence) -> str:
@@ -366,3 +378,4 @@ def lines(evidence: Evidence) -> Iterator[str]:
     for where in evidence.at_sites:
         if where.what == "agents" and not where.least == where.most == where.before:
             yield where.told()
+    yield from live_page.lines(evidence)

@@ -91,6 +91,12 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "wire_differs": Figure("calls of which the packets tell otherwise"),
     "mismatches": Figure("calls of which people and edges tell two stories"),
     "not_placed": Figure("planned calls that nobody placed"),
+    "to_call_back": Figure("callers sent away, to be called back"),
+    "still_on": Figure("calls still on when the drill was over"),
+    "unaccounted": Figure("calls that were on, of which nothing is recorded"),
+    "records_differ": Figure("calls of which two records tell two stories"),
+    "ledger_sums": Figure("the sites' ledger of calls adds up", _YES),
+    "test_calls": Figure("test calls placed"),
     "left_behind": Figure("calls, legs, tickets or media left behind"),
 }
 

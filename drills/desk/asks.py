@@ -42,6 +42,8 @@ class CallsAsk(_Ask, frozen=True, kw_only=True, tag="calls"):
     """Which calls are there, and which were the last? Answer: `Calls`."""
 
     last: int
+    is_live: bool = False
+    """Only those that run: the ledger is not read, as it may have grown long."""
 
 
 class ExplainAsk(_Ask, frozen=True, kw_only=True, tag="explain"):

@@ -145,7 +145,7 @@ class Desk:
         self._clock = SystemClock()
         self._mirror = Mirror(store, self._clock)
         self._began_s = self._clock.now().mono_s
-        self._over = ledger.Ledger(records=(), bad={}, revisions={})
+        self._over = ledger.NOTHING
         self._read_s = -math.inf
 
     async def follow(self) -> None:
@@ -162,8 +162,8 @@ class Desk:
                 return self._agents()
             case WishAsk():
                 return await self._wish(ask)
-            case CallsAsk(last=last):
-                return await self._calls(last)
+            case CallsAsk():
+                return await self._calls(ask.last, is_live=ask.is_live)
             case ExplainAsk(call=call):
                 return await self._explain(call)
             case ReportAsk(interval_s=interval_s, target_s=target_s):
@@ -267,8 +267,8 @@ class Desk:
             ),
         )
 
-    async def _calls(self, last: int) -> Calls:
-        over = await ledger.read_ledger(self._store)
+    async def _calls(self, last: int, *, is_live: bool) -> Calls:
+        over = ledger.NOTHING if is_live else await ledger.read_ledger(self._store)
         now = self._clock.now()
         running = look.running(self._mirror.snapshot, now)
         ended = {record.call for record in over.records}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -39,6 +40,9 @@ class Ledger(Struct, frozen=True, kw_only=True):
     def total(self) -> int:
         """How many records there are."""
         return len(self.records) + len(self.bad)
+
+
+NOTHING: Final = Ledger(records=(), bad={}, revisions={})
 
 
 async def read_ledger(store: Store, begins: str = "") -> Ledger:

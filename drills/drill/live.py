@@ -20,22 +20,27 @@ import msgspec
 from msgspec import Struct
 
 from drills.course import Course, FaultError, Made
+from drills.demo.reports import End as How
 from drills.desk.answers import Faults, Health, Readiness, Role, Stakes, Status
 from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StakesAsk, StatusAsk
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
+from drills.drill.counting import Counting
 from drills.drill.onlooking import Onlookers
+from drills.drill.recorded import records
 from drills.experiment import Experiment, Fault
 from drills.facts import Facts, Lag
 from drills.lever import Lever
+from drills.live_books import PRESENT
 from drills.live_rules import LIMITS
+from drills.onlookers import Recorded
 from drills.permit import Permit
 from drills.runner import Runner
-from edge.acd.agent_state import AgentState
 from edge.steering.loss import RecordingsRisk
 from state.clock import Clock
 from state.codec import UNREADABLE
-from state.model import SiteId
+from state.keys import call_id_for
+from state.model import CallId, SiteId
 
 PROBE_EVERY_S = 1.0
 PROBE_TALK_S = 0.5
@@ -51,7 +56,6 @@ AGENTS_AT, CALLS_AT = "agents_at_", "calls_at_"
 """Before a site's name, in what is measured: how many are there."""
 MOST_BEHIND = 500
 """Log entries of etcd; a call makes some five."""
-_PRESENT = frozenset(AgentState) - {AgentState.SIGNED_OUT, AgentState.UNREACHABLE}
 
 
 class DeskFaults:
@@ -103,6 +107,10 @@ class Probed(Struct, frozen=True, kw_only=True):
     answered_ms: int | None
     ended_ms: int | None
     heard: bool
+    call: CallId | None = None
+    """By which name the sites know it; None: its telephone never dialled."""
+    how: How = How.UNFINISHED
+    """How it ended for its caller's telephone."""
 
 
 @dataclass
@@ -121,6 +129,10 @@ class LiveGround:
     """What no other site had recorded when the guards decided."""
     onlookers: Onlookers | None = None
     """The sites' control planes, which are asked what they see; None: nobody asks them."""
+    counting: Counting | None = None
+    """What was heard of calls and agents; None: nobody has looked yet."""
+    recorded: tuple[Recorded, ...] = ()
+    """What control planes have recorded of the same calls."""
     status: Status | None = None
     looked_s: float = -math.inf
     """When that was, on the monotonic clock."""
@@ -223,18 +235,28 @@ class LiveGround:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Look, and place test calls, until the block ends."""
+        """Look, count, and place test calls, until the block ends."""
         await self.look()
-        looking = asyncio.create_task(self._keep_looking())
-        probing = asyncio.create_task(self._keep_probing())
+        counting = self.counting = Counting(lambda: connected(self.lab))
+        await counting.begin()
+        looks = (self._keep_looking(), counting.run(), self._keep_probing())
+        tasks = [asyncio.create_task(each) for each in looks]
         try:
             yield
         finally:
-            for task in (looking, probing):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait((looking, probing))
+            await asyncio.wait(tasks)
             # What became of the last ones counts, too.
             await asyncio.to_thread(self._callers.shutdown)
+            await counting.end()
+
+    async def read_records(self) -> None:
+        """Ask the control planes what they have recorded of the calls that were counted."""
+        counted = None if self.counting is None else self.counting.counted
+        if self.onlookers is not None and counted is not None:
+            asked = self.onlookers
+            self.recorded = await records(asked.apis, asked.ask, counted.came_ms())
 
     async def _keep_looking(self) -> None:
         while True:
@@ -275,7 +297,9 @@ class LiveGround:
                     elif step.event == "joined":
                         note(heard=True)
                     elif step.event == "call":
-                        note(ended_ms=step.wall_ms)
+                        note(ended_ms=step.wall_ms, how=step.how)
+                    elif step.event == "invite":
+                        note(call=call_id_for(step.sip_call_id, step.local_tag))
 
         with contextlib.suppress(DeskError, OSError, *UNREADABLE):
             await asyncio.get_running_loop().run_in_executor(self._callers, talk)
@@ -284,6 +308,9 @@ class LiveGround:
 class _Step(Struct, kw_only=True):
     event: str = ""
     wall_ms: int = 0
+    sip_call_id: str = ""
+    local_tag: str = ""
+    how: How = How.UNFINISHED
 
 
 def incidents(status: Status) -> tuple[str, ...]:
@@ -316,7 +343,7 @@ def recordings_alone(ready: Readiness) -> Mapping[SiteId, RecordingsRisk]:
 def _present(status: Status) -> dict[SiteId, int]:
     """Return how many agents are signed in, by the site by which they are rung."""
     return {
-        site: sum(count for state, count in states.items() if state in _PRESENT)
+        site: sum(count for state, count in states.items() if state in PRESENT)
         for site, states in status.agents.items()
     }
 
@@ -348,4 +375,5 @@ async def carry_out(
         await asyncio.sleep(LINGER_S / 2)
         course = await runner.run()
         await asyncio.sleep(LINGER_S)
+    await ground.read_records()
     return course

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from drills.blast import killed_site
 from drills.books import SETTLED_AFTER_S
 from drills.course import Course, Look
-from drills.drill.keeping import alone_at
+from drills.demo.reports import End as How
+from drills.drill.keeping import MOST_FINDINGS, alone_at
 from drills.drill.live import AGENTS_AT, CALLS_AT, LiveGround, Probed
-from drills.evidence import AtSite, CallRow, Evidence, Moment, chained, judge
+from drills.evidence import AtSite, CallRow, Evidence, LedgerRow, Moment, chained, judge
 from drills.experiment import Experiment
+from drills.live_books import ENDS, UNKNOWN, Books, books
 from drills.recovery import ANSWER_LIMIT_S
 from drills.sources import PRODUCT, digest
-from state.model import SiteId
+from state.model import Outcome, SiteId
 
 _AT = AGENTS_AT, CALLS_AT
 
@@ -70,10 +73,21 @@ def evidence_of(
     values = figures(course, ground.probes, killed_site(course.method), now_ms)
     judged = tuple(bound for bound in experiment.expect if bound.figure in values)
     unseen = tuple(each.told() for each in experiment.expect if each.figure not in values)
-    onlookers = ground.onlookers
-    seen = () if onlookers is None else onlookers.notes
-    findings = [f"not measured where callers are real: {', '.join(unseen)}"] if unseen else []
+    onlookers, counting = ground.onlookers, ground.counting
+    notes = () if onlookers is None else onlookers.notes
+    ledger = _ledger(ground, course)
+    rows = {} if ledger is None else {each.call: each for each in ledger.rows}
+    calls = tuple(
+        _call(number, each, rows.get(each.call or ""), t0_ms)
+        for number, each in enumerate(ground.probes)
+    )
+    stories = tuple(two_stories(calls))
+    findings = [f"not judged where callers are real: {', '.join(unseen)}"] if unseen else []
     findings += () if onlookers is None else onlookers.findings()
+    if ledger is not None:
+        findings += (*ledger.findings, *stories[:MOST_FINDINGS])
+    elif counting is not None and course.began_ms is not None:
+        findings.append("there is no ledger of calls: the sites did not tell which were on")
     return Evidence(
         run=run,
         previous=previous,
@@ -88,7 +102,9 @@ def evidence_of(
         guards=course.verdicts,
         judgements=judge(judged, values),
         unjudged=unseen,
-        figures=values,
+        figures=values
+        if ledger is None
+        else {**ledger.figures, "mismatches": len(stories), **values},
         timeline=chained(
             Moment(
                 after_s=round((each.at_ms - t0_ms) / 1000, 3),
@@ -96,16 +112,27 @@ def evidence_of(
                 who=each.who,
                 what=each.what,
             )
-            for each in (*course.notes, *seen)
+            for each in (*course.notes, *notes)
         ),
         clocks=() if onlookers is None else onlookers.clocks(),
-        calls=tuple(_call(number, each, t0_ms) for number, each in enumerate(ground.probes)),
-        moved={},
+        calls=calls,
+        moved=_moved(calls),
         alone=tuple(alone_at(*each) for each in sorted(ground.alone.items())),
         findings=tuple(findings),
         at_sites=at_sites(course, now_ms),
+        agents_moved=() if counting is None else counting.homes.moved(t0_ms),
+        ledger=() if ledger is None else ledger.rows,
+        ledger_by=() if ledger is None else ledger.by,
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
     )
+
+
+def _ledger(ground: LiveGround, course: Course) -> Books | None:
+    """Return the ledger of what was begun; None: nothing was, or nobody told of calls."""
+    counted = None if ground.counting is None else ground.counting.counted
+    if counted is None or course.began_ms is None:
+        return None
+    return books(counted, ground.recorded, course.began_ms)
 
 
 def at_sites(course: Course, now_ms: int) -> tuple[AtSite, ...]:
@@ -136,15 +163,49 @@ def _at_site(name: str, looks: Sequence[Look], t0_ms: int, end_ms: int) -> AtSit
     )
 
 
-def _call(number: int, probed: Probed, t0_ms: int) -> CallRow:
-    was_answered = probed.answered_ms is not None
+def _call(number: int, probed: Probed, row: LedgerRow | None, t0_ms: int) -> CallRow:
+    has_ended = row is not None and row.outcome in ENDS
     return CallRow(
-        call=f"test-{number}",
+        call=probed.call or f"test-{number}",
         meant_for=probed.first,
-        served_by=None,
-        agent_at=None,
-        people="answered" if was_answered else "lost",
-        edges="",
+        served_by=None if row is None else row.site,
+        agent_at=None if row is None else row.agent_at,
+        people=people_word(probed),
+        edges=row.outcome if row is not None and has_ended else "",
         placed_s=(probed.at_ms - t0_ms) / 1000,
         setup_ms=None if probed.answered_ms is None else float(probed.answered_ms - probed.at_ms),
     )
+
+
+def people_word(probed: Probed) -> str:
+    """Return how a test call ended by its caller's telephone alone; `unknown`: that cannot tell.
+
+    Whether a call that the other side ended was ended by its agent, only the agent knows. Nobody
+    gives a test call up but for want of an answer.
+    """
+    match probed.how:
+        case How.REFUSED:
+            return Outcome.REFUSED
+        case How.CANCELLED | How.UNHEARD | How.SILENCE | How.FAULT:
+            return Outcome.LOST
+        case How.HUNG_UP:
+            return Outcome.ANSWERED if probed.heard else Outcome.ABANDONED
+        case How.FAR_END | How.UNFINISHED:
+            return Outcome.LOST if probed.answered_ms is None else UNKNOWN
+
+
+def two_stories(calls: Iterable[CallRow]) -> Iterator[str]:
+    """Yield each test call of which its caller and the sites tell otherwise."""
+    for each in calls:
+        if each.edges and each.people not in {each.edges, UNKNOWN}:
+            yield f"two stories of call {each.call}: people {each.people}; edges {each.edges}"
+
+
+def _moved(calls: Iterable[CallRow]) -> Mapping[str, int]:
+    """Return how many test calls were served elsewhere than at the site that they came to."""
+    moves = Counter(
+        f"{each.meant_for} -> {each.served_by}"
+        for each in calls
+        if each.served_by not in {None, each.meant_for}
+    )
+    return dict(sorted(moves.items()))

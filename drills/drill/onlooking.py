@@ -73,8 +73,9 @@ class Onlookers:
 
     def __init__(self, apis: Mapping[SiteId, str], ask: Ask, now_ms: Callable[[], float]) -> None:
         """`now_ms` is the runner's clock, in milliseconds since 1970."""
+        self.apis = apis
+        self.ask = ask
         self._planes = {site: _Plane(url) for site, url in sorted(apis.items())}
-        self._ask = ask
         self._now_ms = now_ms
         self._notes: list[Note] = []
 
@@ -122,7 +123,7 @@ class Onlookers:
     async def _look(self, site: SiteId, plane: _Plane) -> None:
         why, seen = "", None
         try:
-            answer = await self._ask(plane.url + PATH)
+            answer = await self.ask(plane.url + PATH)
             plane.is_refused = answer.status in _REFUSALS
             if answer.status == _OK:
                 seen = msgspec.json.decode(answer.body, type=SeenSites)

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from drills.cli.drill_report import report
 from drills.cli.errors import Exit
 from drills.course import Course, End, Look, Made, Note
-from drills.desk.answers import Faults, Health, Status
-from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk
+from drills.desk.answers import AgentRow, Agents, Faults, Health, Status
+from drills.desk.asks import AgentsAsk, CallsAsk, FaultAsk, FaultDo, PlaceAsk
+from drills.desk.call_answers import CallRow, Calls
 from drills.desk.errors import DeskError
 from drills.drill import live
 from drills.drill.live import (
@@ -75,6 +76,10 @@ class Desk:
     def __init__(self, made: tuple[Made, ...] = ()) -> None:
         self.made = made
         self.is_silent = False
+        self.running: tuple[CallRow, ...] = ()
+        self.ended: tuple[CallRow, ...] = ()
+        self.agents: tuple[AgentRow, ...] = ()
+        self.steps: tuple[dict[str, object], ...] = ({"event": "answered", "wall_ms": T0_MS},)
         self.calls_end = threading.Event()
         self.dialled = 0
 
@@ -82,6 +87,11 @@ class Desk:
         """Answer what a runner asks."""
         if self.is_silent:
             raise DeskError("lab 1 has not answered within 15 s")
+        if isinstance(ask, CallsAsk):
+            calls = self.running if ask.is_live else (*self.running, *self.ended)
+            return Calls(lab=1, now_ms=T0_MS, calls=calls, total=len(self.ended), bad_records={})
+        if isinstance(ask, AgentsAsk):
+            return Agents(lab=1, now_ms=T0_MS, agents=self.agents)
         if isinstance(ask, FaultAsk):
             if ask.do is FaultDo.HEAL:
                 self.made = tuple(replace(each, healed_ms=T0_MS, by=ask.by) for each in self.made)
@@ -97,7 +107,7 @@ class Desk:
         """Tell of one test call, when it may end."""
         self.dialled += 1
         self.calls_end.wait(20.0)
-        yield msgspec.json.encode({"event": "answered", "wall_ms": T0_MS})
+        yield from map(msgspec.json.encode, self.steps)
 
 
 @pytest.fixture

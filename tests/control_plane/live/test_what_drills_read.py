@@ -15,13 +15,14 @@ from control_plane.permissions import Role
 from drills.ctl import client
 from drills.ctl.account import Account, Book
 from drills.drill import onlooking
+from drills.drill.recorded import MAY_NOT, records
 from drills.onlookers import PATH, SeenEdge, SeenSites, changes
 from state import keys
-from state.model import EdgeId, SiteId
+from state.model import EdgeId, Outcome, SiteId
 from state.store import Delete
 from tests.control_plane.center import Person
 from tests.control_plane.live.one_database import database_url
-from tests.control_plane.live.stage import Scene
+from tests.control_plane.live.stage import Scene, call_id, eventually
 
 __all__ = ["database_url"]
 
@@ -99,3 +100,25 @@ async def test_who_may_not_see_sites_learns_of_no_clock(scene: Scene, book: Book
         "the control plane of a answers 403",
         "the control plane of b answers 403",
     }
+
+
+async def test_who_may_read_calls_reads_how_each_ended(scene: Scene, book: Book) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    sign_in(book, manager)
+    await scene.connect(1, "ann")
+    await scene.end(1, "ann")
+    await scene.arrive(2)
+    await scene.end(2)
+    await eventually(lambda: manager.get(f"/v1/calls/{call_id(2)}"), "carried")
+    came_ms = {call_id(each): scene.clock.now().wall_ms for each in (1, 2, 3)}
+    async with onlooking.signed_in(APIS, book) as onlookers:
+        found = await records(onlookers.apis, onlookers.ask, came_ms)
+    told = {call_id(1): Outcome.ANSWERED, call_id(2): Outcome.ABANDONED}
+    assert [(each.calls, each.why_not) for each in found] == [(told, ""), (told, "")]
+
+
+async def test_who_runs_the_machinery_may_read_no_calls(scene: Scene, book: Book) -> None:
+    sign_in(book, await scene.center.person(Role.SRE))
+    async with onlooking.signed_in(APIS, book) as onlookers:
+        found = await records(onlookers.apis, onlookers.ask, {call_id(1): 0})
+    assert [each.why_not for each in found] == [MAY_NOT, MAY_NOT]

@@ -1,0 +1,194 @@
+"""What became of the calls and agents of sites that are up while a drill went on. PURE.
+
+Callers there are real, and nobody asks them: a call is what the sites' own records say of it. It is
+in the ledger from the first look at the calls until the last one, and has there exactly one of: an
+end, still being on, or no account at all. No clock decides which calls these are.
+
+Owns the ledger's sums, and who was moved where; what test calls say is for `live_evidence`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from drills.desk.answers import AgentRow
+from drills.desk.call_answers import CallRow, Calls
+from drills.evidence import AgentsMoved, LedgerRow
+from drills.onlookers import Recorded
+from edge.acd.agent_state import AgentState
+from state.model import AgentId, CallId, Outcome, SiteId
+
+ENDS: Final[Mapping[Outcome, str]] = {
+    Outcome.ANSWERED: "answered",
+    Outcome.ABANDONED: "abandoned",
+    Outcome.REFUSED: "refused",
+    Outcome.LOST: "lost",
+    Outcome.CALLBACK: "to_call_back",
+}
+"""How a call can end, and under which name the ledger counts it."""
+ON: Final = "on"
+"""In place of an end: the call went on at the last look."""
+UNKNOWN: Final = "unknown"
+"""There was neither a record nor a ticket of it."""
+PRESENT: Final = frozenset(AgentState) - {AgentState.SIGNED_OUT, AgentState.UNREACHABLE}
+"""Of an agent who can be rung."""
+SHARED_STATE: Final = "the shared state"
+MOST_NAMED: Final = 5
+
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """What was heard of calls: a first and a last look, with all records, and those between."""
+
+    first: Calls
+    seen: Mapping[CallId, CallRow]
+    """Calls that any look found on, as they were then."""
+    last: Calls
+
+    def of_drill(self) -> Mapping[CallId, CallRow]:
+        """Return the calls that were on at the first look, or came until the last one."""
+        before = {each.call for each in self.first.calls if each.state is None}
+        last = {each.call: each for each in self.last.calls}
+        came = {call: row for call, row in last.items() if call not in before}
+        return came | {call: last.get(call, row) for call, row in self.seen.items()}
+
+    def came_ms(self) -> Mapping[CallId, int]:
+        """Return when those of them came that have ended, by the clocks of their edges."""
+        ended = (row for row in self.of_drill().values() if row.state is None)
+        return {row.call: row.arrived_ms for row in ended}
+
+    def without_account(self) -> frozenset[CallId]:
+        """Return the calls that were on, and are neither on nor recorded at the last look."""
+        return frozenset(self.seen) - {each.call for each in self.last.calls}
+
+
+class Books(Struct, frozen=True, kw_only=True):
+    """The ledger."""
+
+    rows: tuple[LedgerRow, ...]
+    figures: Mapping[str, float]
+    findings: tuple[str, ...]
+    by: tuple[str, ...]
+    """By whose word."""
+
+
+def books(counted: Counted, recorded: Sequence[Recorded], t0_ms: int) -> Books:
+    """Return the ledger of a drill that broke something at `t0_ms`.
+
+    `recorded`: what control planes have recorded of the same calls, beside the shared state.
+    """
+    calls, unknown = counted.of_drill(), counted.without_account()
+    found = (_row(row, t0_ms, is_known=call not in unknown) for call, row in calls.items())
+    rows = tuple(sorted(found, key=lambda each: (each.came_s, each.call)))
+    ends = Counter(each.outcome for each in rows)
+    differing = tuple(_differing(rows, recorded))
+    unreadable = len(set(counted.last.bad_records) - set(counted.first.bad_records))
+    figures: dict[str, float] = {name: ends[end] for end, name in ENDS.items()}
+    figures |= {
+        "offered": len(rows),
+        "still_on": ends[ON],
+        "unaccounted": ends[UNKNOWN],
+        "records_differ": len(differing),
+    }
+    sums = sum(figures[name] for name in ENDS.values()) + ends[ON] == len(rows)
+    figures["ledger_sums"] = float(sums and not (differing or unreadable))
+    return Books(
+        rows=rows,
+        figures=figures,
+        findings=(*_findings(rows, recorded, unreadable), *differing[:MOST_NAMED]),
+        by=(SHARED_STATE, *(f"{each.site} control plane" for each in recorded if not each.why_not)),
+    )
+
+
+def _row(row: CallRow, t0_ms: int, *, is_known: bool) -> LedgerRow:
+    end = ON if row.outcome is None else str(row.outcome)
+    return LedgerRow(
+        call=row.call,
+        site=row.site,
+        agent_at=row.agent_site,
+        came_s=round((row.arrived_ms - t0_ms) / 1000, 3),
+        ended_s=None if row.ended_ms is None else round((row.ended_ms - t0_ms) / 1000, 3),
+        outcome=end if is_known else UNKNOWN,
+        cause=row.cause,
+    )
+
+
+def _differing(rows: Iterable[LedgerRow], recorded: Sequence[Recorded]) -> Iterable[str]:
+    """Yield each call of which a control plane has recorded another end than the shared state."""
+    for row in rows:
+        for each in recorded:
+            theirs = each.calls.get(row.call, "")
+            if theirs and row.outcome not in {theirs, ON}:
+                yield (
+                    f"two records of call {row.call}: {row.outcome} in the shared state,"
+                    f" {theirs} at the control plane of {each.site}"
+                )
+
+
+def _findings(
+    rows: Sequence[LedgerRow], recorded: Sequence[Recorded], unreadable: int
+) -> Iterable[str]:
+    lost = [each for each in rows if each.outcome == Outcome.LOST]
+    if lost:
+        causes = Counter(each.cause for each in lost)
+        told = ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items()))
+        yield f"calls lost, by the sites' own records: {len(lost)} ({told})"
+    unknown = [each.call for each in rows if each.outcome == UNKNOWN]
+    if unknown:
+        named = ", ".join(unknown[:MOST_NAMED])
+        more = "" if len(unknown) <= MOST_NAMED else ", and more"
+        yield f"calls that were on, of which nothing is recorded: {len(unknown)} ({named}{more})"
+    if unreadable:
+        yield f"records of calls that cannot be read: {unreadable}"
+    yield from (
+        f"the control plane of {each.site} told nothing of calls: {each.why_not}"
+        for each in recorded
+        if each.why_not
+    )
+    told_of = [each.calls for each in recorded if not each.why_not]
+    ended = [each for each in rows if each.outcome not in {ON, UNKNOWN}]
+    alone = sum(not any(calls.get(each.call) for calls in told_of) for each in ended)
+    if told_of and alone:
+        yield (
+            f"calls by the word of the shared state alone: {alone} (of another tenant, or not for"
+            " the eyes of whoever ran the drill)"
+        )
+
+
+class Homes:
+    """Where agents can be rung, followed look by look."""
+
+    def __init__(self) -> None:
+        self._at: dict[AgentId, SiteId] = {}
+        self._moves: dict[tuple[SiteId, SiteId], list[tuple[int, AgentId]]] = {}
+
+    def at(self, agent: AgentId) -> SiteId | None:
+        """Return by way of which site an agent could be rung last; None: never."""
+        return self._at.get(agent)
+
+    def look(self, at_ms: int, agents: Iterable[AgentRow]) -> None:
+        """Take in where everybody is. Who cannot be rung is nowhere, and has not moved."""
+        for row in agents:
+            if row.state not in PRESENT:
+                continue
+            was = self._at.get(row.agent, row.site)
+            self._at[row.agent] = row.site
+            if was != row.site:
+                self._moves.setdefault((was, row.site), []).append((at_ms, row.agent))
+
+    def moved(self, t0_ms: int) -> tuple[AgentsMoved, ...]:
+        """Return who went where, in the order in which the first of them did."""
+        ordered = sorted(self._moves.items(), key=lambda each: each[1][0])
+        return tuple(
+            AgentsMoved(
+                was_at=was,
+                now_at=now,
+                agents=tuple(sorted({agent for _, agent in moves})),
+                first_s=round((moves[0][0] - t0_ms) / 1000, 3),
+                last_s=round((moves[-1][0] - t0_ms) / 1000, 3),
+            )
+            for (was, now), moves in ordered
+        )
