@@ -9,8 +9,10 @@ Owns the ledger's sums, and who was moved where; what test calls say is for `liv
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -162,33 +164,46 @@ class Homes:
     """Where agents can be rung, followed look by look."""
 
     def __init__(self) -> None:
-        self._at: dict[AgentId, SiteId] = {}
-        self._moves: dict[tuple[SiteId, SiteId], list[tuple[int, AgentId]]] = {}
+        self._been: dict[AgentId, list[tuple[int, SiteId]]] = {}
+        """Each site by way of which one could be rung, and when that was first seen."""
 
     def at(self, agent: AgentId) -> SiteId | None:
         """Return by way of which site an agent could be rung last; None: never."""
-        return self._at.get(agent)
+        return self._been[agent][-1][1] if agent in self._been else None
 
     def look(self, at_ms: int, agents: Iterable[AgentRow]) -> None:
         """Take in where everybody is. Who cannot be rung is nowhere, and has not moved."""
         for row in agents:
-            if row.state not in PRESENT:
-                continue
-            was = self._at.get(row.agent, row.site)
-            self._at[row.agent] = row.site
-            if was != row.site:
-                self._moves.setdefault((was, row.site), []).append((at_ms, row.agent))
+            if row.state in PRESENT and self.at(row.agent) != row.site:
+                self._been.setdefault(row.agent, []).append((at_ms, row.site))
 
     def moved(self, t0_ms: int) -> tuple[AgentsMoved, ...]:
         """Return who went where, in the order in which the first of them did."""
-        ordered = sorted(self._moves.items(), key=lambda each: each[1][0])
+        moves: dict[tuple[SiteId, SiteId], list[tuple[int, AgentId]]] = {}
+        for agent, been in self._been.items():
+            for (_, was), (at_ms, now) in pairwise(been):
+                moves.setdefault((was, now), []).append((at_ms, agent))
         return tuple(
             AgentsMoved(
                 was_at=was,
                 now_at=now,
-                agents=tuple(sorted({agent for _, agent in moves})),
-                first_s=round((moves[0][0] - t0_ms) / 1000, 3),
-                last_s=round((moves[-1][0] - t0_ms) / 1000, 3),
+                agents=tuple(sorted({agent for _, agent in who})),
+                first_s=round((min(who)[0] - t0_ms) / 1000, 3),
+                last_s=round((max(who)[0] - t0_ms) / 1000, 3),
             )
-            for (was, now), moves in ordered
+            for (was, now), who in sorted(moves.items(), key=lambda each: min(each[1]))
         )
+
+    def back_s(self, site: SiteId, t0_ms: int) -> float | None:
+        """Return within which time 95 of 100 of a site's agents could be rung through another.
+
+        The nearest rank, of those who could be rung by way of it at the first fault; a look late at
+        most. Infinite where too few ever could, for whatever reason; None: nobody was there.
+        """
+        back_s = []
+        for been in self._been.values():
+            before = [where for at_ms, where in been if at_ms <= t0_ms]
+            if before and before[-1] == site:
+                later = [at_ms for at_ms, where in been if at_ms > t0_ms and where != site]
+                back_s.append((later[0] - t0_ms) / 1000 if later else math.inf)
+        return sorted(back_s)[math.ceil(0.95 * len(back_s)) - 1] if back_s else None

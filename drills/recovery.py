@@ -14,7 +14,7 @@ from typing import Final
 from drills.blast import killed_site
 from drills.demo.ledger import Ledger, Row
 from drills.demo.reports import OfferChange
-from drills.experiment import FaultKind
+from drills.experiment import Fault, FaultKind
 from drills.seen import Seen, Written
 from state.model import CallId, Outcome, SiteId
 
@@ -190,15 +190,22 @@ def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> floa
     return None if out else (worst_ms - t0_ms) / _MS
 
 
+def long_dead(method: Iterable[Fault]) -> SiteId | None:
+    """Return the site that is dead for so long that its agents can be moved; None: none is."""
+    faults = tuple(method)
+    gone = killed_site(faults)
+    dead_s = max((each.ttl_s for each in faults if each.target == gone), default=0.0)
+    return gone if dead_s >= MOVED_S else None
+
+
 def agents_back_s(seen: Seen, t0_ms: int) -> float | None:
     """Return within which time 95 of 100 agents of a dead site could be rung through another.
 
     The nearest rank: of ten it is the last. Infinite where too few ever could; None: no site was
     dead for `MOVED_S`, which is less than it would take.
     """
-    gone = killed_site(seen.course.method)
-    dead_s = max((each.ttl_s for each in seen.course.method if each.target == gone), default=0.0)
-    if gone is None or dead_s < MOVED_S:
+    gone = long_dead(seen.course.method)
+    if gone is None:
         return None
     homed = [agent.id for agent in seen.scenario.agents if agent.site == gone]
     back_s = sorted(

@@ -31,7 +31,7 @@ from drills.drill.recorded import records
 from drills.experiment import Experiment, Fault
 from drills.facts import Facts, Lag
 from drills.lever import Lever
-from drills.live_books import PRESENT
+from drills.live_books import PRESENT, Homes
 from drills.live_rules import LIMITS
 from drills.onlookers import Recorded
 from drills.permit import Permit
@@ -106,7 +106,8 @@ class Probed(Struct, frozen=True, kw_only=True):
     first: SiteId
     answered_ms: int | None
     ended_ms: int | None
-    heard: bool
+    joined_ms: int | None = None
+    """When it heard an agent."""
     call: CallId | None = None
     """By which name the sites know it; None: its telephone never dialled."""
     how: How = How.UNFINISHED
@@ -152,6 +153,11 @@ class LiveGround:
         self.status = await asyncio.to_thread(talk)
         self.looked_s = self.clock.now().mono_s
         return self.status
+
+    @property
+    def homes(self) -> Homes:
+        """Return where agents could be rung, as far as anybody has looked."""
+        return Homes() if self.counting is None else self.counting.homes
 
     async def leader(self) -> str | None:
         """Return the site whose member of etcd leads."""
@@ -281,9 +287,7 @@ class LiveGround:
         place = len(self.probes)
         now_ms = self.clock.now().wall_ms
         first = SiteId(ask.first)
-        self.probes.append(
-            Probed(at_ms=now_ms, first=first, answered_ms=None, ended_ms=None, heard=False)
-        )
+        self.probes.append(Probed(at_ms=now_ms, first=first, answered_ms=None, ended_ms=None))
 
         def note(**what: object) -> None:
             self.probes[place] = msgspec.structs.replace(self.probes[place], **what)
@@ -295,7 +299,7 @@ class LiveGround:
                     if step.event == "answered":
                         note(answered_ms=step.wall_ms)
                     elif step.event == "joined":
-                        note(heard=True)
+                        note(joined_ms=step.wall_ms)
                     elif step.event == "call":
                         note(ended_ms=step.wall_ms, how=step.how)
                     elif step.event == "invite":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from drills.blast import killed_site
 from drills.books import SETTLED_AFTER_S
@@ -13,8 +14,8 @@ from drills.drill.keeping import MOST_FINDINGS, alone_at
 from drills.drill.live import AGENTS_AT, CALLS_AT, LiveGround, Probed
 from drills.evidence import AtSite, CallRow, Evidence, LedgerRow, Moment, chained, judge
 from drills.experiment import Experiment
-from drills.live_books import ENDS, UNKNOWN, Books, books
-from drills.recovery import ANSWER_LIMIT_S
+from drills.live_books import ENDS, UNKNOWN, Books, Homes, books
+from drills.recovery import ANSWER_LIMIT_S, long_dead
 from drills.sources import PRODUCT, digest
 from state.model import Outcome, SiteId
 
@@ -47,6 +48,12 @@ def figures(
     found["failed"] = sum(each.answered_ms is None for each in settled)
     found["final_answer_s"] = max(answers) / 1000 if answers else None
     found["rto_s"] = _rto_s(after, t0_ms, first_site)
+    joined = [
+        each.joined_ms
+        for each in after
+        if each.joined_ms is not None and first_site in {None, each.first}
+    ]
+    found["media_rto_s"] = (min(joined) - t0_ms) / 1000 if joined else None
     return found
 
 
@@ -73,7 +80,7 @@ def evidence_of(
     values = figures(course, ground.probes, killed_site(course.method), now_ms)
     judged = tuple(bound for bound in experiment.expect if bound.figure in values)
     unseen = tuple(each.told() for each in experiment.expect if each.figure not in values)
-    onlookers, counting = ground.onlookers, ground.counting
+    onlookers, homes = ground.onlookers, ground.homes
     notes = () if onlookers is None else onlookers.notes
     ledger = _ledger(ground, course)
     rows = {} if ledger is None else {each.call: each for each in ledger.rows}
@@ -81,13 +88,9 @@ def evidence_of(
         _call(number, each, rows.get(each.call or ""), t0_ms)
         for number, each in enumerate(ground.probes)
     )
-    stories = tuple(two_stories(calls))
     findings = [f"not judged where callers are real: {', '.join(unseen)}"] if unseen else []
     findings += () if onlookers is None else onlookers.findings()
-    if ledger is not None:
-        findings += (*ledger.findings, *stories[:MOST_FINDINGS])
-    elif counting is not None and course.began_ms is not None:
-        findings.append("there is no ledger of calls: the sites did not tell which were on")
+    findings += _findings(ground, course, ledger, calls)
     return Evidence(
         run=run,
         previous=previous,
@@ -102,9 +105,7 @@ def evidence_of(
         guards=course.verdicts,
         judgements=judge(judged, values),
         unjudged=unseen,
-        figures=values
-        if ledger is None
-        else {**ledger.figures, "mismatches": len(stories), **values},
+        figures=values | _said(course, homes, ledger, calls),
         timeline=chained(
             Moment(
                 after_s=round((each.at_ms - t0_ms) / 1000, 3),
@@ -120,7 +121,7 @@ def evidence_of(
         alone=tuple(alone_at(*each) for each in sorted(ground.alone.items())),
         findings=tuple(findings),
         at_sites=at_sites(course, now_ms),
-        agents_moved=() if counting is None else counting.homes.moved(t0_ms),
+        agents_moved=homes.moved(t0_ms),
         ledger=() if ledger is None else ledger.rows,
         ledger_by=() if ledger is None else ledger.by,
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
@@ -133,6 +134,30 @@ def _ledger(ground: LiveGround, course: Course) -> Books | None:
     if counted is None or course.began_ms is None:
         return None
     return books(counted, ground.recorded, course.began_ms)
+
+
+def _said(
+    course: Course, homes: Homes, ledger: Books | None, calls: Iterable[CallRow]
+) -> dict[str, float | None]:
+    """Return what the sites say. It is not judged: in a lab the same figures know more."""
+    found: dict[str, float | None] = {}
+    if ledger is not None:
+        found |= ledger.figures
+        found["mismatches"] = len(tuple(two_stories(calls)))
+    gone = long_dead(course.method)
+    if gone is not None and course.began_ms is not None:
+        found["agents_back_s"] = homes.back_s(gone, course.began_ms)
+    return found
+
+
+def _findings(
+    ground: LiveGround, course: Course, ledger: Books | None, calls: Iterable[CallRow]
+) -> Iterator[str]:
+    if ledger is not None:
+        yield from ledger.findings
+        yield from islice(two_stories(calls), MOST_FINDINGS)
+    elif ground.counting is not None and course.began_ms is not None:
+        yield "there is no ledger of calls: the sites did not tell which were on"
 
 
 def at_sites(course: Course, now_ms: int) -> tuple[AtSite, ...]:
@@ -189,7 +214,7 @@ def people_word(probed: Probed) -> str:
         case How.CANCELLED | How.UNHEARD | How.SILENCE | How.FAULT:
             return Outcome.LOST
         case How.HUNG_UP:
-            return Outcome.ANSWERED if probed.heard else Outcome.ABANDONED
+            return Outcome.ANSWERED if probed.joined_ms is not None else Outcome.ABANDONED
         case How.FAR_END | How.UNFINISHED:
             return Outcome.LOST if probed.answered_ms is None else UNKNOWN
 

@@ -186,7 +186,7 @@ def probe(at_s: float, first: SiteId, took_s: float | None = 0.3) -> Probed:
         first=first,
         answered_ms=None if took_s is None else at_ms + round(took_s * 1000),
         ended_ms=None,
-        heard=took_s is not None,
+        joined_ms=None if took_s is None else at_ms + round(took_s * 1000) + 500,
     )
 
 
@@ -203,6 +203,7 @@ def test_service_is_back_with_the_first_test_call_after_which_all_are_answered()
     assert found["rto_s"] == 3.0
     assert found["failed"] == 0
     assert found["final_answer_s"] == 3.5
+    assert found["media_rto_s"] == 4.7, "the first at a that heard an agent came at 3.0 s"
     assert found["ttl_overrun_s"] == 1.5
     assert figures(COURSE, [*probes, probe(8.0, B, None)], A, END_MS)["failed"] == 1
     assert figures(COURSE, [*probes, probe(8.0, A, None)], A, END_MS)["rto_s"] is None

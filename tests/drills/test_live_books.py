@@ -201,3 +201,14 @@ def test_of_very_many_who_moved_some_are_named_to_people_and_all_are_kept() -> N
     (moved,) = homes.moved(T0_MS)
     assert moved.agents == tuple(names)
     assert moved.told().endswith("agent08, agent09 and 2 more)")
+
+
+def test_agents_of_a_dead_site_are_back_when_nearly_all_can_be_rung_elsewhere() -> None:
+    homes = Homes()
+    homes.look(T0_MS - 1_000, agents(ann="a", bea="a", cid="b"))
+    homes.look(T0_MS + 9_000, agents(ann="b", bea="a!", cid="b"))
+    assert homes.back_s(SiteId("a"), T0_MS) == float("inf"), "bea is still out of reach"
+    homes.look(T0_MS + 10_500, agents(ann="b", bea="c", cid="b"))
+    homes.look(T0_MS + 40_000, agents(ann="a", bea="a", cid="b"))
+    assert homes.back_s(SiteId("a"), T0_MS) == 10.5
+    assert homes.back_s(SiteId("c"), T0_MS) is None

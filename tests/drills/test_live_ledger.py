@@ -144,7 +144,8 @@ async def test_control_planes_are_asked_for_what_they_have_recorded(
 def test_a_test_calls_telephone_says_how_it_ended_as_far_as_it_can(
     how: How, came_to: str, word: str
 ) -> None:
-    call = replace(probe(0.0, A, 0.3 if came_to else None), how=how, heard=came_to == "talk")
+    call = replace(probe(0.0, A, 0.3 if came_to else None), how=how)
+    call = replace(call, joined_ms=T0_MS + 900 if came_to == "talk" else None)
     assert people_word(call) == word
 
 
@@ -174,6 +175,11 @@ def test_the_evidence_tells_which_agents_were_moved_where(tmp_path: Path) -> Non
         at_ms = T0_MS + round(at_s * 1000)
         counting.homes.look(at_ms, (agent_row("ann", site=where), agent_row("bea", site=B)))
     evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+    assert "agents_back_s" not in evidence.figures, "twelve seconds move nobody"
+    dead = replace(COURSE, method=(replace(COURSE.method[0], ttl_s=30.0),))
+    longer = evidence_of("r1", FIRST, experiment_of("agents_moved"), ground, dead)
+    assert longer.figures["agents_back_s"] == 9.0
+    assert "agents_back_s" not in {each.figure for each in longer.judgements}
     (moved,) = evidence.agents_moved
     assert (moved.was_at, moved.now_at, moved.agents, moved.first_s) == ("a", "b", ("ann",), 9.0)
 
