@@ -191,12 +191,14 @@ def test_with_media_the_rates_are_others() -> None:
     assert managed.seconds == effort.media_seconds
 
 
-def test_what_the_media_relay_was_asked_for_is_summed_over_those_who_asked() -> None:
+def test_what_the_media_relay_was_asked_for_is_read_as_number_or_as_text() -> None:
     told = (
-        b"counts d10:statisticsd17:controlstatisticsd7:proxiesld5:proxy9:127.0.0.110:offercounti4e"
-        b"11:answercounti4e11:deletecounti3eed10:offercounti1e11:answercounti0e11:deletecounti0eeeee"
+        b"counts d10:statisticsd7:proxiesld5:proxy9:127.0.0.110:offercount1:7ee"
+        b"15:totaloffercount2:1716:totalanswercount1:416:totaldeletecounti3eee"
     )
-    assert anchored.parse_counts(told) == {"offer": 5, "answer": 4, "delete": 3}
+    assert anchored.parse_counts(told) == {"offer": 17, "answer": 4, "delete": 3}
+    with pytest.raises(BenchError, match="totaloffercount"):
+        anchored.parse_counts(b"counts d6:result4:ponge")
 
 
 def test_a_proxy_that_relays_calls_without_their_media_is_found_out() -> None:

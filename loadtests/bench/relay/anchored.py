@@ -27,11 +27,17 @@ def counts() -> dict[str, int]:
 
 
 def parse_counts(answer: bytes) -> dict[str, int]:
-    """Read the relay's answer to `statistics`: those who asked have their counts one by one."""
-    return {
-        name: sum(map(int, re.findall(name.encode() + rb"counti(\d+)e", answer)))
-        for name in COMMANDS
-    }
+    """Read the relay's answer to `statistics`, in bencode. BenchError: a count is not there."""
+    return {name: _count(answer, b"total%scount" % name.encode()) for name in COMMANDS}
+
+
+def _count(answer: bytes, key: bytes) -> int:
+    """Return the value of a key: a number, or a text that is one."""
+    found = re.search(key + rb"(?:i(\d+)e|(\d+):)", answer)
+    if found is None:
+        raise BenchError(f"rtpengine does not tell its {key.decode()}")
+    number, length = found.groups()
+    return int(number or answer[found.end() : found.end() + int(length)])
 
 
 def check(before: dict[str, int], after: dict[str, int], calls: int) -> None:

@@ -132,6 +132,7 @@ async def _proxies_up(*, media: bool) -> AsyncIterator[_Bench]:
         await supervisor.start([sipp.edge(address, run) for address in proxies.EDGES])
         for each in ALL:
             proxies.tell(each, run)
+            proxies.say_room(each, run)
         saying = asyncio.create_task(_say_room(run))
         try:
             yield _Bench(run, supervisor, media=media)
@@ -145,8 +146,8 @@ async def _say_room(run: Path) -> None:
     """Say for the edges how many calls they take, as they do at a site: it is looked up."""
     while True:
         for each in ALL:
-            # One that has no time to answer is told again.
-            with contextlib.suppress(TimeoutError):
+            # One that has no time to answer, or is just ending, is told again.
+            with contextlib.suppress(OSError):
                 await asyncio.to_thread(proxies.say_room, each, run)
         await asyncio.sleep(ROOM_EVERY_S)
 
