@@ -6,6 +6,7 @@ Owns how its ledger is told: by whose word, what each part of the sum is, and wh
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from html import escape
 
 from drills.evidence import Evidence
@@ -72,10 +73,12 @@ def moved(evidence: Evidence) -> str:
     return "<h3>Agents who were moved</h3>" + table(heads, rows)
 
 
-def lines(evidence: Evidence) -> tuple[str, ...]:
-    """Return the same in a few lines, for a terminal."""
-    told = tuple(each.told() for each in evidence.agents_moved)
-    if not evidence.ledger_by:
-        return told
-    word = "exact" if _is_exact(evidence) else "NOT EXACT"
-    return (f"{_sum(evidence)}: {word}", *told)
+def lines(evidence: Evidence) -> Iterator[str]:
+    """Yield the same in a few lines, for a terminal, and what is known of the sites' clocks."""
+    if evidence.ledger_by:
+        yield f"{_sum(evidence)}: {'exact' if _is_exact(evidence) else 'NOT EXACT'}"
+    yield from (each.told() for each in evidence.agents_moved)
+    if evidence.is_live:
+        for each in evidence.clocks:
+            least, most = f"{each.least_ms:.1f}", f"{each.most_ms:.1f}"
+            yield f"clock of {each.who}: by {least} to {most} ms ahead of the runner's"

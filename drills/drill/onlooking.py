@@ -36,8 +36,8 @@ ANSWER_S: Final = 2.0
 FRESH_S: Final = 270.0
 """A token lasts five minutes, and none is fetched anew while sites are broken: a refresh token
 whose answer is lost on the way ends the session."""
-SET_MS: Final = 20.0
-"""A clock that has moved by less has drifted, as clocks do."""
+SET_MS: Final = 50.0
+"""A clock that has moved by less was slewed, as NTP does (0.5 ms a second), or has drifted."""
 _OK: Final = 200
 _REFUSALS: Final = frozenset({401, 403})
 """Each is in the audit log: who is refused does not ask on and on."""

@@ -16,7 +16,7 @@ from drills.drill.counting import Counting
 from drills.drill.live import LiveGround
 from drills.drill.live_evidence import evidence_of, people_word, two_stories
 from drills.drill.onlooking import Onlookers
-from drills.evidence import FIRST, AgentsMoved, Evidence, LedgerRow, open_sealed, seal
+from drills.evidence import FIRST, AgentsMoved, ClockBound, Evidence, LedgerRow, open_sealed, seal
 from drills.evidence import CallRow as CallRowKept
 from drills.library import experiment_of
 from drills.live_books import Counted, books
@@ -261,6 +261,9 @@ def test_a_report_in_the_terminal_tells_the_ledger_and_who_was_moved(tmp_path: P
     told = list(lines(told_of(tmp_path)))
     assert f"{SUM}: exact" in told
     assert MOVED.told() in told
+    bound = ClockBound(who="b control plane", least_ms=-0.4, most_ms=1.25)
+    with_clock = replace(told_of(tmp_path), clocks=(bound,))
+    assert "clock of b control plane: by -0.4 to 1.2 ms ahead of the runner's" in lines(with_clock)
 
 
 def test_every_figure_of_a_live_ledger_has_words() -> None:

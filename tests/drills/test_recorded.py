@@ -121,3 +121,9 @@ async def test_where_no_call_was_over_nobody_is_asked() -> None:
     planes = Planes()
     assert [each.calls for each in await records(APIS, planes, {})] == [{}, {}]
     assert planes.asked == []
+
+
+@pytest.mark.parametrize("came_ms", [-(10**15), 10**18])
+async def test_a_record_with_a_stamp_that_is_no_time_loses_no_evidence(came_ms: int) -> None:
+    (found, _) = await records(APIS, Planes(x="answered"), {CallId("x"): came_ms})
+    assert found.calls == {"x": "answered"}
