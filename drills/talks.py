@@ -49,19 +49,25 @@ def _talked_at(row: Row, at_ms: int) -> bool:
 def _gap_ms(wire: Wire, call: Dialled | None, row: Row, t0_ms: int) -> float | None:
     """Return the longest gap in what an undisturbed caller heard around the first fault.
 
+    Up to when they put their agent on hold.
     What their agent's telephone did not send, as it stood still itself, was not lost on the way.
     """
     caller = row.caller
-    if call is None or call.audio_port is None or caller is None or caller.held:
+    if call is None or call.audio_port is None or caller is None:
+        return None
+    if caller.held and caller.first_held_ms is None:
         return None
     if row.planned.dialler is not Dialler.PHONE:
         return None
     ends_ms = min(t0_ms + AROUND_S[1] * _MS, (caller.ended_ms or t0_ms) - 200)
     if row.agent is not None and row.agent.busy_until_ms is not None:
         ends_ms = min(ends_ms, row.agent.busy_until_ms - 200)
+    if caller.first_held_ms is not None:
+        # Until then they talked; on hold there is nothing to hear, and from when on nobody knows.
+        ends_ms = min(ends_ms, caller.first_held_ms - 200)
     begins_ms = t0_ms - AROUND_S[0] * _MS
-    if ends_ms <= begins_ms:
-        return None
+    if ends_ms <= t0_ms:
+        return None  # nothing is known of the time after it
     times = wire.audio_ns.get(call.audio_port, [])
     heard = () if row.agent is None else (row.agent, *row.earlier)
     unsent = [(begin * 10**6, end * 10**6) for each in heard for begin, end in each.stalls]

@@ -161,13 +161,20 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
     """Return a report for each call that a phone placed, also for those without an end."""
     found: dict[str, CallerReport] = {}
     silent: set[str] = set()
+    held_ms: dict[str, int] = {}
     for line in lines:
         if line.role != "caller" or not line.sip_call_id:
             continue
         if line.event == "hanging_up" and line.cause == CUT_OFF:
             silent.add(line.sip_call_id)
+        if line.event == "held":
+            held_ms.setdefault(line.sip_call_id, line.wall_ms)
         if line.event == "call" or line.sip_call_id not in found:
-            found[line.sip_call_id] = _caller_report(line, heard_nothing=line.sip_call_id in silent)
+            found[line.sip_call_id] = _caller_report(
+                line,
+                heard_nothing=line.sip_call_id in silent,
+                first_held_ms=held_ms.get(line.sip_call_id),
+            )
     return tuple(found.values())
 
 
@@ -195,7 +202,7 @@ def unanswered(lines: Iterable[Line]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _caller_report(line: Line, *, heard_nothing: bool) -> CallerReport:
+def _caller_report(line: Line, *, heard_nothing: bool, first_held_ms: int | None) -> CallerReport:
     return CallerReport(
         number=line.phone,
         sip_call_id=line.sip_call_id,
@@ -212,6 +219,7 @@ def _caller_report(line: Line, *, heard_nothing: bool) -> CallerReport:
         sent=line.sent_chord,
         heard=frozenset(line.heard),
         held=line.held > 0,
+        first_held_ms=first_held_ms,
         last_heard_ms=_last_heard_ms(line),
         crossed=line.crossed,
         heard_nothing=heard_nothing,

@@ -97,6 +97,12 @@ def test_a_call_without_summary_is_unfinished() -> None:
     assert (report.end, report.invite_ms, report.ended_ms) == (End.UNFINISHED, 5000, None)
 
 
+def test_when_they_put_their_agent_on_hold_first_is_told() -> None:
+    held = [line(event="held", wall_ms=at_ms) for at_ms in (7_000, 9_000)]
+    (report,) = phones.caller_reports([*held, line(held=2)])
+    assert (report.held, report.first_held_ms) == (True, 7_000)
+
+
 def test_the_summary_stands_for_the_events_before_it() -> None:
     (report,) = phones.caller_reports([line(event="invite"), line(), line(event="ended")])
     assert report.end is End.HUNG_UP

@@ -476,7 +476,7 @@ def test_a_spared_caller_who_hears_nothing_at_all_had_a_gap_as_long_as_was_looke
     assert gap_ms > 500
 
 
-def test_what_an_agents_telephone_did_not_send_as_it_stood_still_is_no_gap() -> None:
+def test_a_gap_is_what_was_sent_and_not_heard_while_two_talked_over_the_fault() -> None:
     whole = seen(replace(KILL_SITE, target="none"))
     row = next(
         row
@@ -495,11 +495,11 @@ def test_what_an_agents_telephone_did_not_send_as_it_stood_still_is_no_gap() -> 
     )
     audio_ns = {4000: [each * 10**6 for each in heard_ms]}
 
-    def gap_ms(*stalls: tuple[int, int]) -> float | None:
-        agent = replace(answering, stalls=stalls)
-        rows = tuple(
-            replace(row, agent=agent) if each is row else each for each in whole.ledger.rows
-        )
+    def gap_ms(*stalls: tuple[int, int], **how: object) -> float | None:
+        other = replace(row, agent=replace(answering, stalls=stalls))
+        if row.caller is not None:
+            other = replace(other, caller=replace(row.caller, **how))
+        rows = tuple(other if each is row else each for each in whole.ledger.rows)
         ledger = replace(whole.ledger, rows=rows)
         one = replace(whole, ledger=ledger, wire=Wire(calls=calls, audio_ns=audio_ns))
         return talks(one, t0_ms)["spared_gap_ms"]
@@ -507,6 +507,12 @@ def test_what_an_agents_telephone_did_not_send_as_it_stood_still_is_no_gap() -> 
     assert gap_ms() == 270
     assert gap_ms((t0_ms + 90, t0_ms + 340)) == 20
     assert gap_ms((t0_ms - 9_000, t0_ms - 8_000)) == 270
+    # Of somebody who puts their agent on hold it is known what they heard until then.
+    assert gap_ms(held=True, first_held_ms=t0_ms + 900) == 270
+    assert gap_ms(held=True, first_held_ms=t0_ms + 280) == 20
+    assert gap_ms(held=True, first_held_ms=t0_ms + 100) is None
+    assert gap_ms(held=True, first_held_ms=None) is None
+    assert gap_ms(ended_ms=t0_ms + 150) is None, "nothing of the time after it"
 
 
 def test_who_was_moved_where_is_counted() -> None:
