@@ -212,7 +212,9 @@ class Assembly:
             note=self.shared.event_log.decided,
             alone=self.alone,
         )
-        self.places = PlaceGiver(snapshot=self.shared.snapshot, calls=self.switchboard.waiting)
+        self.places = PlaceGiver(
+            snapshot=self.shared.snapshot, calls=self.switchboard.with_old_places
+        )
         self.callbacks = Callbacks(
             settings=self.settings,
             clock=self.clock,

@@ -20,6 +20,7 @@ import structlog
 
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
+from edge.acd.cut_off import cut_off
 from edge.acd.eligibility import rings_from_s
 from edge.acd.granting import created_with_agent, reserved
 from edge.acd.heirs import Earlier, Numbers, left_places
@@ -293,7 +294,14 @@ class Reserver:
         is_left = left is not None and (
             left.value.holder in self.silent or left.value.holder not in self._snapshot().edges
         )
-        return Earlier(calls=calls, left=left if is_left else None)
+        lost = cut_off(
+            self._snapshot(),
+            self._numbers.talking(caller, did),
+            self._clock.now(),
+            unreachable=self._unreachable(),
+            is_alone=self._is_alone(),
+        )
+        return Earlier(calls=calls, left=left if is_left else None, lost=lost)
 
     async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
         """Create the ticket of a call that wants an agent as soon as it has come (`at`).

@@ -17,6 +17,7 @@ from edge.acd.eligibility import unsuited_because
 from edge.acd.forecast import forecast, forecast_for_newcomer
 from edge.acd.line import place_of
 from edge.acd.needs import Needs
+from edge.acd.places import place_number
 from edge.acd.present import (
     Callers,
     between_s,
@@ -25,7 +26,6 @@ from edge.acd.present import (
     since_ms,
     sites_out_of_reach,
 )
-from edge.acd.reservation import place_number
 from state.model import (
     AgentId,
     CallRecord,

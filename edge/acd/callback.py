@@ -29,8 +29,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.hours import is_closed
+from edge.acd.places import SAME_AGENT_S, place_number, taking
 from edge.acd.plan import Held, Plan
-from edge.acd.reservation import SAME_AGENT_S, place_number, taking
 from state import keys
 from state.codec import encode
 from state.model import (

@@ -30,11 +30,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.cut_off import CutOff
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.line import place_of, standing_of
 from state.keys import Kind
@@ -57,15 +58,24 @@ class Earlier(Struct, frozen=True, kw_only=True):
     """From the same number to the same DID, for `again_of`."""
     left: Entry[Ticket] | None = None
     """The one at whose place they would stand."""
+    lost: CutOff | None = None
+    """The one in which they were cut off in talk."""
+
+
+class _Known(NamedTuple):
+    """A call of some number: by what it is served, and whether it talks by now."""
+
+    place: int
+    call: CallId
+    talks: bool
 
 
 class Numbers:
-    """The calls that wait at other edges than `edge`, by number and DID."""
+    """The calls that wait, or talk, at other edges than `edge`, by number and DID."""
 
     def __init__(self, edge: EdgeId) -> None:
         self._edge = edge
-        self._calls: dict[_Number, dict[CallId, tuple[int, CallId]]] = {}
-        """And by what each is served."""
+        self._calls: dict[_Number, dict[CallId, _Known]] = {}
         self._number_of: dict[CallId, _Number] = {}
 
     def take(self, deltas: Iterable[Delta]) -> None:
@@ -82,20 +92,25 @@ class Numbers:
                     del self._calls[number]
             entry = delta.after
             ticket = None if entry is None else entry.value
-            if entry is not None and isinstance(ticket, Ticket) and self._may_be_left(ticket):
+            if entry is not None and isinstance(ticket, Ticket) and self._may_come_again(ticket):
                 number = self._number_of[call] = (ticket.caller, ticket.did)
                 place = entry.create_revision if ticket.place is None else ticket.place
-                self._calls.setdefault(number, {})[call] = (place, call)
+                known = _Known(place, call, ticket.state is TicketState.CONNECTED)
+                self._calls.setdefault(number, {})[call] = known
 
     def waiting(self, caller: str, did: DidNumber) -> tuple[CallId, ...]:
-        """Return those of a number, who stands first first."""
+        """Return those of a number that wait, who stands first first."""
         calls = self._calls.get((caller, did), {}).values()
-        return tuple(call for _, call in sorted(calls)[:_MOST_NAMED])
+        return tuple(each.call for each in sorted(calls) if not each.talks)[:_MOST_NAMED]
 
-    def _may_be_left(self, ticket: Ticket) -> bool:
+    def talking(self, caller: str, did: DidNumber) -> tuple[CallId, ...]:
+        """Return those of a number that talk."""
+        calls = self._calls.get((caller, did), {}).values()
+        return tuple(each.call for each in calls if each.talks)
+
+    def _may_come_again(self, ticket: Ticket) -> bool:
         return (
             ticket.holder != self._edge
-            and ticket.state in _WAITING
             and ticket.callback_of is None
             and ticket.caller not in _NOBODY
         )

@@ -25,8 +25,9 @@ from edge.acd.callback import (
 )
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.heirs import left_places
+from edge.acd.places import taking
 from edge.acd.plan import Held, Plan
-from edge.acd.reservation import ended, taking
+from edge.acd.reservation import ended
 from edge.acd.still_held import is_closed
 from edge.calls.callback import Callback, Stage, is_of, is_on_the_line
 from edge.calls.places import places_of

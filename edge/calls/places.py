@@ -11,13 +11,13 @@ from typing import Protocol
 
 import structlog
 
-from edge.acd.eligibility import Reason, facts_of, live_sites, unavailable_because
+from edge.acd.cut_off import same_agent
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.heirs import left_places
+from edge.acd.places import place_given_back, place_number, place_settled
 from edge.acd.plan import Held, Plan
-from edge.acd.reservation import place_given_back, place_number
 from edge.calls.records import CallRecords, Landed
-from state.model import AgentId, CallId, DidNumber, Entry, Now, Place
+from state.model import CallId, DidNumber, Entry, Now, Place
 from state.snapshot import Snapshot
 from state.wake import Wake
 
@@ -47,7 +47,10 @@ def places_of(
 
 
 class PlaceGiver:
-    """Looks, whenever it is woken, for callers here who have a place to get back."""
+    """Looks, whenever it is woken, for callers here who have a place to get back.
+
+    Or had one, and talk again by the time their old call leaves it.
+    """
 
     def __init__(
         self, *, snapshot: Callable[[], Snapshot], calls: Callable[[], Sequence[PlacedCall]]
@@ -69,7 +72,11 @@ class PlaceGiver:
 
     async def _give(self, call: PlacedCall) -> None:
         held = call.records.held
-        if held is None or not _may_have_one(held):
+        if held is None:
+            return
+        if _has_come_again(held):
+            await self._settle(call, held)
+        if not _may_have_one(held):
             return
         ticket = held.ticket.value
         snapshot = self._snapshot()
@@ -83,7 +90,7 @@ class PlaceGiver:
         def make(now_held: Held | None, at: Now) -> Plan | None:
             if now_held is None or not _may_have_one(now_held):
                 return None
-            prefers = _to_be_had(snapshot, lost, at)
+            prefers = same_agent(snapshot, lost.value.prefers, ticket.queue, at)
             return place_given_back(now_held, lost, at, prefers=prefers, others=due)
 
         # Not worth waiting for: while the store is away nobody is served by the order of the queue.
@@ -91,14 +98,27 @@ class PlaceGiver:
         if isinstance(written, Landed):
             log.info("place_given_back", call=call.id, lost=lost.value.call)
 
+    async def _settle(self, call: PlacedCall, held: Held) -> None:
+        """Take away what the call in which this caller was cut off has left since."""
+        lost_call = held.ticket.value.cut_off_of
+        lost = next((p for p in left_places(self._snapshot()) if p.value.call == lost_call), None)
+        if lost is None:
+            return
 
-def _to_be_had(snapshot: Snapshot, lost: Entry[Place], now: Now) -> AgentId | None:
-    """Return the agent with whom the caller was talking, if they are free now or soon."""
-    agent = lost.value.prefers
-    if agent is None or agent not in snapshot.agents:
-        return None
-    because = unavailable_because(facts_of(snapshot, agent, live_sites(snapshot)), now)
-    return agent if because in {None, Reason.WRAP_UP} else None
+        def make(now_held: Held | None, at: Now) -> Plan | None:
+            if now_held is None or not _has_come_again(now_held):
+                return None
+            return place_settled(now_held, lost, at)
+
+        written = await call.records.write(make, wait=False)
+        if isinstance(written, Landed):
+            log.info("place_settled", call=call.id, lost=lost_call)
+
+
+def _has_come_again(held: Held) -> bool:
+    """Tell whether somebody who was cut off in talk has talked again."""
+    ticket = held.ticket.value
+    return ticket.cut_off_of is not None and ticket.connected_ms is not None
 
 
 def _may_have_one(held: Held) -> bool:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from edge.acd import recorded
 from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
 from edge.acd.callback import rules_for
+from edge.acd.cut_off import coming_again
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
 from edge.acd.heirs import left_places
 from edge.acd.owed import Owed
@@ -147,7 +148,10 @@ class Reception:
         lost = place_lost(left_places(self._snapshot()), caller, number)
         if lost is not None:
             return _OldPlace(lost.value.has_heard_greeting)
-        left = self._line.earlier(caller, number).left
+        earlier = self._line.earlier(caller, number)
+        if earlier.lost is not None:
+            return _OldPlace(has_heard_greeting=True)
+        left = earlier.left
         return None if left is None else _OldPlace(left.value.state is not TicketState.GREETING)
 
     def _turn_away(self, invite: sip.IncomingInvite, call_id: CallId, away: TurnedAway) -> None:
@@ -211,7 +215,8 @@ class Reception:
     ) -> Ticket:
         """Return the place of a caller who has just come."""
         caller = _user(invite.from_uri) or UNKNOWN_CALLER
-        return Ticket(
+        earlier = self._line.earlier(caller, did.number)
+        ticket = Ticket(
             call=call_id,
             did=did.number,
             queue=queue.id,
@@ -229,8 +234,9 @@ class Reception:
             sip_call_id=clean(invite.sip_call_id),
             arrived_ms=at.wall_ms,
             region=region_of(self._snapshot(), did.tenant, did.number),
-            again_of=self._line.earlier(caller, did.number).calls,
+            again_of=earlier.calls,
         )
+        return coming_again(ticket, earlier.lost)
 
 
 def _user(uri: str) -> str:

@@ -145,12 +145,13 @@ class Switchboard:
             counts[call.state] = counts.get(call.state, 0) + 1
         return counts
 
-    def waiting(self) -> Sequence[CallShell]:
-        """Return the calls that have a ticket and no agent."""
+    def with_old_places(self) -> Sequence[CallShell]:
+        """Return the calls whose callers may have lost a place: they wait, or were cut off."""
         return [
             call
             for call in self._calls.values()
-            if call.records.held is not None and call.records.held.given is None
+            if (held := call.records.held) is not None
+            and (held.given is None or held.ticket.value.cut_off_of is not None)
         ]
 
     def with_media(self) -> Sequence[CallId]:

@@ -175,6 +175,9 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     again_of: tuple[CallId, ...] = ()
     """Calls from this number to this DID that waited at other edges when this one came: see
     `edge.acd.heirs`."""
+    cut_off_of: CallId | None = None
+    """The call from this number to this DID in which this caller was cut off in talk, when they
+    came again before it was closed: see `edge.acd.cut_off`."""
 
 
 class Place(Discreet, frozen=True, kw_only=True):

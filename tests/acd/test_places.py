@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
 from edge.acd.match import match
+from edge.acd.places import place_given_back
 from edge.acd.plan import Held, held_after, landed_at
-from edge.acd.reservation import created, ended, orphan_closed, place_given_back
+from edge.acd.reservation import created, ended, orphan_closed
 from edge.calls.places import place_lost
 from state import keys
 from state.clock import ManualClock

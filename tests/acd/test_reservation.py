@@ -10,6 +10,7 @@ from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.granting import created_with_agent, reserved
 from edge.acd.heirs import left_places
 from edge.acd.match import PASSED_OVER, match
+from edge.acd.places import place_given_back
 from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.reservation import (
     agent_freed,
@@ -21,7 +22,6 @@ from edge.acd.reservation import (
     offer_failed,
     orphan_closed,
     orphan_freed,
-    place_given_back,
     queued,
 )
 from state import keys

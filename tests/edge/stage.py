@@ -172,7 +172,7 @@ class Edge:
             proof_age_s=lambda: self.mirror.age_s,
         )
         self.places = PlaceGiver(
-            snapshot=lambda: self.mirror.snapshot, calls=self.switchboard.waiting
+            snapshot=lambda: self.mirror.snapshot, calls=self.switchboard.with_old_places
         )
 
     def _make_duties(self) -> None:

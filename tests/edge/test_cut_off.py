@@ -1,0 +1,123 @@
+"""Who was cut off in talk and comes again before their old call is closed, at whole edges."""
+
+from __future__ import annotations
+
+import asyncio
+
+from edge.sip.events import LegId
+from state.model import Outcome, SiteId, TicketState
+from tests.edge.stage import SALES, Center, Edge, everybody_leaves
+from tests.edge.test_callbacks import NUMBER, _dialled, calling
+from tests.edge.virtual_time import in_virtual_time, until
+
+AFTER_LOST_S = 30.0
+"""More than what the rules say."""
+DIED = frozenset({SiteId("a")})
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _join(edge: Edge, theirs: LegId, agent: str) -> LegId:
+    ours = await edge.rung(agent)
+    edge.sip.pick_up(ours)
+    await until(lambda: edge.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+    edge.sip.answer_ours(theirs)
+    await until(lambda: edge.switchboard.states().get("connected", 0) >= 1, "they talk")
+    return ours
+
+
+async def _cut_off(made: Center, agent: str) -> float:
+    """Let somebody talk at a1, which dies with its site; return when it did."""
+    a1, b1 = made.edges["a1"], made.edges["b1"]
+    theirs = await a1.waiting(caller=NUMBER)
+    await _join(a1, theirs, agent)
+    await until(
+        lambda: [e.value.state for e in b1.snapshot.tickets.values()] == [TicketState.CONNECTED],
+        "seen to talk",
+    )
+    await a1.kill()
+    b1.unreachable = DIED
+    return _now_s()
+
+
+@in_virtual_time
+async def test_they_wait_for_the_same_agent_who_is_free_when_the_old_call_is_closed() -> None:
+    async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
+        b1 = made.edges["b1"]
+        await made.agent("bea", site="b")
+        died_s = await _cut_off(made, "bea")
+        await made.agent("dora", site="b")
+        await asyncio.sleep(4.0)
+        await b1.waiting(caller=NUMBER)
+        leg = await b1.rung("bea")
+        assert _now_s() - died_s < 14.0
+        assert not b1.sip.rung("dora")
+        assert leg
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_if_the_agent_was_at_the_dead_site_they_are_given_another_at_once() -> None:
+    async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
+        b1 = made.edges["b1"]
+        await made.agent("ann", site="a")
+        died_s = await _cut_off(made, "ann")
+        await made.agent("dora", site="b")
+        await asyncio.sleep(4.0)
+        await b1.waiting(caller=NUMBER)
+        await b1.rung("dora")
+        assert _now_s() - died_s < 5.0
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_who_talks_again_when_the_old_call_is_closed_is_not_called_back() -> None:
+    async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
+        b1 = made.edges["b1"]
+        await made.agent("ann", site="a")
+        died_s = await _cut_off(made, "ann")
+        await made.agent("dora", site="b")
+        await asyncio.sleep(4.0)
+        theirs = await b1.waiting(caller=NUMBER)
+        ours = await _join(b1, theirs, "dora")
+        await asyncio.sleep(died_s + 12.0 - _now_s())
+        assert not b1.snapshot.places, "it was theirs, and they are here"
+        b1.sip.hang_up(theirs)
+        b1.sip.hang_up(ours)
+        assert (await made.record(b1, theirs)).outcome is Outcome.ANSWERED
+        await asyncio.sleep(AFTER_LOST_S + 20.0)
+        assert not _dialled(made)
+
+
+@in_virtual_time
+async def test_a_second_of_the_same_number_is_nobody_who_was_cut_off() -> None:
+    async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
+        b1 = made.edges["b1"]
+        await made.agent("bea", site="b")
+        await _cut_off(made, "bea")
+        await made.agent("dora", site="b")
+        await asyncio.sleep(4.0)
+        await b1.waiting(caller=NUMBER)
+        await until(lambda: len(b1.snapshot.tickets) == 2, "the first is seen")
+        await b1.waiting(caller=NUMBER)
+        await b1.rung("dora")
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_while_the_site_lives_whoever_calls_from_the_same_number_is_somebody_else() -> None:
+    async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        await made.agent("bea", site="b")
+        theirs = await a1.waiting(caller=NUMBER)
+        await _join(a1, theirs, "bea")
+        await made.agent("dora", site="b")
+        await until(lambda: "dora" in b1.snapshot.agents, "dora is there")
+        again = b1.sip.arrive(SALES, caller=NUMBER)
+        await b1.rung("dora")
+        (ticket,) = [t for t in await made.tickets() if t.holder == "b1"]
+        assert (ticket.cut_off_of, ticket.prefers) == (None, None)
+        assert again
+        await everybody_leaves(made)
