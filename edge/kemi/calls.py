@@ -267,8 +267,9 @@ def edge_failed():
 def drop_late_replies():
     """Drop what no transaction waits for: an edge that woke up late, or a stranger's noise.
 
-    A 2xx to INVITE may come again long after its transaction, until the ACK has arrived. A late
-    100 is kept if tm still knows the call: tm answers it with the CANCEL that was due.
+    A 2xx to INVITE may come again long after its transaction, until the ACK has arrived, and for
+    the first time when we have been started anew since: true is that no transaction knows it. A
+    late 100 is kept if tm still knows the call: tm answers it with the CANCEL that was due.
     """
     status = KSR.kx.get_status()
     is_invite = KSR.pv.gete("$rm") == "INVITE"
@@ -276,8 +277,11 @@ def drop_late_replies():
     # dropped then.
     is_late = is_invite and status != TRYING and was_silent()
     is_again = is_invite and status in SUCCESS
-    if is_late or (KSR.tm.t_check_trans() < 0 and not is_again):
+    is_unknown = not is_late and KSR.tm.t_check_trans() < 0
+    if is_late or (is_unknown and not is_again):
         KSR.set_drop()
+        return False
+    return is_unknown
 
 
 def was_silent():

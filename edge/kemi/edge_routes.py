@@ -319,9 +319,14 @@ class Routes:
     # -- what Kamailio calls for everything
 
     def ksr_reply_route(self, _msg):
-        """Take one reply, before tm does."""
+        """Take one reply, before tm does.
+
+        Of an answer that tm does not know tm would not ask us either: an agent whose phone rang
+        while we were started anew could not be told goodbye until they have registered again.
+        """
         try:
-            calls.drop_late_replies()
+            if calls.drop_late_replies() and wire.source() == wire.STRANGER:
+                reach.note_source()
         except UnicodeDecodeError:
             KSR.set_drop()
         return 1

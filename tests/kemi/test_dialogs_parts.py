@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 from dataclasses import dataclass, replace
 
@@ -89,11 +90,13 @@ def to_agent(site: Site, request: pytest.FixtureRequest) -> Dialog:
     return answered_by(site, "alice", "" if request.param == "routable" else "192.168.1.2:5060")
 
 
-def answered_by(site: Site, agent: str, where: str = "", behind: str = "") -> Dialog:
+def answered_by(
+    site: Site, agent: str, where: str = "", behind: str = "", *, is_restarted: bool = False
+) -> Dialog:
     """Return a call from an edge to the phone of an agent who has just signed in.
 
     `where`: what their phone takes its address for, if not for what it is. `behind`: what it writes
-    behind its address when it answers.
+    behind its address when it answers. `is_restarted`: Kamailio is, while it rings.
     """
     edge, phone = site.edge(), site.peer()
     contact = f"sip:{agent}@{where or phone.address}"
@@ -103,6 +106,10 @@ def answered_by(site: Site, agent: str, where: str = "", behind: str = "") -> Di
     offer(edge, agent, "c", (1, 7))
     invite = phone.wait("INVITE")
     assert invite.uri == contact
+    if is_restarted:
+        site.stop(signal.SIGKILL)
+        site.start()
+        site.put("peers", edge.address, "edge")
     phone.respond(invite, 200, body=SDP, contact=f"{contact}{behind}")
     answer = edge.wait(200)
     return Dialog(
@@ -320,6 +327,20 @@ def test_a_dialog_outlives_a_restart_of_kamailio(site: Site, to_agent: Dialog) -
     for method, from_far in (("INFO", True), ("INFO", False), ("BYE", True)):
         _, answer = to_agent.ask(method, from_far=from_far)
         assert answer.status == 200
+
+
+@pytest.mark.parametrize("where", ["", "192.168.1.2:5060"], ids=["routable", "behind a NAT"])
+def test_a_phone_that_is_answered_after_a_restart_hears_the_edge_all_the_same(
+    site: Site, where: str
+) -> None:
+    """No transaction knows the answer, and the phone has not registered anew."""
+    victim = site.peer()
+    alias = f";alias={victim.address.replace(':', '~')}~1"
+    dialog = answered_by(site, "alice", where, alias, is_restarted=True)
+    for method in ("INFO", "BYE"):
+        _, answer = dialog.ask(method)
+        assert answer.status == 200
+    assert victim.receive(0.1) is None
 
 
 def test_a_request_for_no_dialog_of_ours_is_told_so(site: Site) -> None:

@@ -205,6 +205,24 @@ def test_late_replies_are_dropped(  # noqa: PLR0913, PLR0917 - one row of a tabl
     assert (("drop",) in world.done) == dropped
 
 
+@pytest.mark.parametrize(
+    ("source", "known", "status", "noted"),
+    [(PHONE, -1, 200, 1), (PHONE, 1, 200, 0), (PHONE, -1, 180, 0), (EDGE, -1, 200, 0)],
+)
+def test_where_a_phone_answers_from_is_noted_if_no_transaction_will(  # noqa: PLR0913, PLR0917 - a row
+    script: Script,
+    world: World,
+    source: tuple[str, int],
+    known: int,
+    status: int,
+    noted: int,
+) -> None:
+    world.method, world.status, world.source = "INVITE", status, source
+    world.results["tm.t_check_trans"] = known
+    script.routes.ksr_reply_route(None)
+    assert len(world.was_done("alias")) == noted
+
+
 def test_a_reply_with_strange_bytes_is_dropped(script: Script, world: World) -> None:
     world.call_id, world.tables["silent"] = "\xfc", {"*": "1"}
     script.routes.ksr_reply_route(None)
