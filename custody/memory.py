@@ -49,8 +49,8 @@ def give_back_what_is_large() -> None:
 
     Else glibc takes the largest that was ever freed for what is usual, up to 32 MiB, and keeps
     twice that at hand in the arena of each thread: of a password's hash 19 MiB in every thread that
-    has ever made one, for as long as the process lives. To ask for them anew costs a hash a third
-    more of its time.
+    has ever made one, for as long as the process lives. To have them anew costs a hash half as
+    much time again.
     """
     _libc.mallopt(_M_MMAP_THRESHOLD, LARGE)
     _libc.mallopt(_M_TRIM_THRESHOLD, LARGE)

@@ -131,14 +131,16 @@ class Hub:
     def _publish(self, news: tuple[News, ...], *, is_of_change: bool) -> None:
         if not news:
             return
-        batch = Batch(revision=self._revision, news=news, is_of_change=is_of_change)
+        now = self._follower.clock.now()
+        batch = Batch(
+            revision=self._revision, news=news, at_s=now.mono_s, is_of_change=is_of_change
+        )
         self._ring.add(batch)
-        now_ms = self._follower.clock.now().wall_ms
         made: dict[tuple[object, ...], bytes | None] = {}
         for listener in tuple(self._listeners):
             eyes = listener.eyes
             if eyes not in made:
-                made[eyes] = self._told(batch, listener, now_ms)
+                made[eyes] = self._told(batch, listener, now.wall_ms)
             message = made[eyes]
             if message is not None:
                 listener.put(message)

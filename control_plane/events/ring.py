@@ -17,6 +17,10 @@ from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 
 MOST_NEWS: Final = 20_000
+"""Some 2.4 kB each, once it has been told."""
+KEPT_S: Final = 300.0
+"""Whoever was away for longer lists anew. Where little happens that many news would be those of
+hours, and memory be taken all that time."""
 TOGETHER: Final = 200
 """News in one message, for who goes on after a while."""
 Sees = Callable[[Thing, Permission], bool]
@@ -49,6 +53,8 @@ class Batch(Struct, kw_only=True):
 
     revision: int
     news: tuple[News, ...]
+    at_s: float
+    """When it was made, by a clock that only goes forward."""
     is_of_change: bool = True
     """False: it came without one."""
     rendered: dict[tuple[int, bool | None], bytes] = field(default_factory=dict)
@@ -56,10 +62,11 @@ class Batch(Struct, kw_only=True):
 
 
 class Ring:
-    """Batches, the oldest forgotten first."""
+    """Batches, the oldest forgotten first: those over `most` news, or older than `kept_s`."""
 
-    def __init__(self, most: int = MOST_NEWS) -> None:
+    def __init__(self, most: int = MOST_NEWS, kept_s: float = KEPT_S) -> None:
         self._most = most
+        self._kept_s = kept_s
         self._batches: deque[Batch] = deque()
         self._count = 0
         self._floor: int | None = None
@@ -74,7 +81,10 @@ class Ring:
         """Keep a batch."""
         self._batches.append(batch)
         self._count += len(batch.news)
-        while self._count > self._most and len(self._batches) > 1:
+        oldest_s = batch.at_s - self._kept_s
+        while self._count > self._most or self._batches[0].at_s < oldest_s:
+            if len(self._batches) == 1:
+                return
             oldest = self._batches.popleft()
             self._count -= len(oldest.news)
             self._floor = max(self._floor or 0, oldest.revision)

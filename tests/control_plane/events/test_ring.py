@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 import msgspec
 
-from control_plane.events.ring import TOGETHER, Batch, News, Ring, event, told, told_together
+from control_plane.events.ring import (
+    KEPT_S,
+    TOGETHER,
+    Batch,
+    News,
+    Ring,
+    event,
+    told,
+    told_together,
+)
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 
@@ -26,8 +35,9 @@ def news(identifier: str, *, before: bool = False, gone: bool = False, **about: 
     )
 
 
-def batch(revision: int, *ids: str, is_of_change: bool = True) -> Batch:
-    return Batch(revision=revision, news=tuple(map(news, ids)), is_of_change=is_of_change)
+def batch(revision: int, *ids: str, is_of_change: bool = True, at_s: float = 0.0) -> Batch:
+    told_of = tuple(map(news, ids))
+    return Batch(revision=revision, news=told_of, at_s=at_s, is_of_change=is_of_change)
 
 
 def allowing(*permissions: Permission) -> Callable[[Thing, Permission], bool]:
@@ -58,6 +68,18 @@ def test_what_was_forgotten_cannot_be_gone_on_from() -> None:
         ring.add(batch(revision, "c"))
     assert ring.after(1) is None
     assert [each.revision for each in ring.after(2) or ()] == [3, 4, 5]
+
+
+def test_news_of_long_ago_is_forgotten_however_little_there_is() -> None:
+    ring = Ring()
+    ring.begin(0)
+    for revision in range(1, 8):
+        ring.add(batch(revision, "c", at_s=revision * KEPT_S / 4))
+    assert ring.after(1) is None
+    assert [each.revision for each in ring.after(2) or ()] == [3, 4, 5, 6, 7]
+    ring.add(batch(9, "c", at_s=100 * KEPT_S))
+    assert ring.after(6) is None
+    assert [each.revision for each in ring.after(7) or ()] == [9]
 
 
 def test_news_without_a_change_is_told_again_at_its_revision() -> None:
@@ -92,7 +114,7 @@ def test_a_mask_is_rendered_once_for_all_who_have_it() -> None:
 
 
 def test_who_saw_what_is_gone_hears_so_and_nobody_else() -> None:
-    gone = Batch(revision=7, news=(news("a", before=True, gone=True),))
+    gone = Batch(revision=7, news=(news("a", before=True, gone=True),), at_s=0.0)
     assert ids(told(gone, CALLS, "t1", allowing(Permission.CALL_READ))) == ["a"]
     assert told(gone, CALLS, "t1", allowing()) is None
 
