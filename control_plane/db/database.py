@@ -121,6 +121,9 @@ def _sqlite(url: URL, *, can_write: bool = True) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_size=POOL,
+        # Each has a thread and pages of its own, some 3 MB once it has read much: in turn they all
+        # would come to that.
+        pool_use_lifo=True,
         async_creator=_opener(url.database or ":memory:"),
         # Who reads has no transaction: there is nothing to take back.
         skip_autocommit_rollback=not can_write,

@@ -119,6 +119,28 @@ async def test_a_connection_that_died_while_idle_is_not_given_out(
             assert (await connection.execute(text("SELECT 1"))).scalar() == 1
 
 
+async def test_who_reads_alone_gets_the_connection_that_was_used_last(
+    empty_database_url: str,
+) -> None:
+    database = _open(empty_database_url)
+    used: list[object] = []
+
+    async def read(*, then: asyncio.Barrier | None = None) -> None:
+        async with database.read() as connection:
+            used.append((await connection.get_raw_connection()).driver_connection)
+            if then is not None:
+                await then.wait()
+
+    together = asyncio.Barrier(4)
+    await asyncio.gather(*(read(then=together) for _ in range(4)))
+    assert len(set(map(id, used))) == 4
+    used.clear()
+    for _ in range(8):
+        await read()
+    await database.close()
+    assert len(set(map(id, used))) == 1, "each keeps pages of its own that it has read"
+
+
 async def test_what_an_exception_leaves_is_rolled_back(center: Center) -> None:
     database = center.services.database
     try:
