@@ -41,7 +41,7 @@ def main() -> int:
         settings = load(arguments.config)
         log.configure(settings.log_level, site=settings.site)
         memory.dump_nothing()  # keys, and what is being played
-        memory.give_back_what_is_large()  # what a password's hash takes
+        memory.keep_little()  # passwords' hashes are large, and SQLite's threads many
         made = app.build(settings, SystemClock())
         asyncio.run(_serve(made, settings))
     except (SettingsError, PolicyError) as error:
