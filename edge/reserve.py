@@ -294,13 +294,15 @@ class Reserver:
         is_left = left is not None and (
             left.value.holder in self.silent or left.value.holder not in self._snapshot().edges
         )
-        lost = cut_off(
-            self._snapshot(),
-            self._numbers.talking(caller, did),
-            self._clock.now(),
-            unreachable=self._unreachable(),
-            is_alone=self._is_alone(),
-        )
+        lost, talking = None, self._numbers.talking(caller, did)
+        if talking:
+            lost = cut_off(
+                self._snapshot(),
+                talking,
+                self._clock.now(),
+                unreachable=self._unreachable(),
+                is_alone=self._is_alone(),
+            )
         return Earlier(calls=calls, left=left if is_left else None, lost=lost)
 
     async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:

@@ -100,13 +100,15 @@ class Numbers:
 
     def waiting(self, caller: str, did: DidNumber) -> tuple[CallId, ...]:
         """Return those of a number that wait, who stands first first."""
-        calls = self._calls.get((caller, did), {}).values()
-        return tuple(each.call for each in sorted(calls) if not each.talks)[:_MOST_NAMED]
+        calls = self._calls.get((caller, did))
+        if calls is None:
+            return ()
+        return tuple(each.call for each in sorted(calls.values()) if not each.talks)[:_MOST_NAMED]
 
     def talking(self, caller: str, did: DidNumber) -> tuple[CallId, ...]:
         """Return those of a number that talk."""
-        calls = self._calls.get((caller, did), {}).values()
-        return tuple(each.call for each in calls if each.talks)
+        calls = self._calls.get((caller, did))
+        return () if calls is None else tuple(each.call for each in calls.values() if each.talks)
 
     def _may_come_again(self, ticket: Ticket) -> bool:
         return (
