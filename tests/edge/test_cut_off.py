@@ -42,19 +42,24 @@ async def _cut_off(made: Center, agent: str) -> float:
     return _now_s()
 
 
+async def _dora_is_free_and_they_are_cut_off(made: Center, agent: str, *, site: str) -> float:
+    """Let somebody be cut off in talk four seconds ago; return when. Of all others dora is free."""
+    await made.agent(agent, site=site)
+    died_s = await _cut_off(made, agent)
+    await made.agent("dora", site="b")
+    await asyncio.sleep(4.0)
+    return died_s
+
+
 @in_virtual_time
 async def test_they_wait_for_the_same_agent_who_is_free_when_the_old_call_is_closed() -> None:
     async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
         b1 = made.edges["b1"]
-        await made.agent("bea", site="b")
-        died_s = await _cut_off(made, "bea")
-        await made.agent("dora", site="b")
-        await asyncio.sleep(4.0)
+        died_s = await _dora_is_free_and_they_are_cut_off(made, "bea", site="b")
         await b1.waiting(caller=NUMBER)
-        leg = await b1.rung("bea")
+        await b1.rung("bea")
         assert _now_s() - died_s < 14.0
         assert not b1.sip.rung("dora")
-        assert leg
         await everybody_leaves(made)
 
 
@@ -62,10 +67,7 @@ async def test_they_wait_for_the_same_agent_who_is_free_when_the_old_call_is_clo
 async def test_if_the_agent_was_at_the_dead_site_they_are_given_another_at_once() -> None:
     async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
         b1 = made.edges["b1"]
-        await made.agent("ann", site="a")
-        died_s = await _cut_off(made, "ann")
-        await made.agent("dora", site="b")
-        await asyncio.sleep(4.0)
+        died_s = await _dora_is_free_and_they_are_cut_off(made, "ann", site="a")
         await b1.waiting(caller=NUMBER)
         await b1.rung("dora")
         assert _now_s() - died_s < 5.0
@@ -76,10 +78,7 @@ async def test_if_the_agent_was_at_the_dead_site_they_are_given_another_at_once(
 async def test_who_talks_again_when_the_old_call_is_closed_is_not_called_back() -> None:
     async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
         b1 = made.edges["b1"]
-        await made.agent("ann", site="a")
-        died_s = await _cut_off(made, "ann")
-        await made.agent("dora", site="b")
-        await asyncio.sleep(4.0)
+        died_s = await _dora_is_free_and_they_are_cut_off(made, "ann", site="a")
         theirs = await b1.waiting(caller=NUMBER)
         ours = await _join(b1, theirs, "dora")
         await asyncio.sleep(died_s + 12.0 - _now_s())
@@ -95,14 +94,12 @@ async def test_who_talks_again_when_the_old_call_is_closed_is_not_called_back() 
 async def test_a_second_of_the_same_number_is_nobody_who_was_cut_off() -> None:
     async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
         b1 = made.edges["b1"]
-        await made.agent("bea", site="b")
-        await _cut_off(made, "bea")
-        await made.agent("dora", site="b")
-        await asyncio.sleep(4.0)
-        await b1.waiting(caller=NUMBER)
+        await _dora_is_free_and_they_are_cut_off(made, "bea", site="b")
+        first = await b1.waiting(caller=NUMBER)
         await until(lambda: len(b1.snapshot.tickets) == 2, "the first is seen")
-        await b1.waiting(caller=NUMBER)
+        second = await b1.waiting(caller=NUMBER)
         await b1.rung("dora")
+        assert (b1.state_of(first), b1.state_of(second)) == ("queued", "ringing")
         await everybody_leaves(made)
 
 
