@@ -20,7 +20,7 @@ from edge.acd.owed import foreseen, given
 from edge.acd.token import Token
 from edge.calls.consulting import Consulting
 from edge.calls.legs import CallLegs, SipEffect
-from edge.calls.media import MediaEffect
+from edge.calls.media_failure import MediaEffect
 from edge.calls.refers import CallTransfers
 from edge.calls.sound import CallSound
 from edge.calls.tasks import CallTasks

@@ -19,15 +19,9 @@ from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call_events import Side
 from edge.calls.ears import Ears
+from edge.calls.media_failure import MediaEffect, failure
 from edge.calls.pair_media import PairMedia
-from edge.media.errors import (
-    MediaError,
-    MediaExhausted,
-    MediaRefused,
-    MediaUnavailable,
-    SdpError,
-    UnknownCall,
-)
+from edge.media.errors import MediaError, MediaRefused
 from edge.media.facing import standing_answer
 from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
@@ -37,17 +31,6 @@ from edge.media.sdp import keys_apart, speaks_opus, with_events
 from state.model import CallId
 
 log = structlog.get_logger()
-
-MediaEffect = (
-    fx.OpenMedia
-    | fx.Play
-    | fx.PrepareAgent
-    | fx.JoinMedia
-    | fx.RequeueMedia
-    | fx.SettleMedia
-    | fx.Renegotiate
-    | fx.CloseMedia
-)
 
 
 class Spoken(StrEnum):
@@ -158,7 +141,7 @@ class CallMedia:
                     step=type(effect).__name__,
                     error=str(error),
                 )
-                return _failure(effect, error)
+                return failure(effect, error)
 
     async def _do(self, effect: MediaEffect) -> ev.Event | None:  # noqa: PLR0911 - one case an effect
         match effect:
@@ -365,31 +348,3 @@ class CallMedia:
 
 
 _PARTY: dict[Side, Party] = {Side.CALLER: CALLER, Side.AGENT: AGENT}
-
-
-def _failure(effect: MediaEffect, error: MediaError) -> ev.Event | None:  # noqa: PLR0911 - as above
-    """Return what a failed step means to the call; None: nothing that it could do about it."""
-    match effect:
-        case fx.OpenMedia():
-            if isinstance(error, SdpError):
-                return ev.MediaFailed(status=488, cause="no_common_codec")
-            if isinstance(error, MediaExhausted):
-                return ev.MediaFailed(status=503, cause="no_media_ports")
-            return ev.MediaFailed(status=503, cause="media_unavailable")
-        case fx.JoinMedia(attempt=attempt) if _is_of_agent(error):
-            return ev.AgentMediaRefused(attempt=attempt)
-        case fx.Renegotiate(side=side) if not isinstance(error, MediaUnavailable):
-            return ev.RenegotiationFailed(side=side)
-        case fx.CloseMedia() | fx.SettleMedia():
-            return None
-        case fx.Play() if not isinstance(error, MediaUnavailable):
-            # A prompt that cannot be played is no reason to lose the caller.
-            return None
-        case _:
-            return ev.MediaLost()
-
-
-def _is_of_agent(error: MediaError) -> bool:
-    """Tell whether it is the agent's answer that cannot be used: to us, or to the relay alone."""
-    is_refused = isinstance(error, MediaRefused) and not isinstance(error, UnknownCall)
-    return is_refused or isinstance(error, SdpError)

@@ -13,7 +13,8 @@ from edge.acd import call_events as ev
 from edge.acd.call import Call, State
 from edge.acd.call_events import Side
 from edge.acd.recorded import NO_RECORDER
-from edge.calls.media import CallMedia, MediaEffect, Spoken
+from edge.calls.media import CallMedia, Spoken
+from edge.calls.media_failure import MediaEffect
 from edge.calls.recording import CANNOT_BE_RECORDED, CallRecording
 from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers, Own
