@@ -19,6 +19,7 @@ from edge.calls.callbacks import Callbacks
 from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal
 from edge.calls.leg_watch import LegWatch
+from edge.calls.line_watch import LineWatch
 from edge.calls.places import PlaceGiver
 from edge.calls.recording_wishes import RecordingWishes
 from edge.calls.records import Written
@@ -293,6 +294,13 @@ class Assembly:
             calls=self.switchboard.held,
             unreachable=lambda: self.prober.unreachable,
         )
+        self.line_watch = LineWatch(
+            relay=self.media,
+            clock=self.clock,
+            calls=self.switchboard.held,
+            unreachable=lambda: self.prober.unreachable,
+        )
+        self.switchboard.on_answer(self.line_watch.take)
 
     def _make_ears(self) -> None:
         """Make who answers from outside, and let the parts hear of the shared state."""

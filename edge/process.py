@@ -59,6 +59,7 @@ class EdgeProcess:
             "transfer_wishes": parts.transfer_wishes.run(),
             "media_watch": parts.media_watch.run(),
             "leg_watch": parts.leg_watch.run(),
+            "line_watch": parts.line_watch.run(),
             "takeover": self._take_over(takeover),
             "debts": debts.run(),
         }

@@ -26,6 +26,8 @@ UNHEARD = "goodbye_unheard"
 """Somebody was gone of whom no goodbye had been heard: whether they had said one, nobody knows."""
 BOTH_SILENT = "both_silent"
 """Neither was heard any more, and no goodbye of either could come: most likely they had said it."""
+CALLER_SILENT = "caller_silent"
+"""The caller's line died in a talk: cut off, so they keep their place and are called back."""
 MEDIA_LOST = "media_lost"
 LEFT_IN_TRANSFER = "left_in_transfer"
 """The caller hung up after an agent had passed them on, before another had them."""
@@ -99,6 +101,13 @@ def agent_silent(call: Call, event: ev.AgentSilent, now: Now) -> Step:
     if event.is_caller_silent:
         return end(replace(call, is_released=True), Outcome.LOST, BOTH_SILENT, now)
     return parts.requeue(call, parts.talked(call), now, tried=False)
+
+
+def caller_silent(call: Call, event: ev.CallerSilent, now: Now) -> Step:
+    """End a talk whose caller is gone: the agent is free for others, and the caller is missed."""
+    if not parts.is_present(call, event.attempt):
+        return call, ()
+    return end(call, Outcome.LOST, CALLER_SILENT, now)
 
 
 def turned_away(call: Call, event: ev.TurnedAway, now: Now) -> Step:

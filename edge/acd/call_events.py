@@ -118,9 +118,10 @@ class AgentReinviteRefused(Struct, frozen=True, kw_only=True):
 
 
 class AgentSilent(Struct, frozen=True, kw_only=True):
-    """Nothing is heard of the agent, and their home site is out of reach: they are gone.
+    """Nothing is heard of the agent, who cannot be reached: they are gone.
 
-    The leg is still to be ended.
+    Their home site is out of reach (`edge.acd.gone`), or their telephone is silent in every way
+    (`edge.acd.fallen_silent`). The leg is still to be ended.
     """
 
     attempt: Attempt
@@ -129,6 +130,16 @@ class AgentSilent(Struct, frozen=True, kw_only=True):
 
 
 # ---- transfers ---------------------------------------------------------------------------------
+
+
+class CallerSilent(Struct, frozen=True, kw_only=True):
+    """Nothing is heard of a caller in talk, whose telephone is silent in every way: they are gone.
+
+    The leg is still to be ended.
+    """
+
+    attempt: Attempt
+    """Whose agent was talking with them."""
 
 
 class PassedToAgent(Struct, frozen=True, kw_only=True):
@@ -317,6 +328,7 @@ Event: TypeAlias = (
     | AgentReinvited
     | AgentReinviteRefused
     | AgentSilent
+    | CallerSilent
     | PassedToAgent
     | PassedToQueue
     | PassedToConsulted

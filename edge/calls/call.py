@@ -204,6 +204,10 @@ class CallShell:
         """Take in that a telephone knows of no such call: its BYE is on its way, or met nobody."""
         self._is_doubted |= of_caller
 
+    def ask(self, side: Side) -> None:
+        """Ask a telephone of those who talk whether it is there; `sip.WasAsked` follows."""
+        self._legs.ask(side, self.attempt)
+
     def adopt_agents(self, note: CallNote) -> None:
         """Take up the legs of the agents whom the former life had given to this call.
 

@@ -17,10 +17,9 @@ import structlog
 from edge.acd.call_events import AgentSilent, Side
 from edge.acd.gone import Gone, Pair, gone, listened
 from edge.calls.call import CallShell
-from edge.media.errors import MediaError, SdpError
+from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER
 from edge.media.relay import Relay
-from edge.media.sdp import audio
 from state.clock import Clock
 from state.model import CallId, SiteId
 
@@ -73,7 +72,7 @@ class LegWatch:
             self._heard.get(call.id), call.attempt, packets[AGENT], packets.get(CALLER), now_s
         )
         self._heard[call.id] = pair
-        is_cut_off = call.way_of(None) in out_of_reach and _is_to_be_heard(call)
+        is_cut_off = call.way_of(None) in out_of_reach and call.media.is_to_be_heard(Side.CALLER)
         found = gone(pair, now_s, is_caller_cut_off=is_cut_off)
         if found is None:
             return
@@ -81,12 +80,3 @@ class LegWatch:
         log.warning("agent_silent", call=call.id, site=site, is_caller_silent=is_caller_silent)
         del self._heard[call.id]
         call.deliver(AgentSilent(attempt=pair.attempt, is_caller_silent=is_caller_silent))
-
-
-def _is_to_be_heard(call: CallShell) -> bool:
-    """Tell whether the caller sends, by their own last word."""
-    said = call.media.said.get(Side.CALLER)
-    try:
-        return said is not None and not audio(said).may_be_silent
-    except SdpError:
-        return False

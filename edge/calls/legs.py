@@ -6,6 +6,7 @@ has just ended by itself; the event that says so is on its way then.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import assert_never
 
@@ -188,6 +189,11 @@ class CallLegs:
                 sip.refuse_offer(self._leg_of(side, current), status)
             case _:
                 assert_never(effect)
+
+    def ask(self, side: Side, current: Attempt) -> None:
+        """Ask a telephone whether it is there, the agent's of the `current` attempt."""
+        with contextlib.suppress(LocalError):
+            self._tools.sip.ask(self._leg_of(side, current))
 
     def keep_goodbye(self, goodbye: TransactionId) -> None:
         """Answer a BYE when the end of the call is written down."""

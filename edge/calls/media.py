@@ -21,13 +21,13 @@ from edge.acd.call_events import Side
 from edge.calls.ears import Ears
 from edge.calls.media_failure import MediaEffect, failure
 from edge.calls.pair_media import PairMedia
-from edge.media.errors import MediaError, MediaRefused
+from edge.media.errors import MediaError, MediaRefused, SdpError
 from edge.media.facing import standing_answer
 from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
-from edge.media.sdp import keys_apart, speaks_opus, with_events
+from edge.media.sdp import audio, keys_apart, speaks_opus, with_events
 from state.model import CallId
 
 log = structlog.get_logger()
@@ -113,6 +113,14 @@ class CallMedia:
     def told(self) -> Mapping[Side, bytes]:
         """What each side was last told."""
         return self._told
+
+    def is_to_be_heard(self, side: Side) -> bool:
+        """Whether a side sends, by its own last word."""
+        said = self._said.get(side)
+        try:
+            return said is not None and not audio(said).may_be_silent
+        except SdpError:
+            return False
 
     def restore(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +25,14 @@ from edge.sip.keys import key_of
 from state.model import CallId, SiteId
 
 Listener = Callable[[sip.Event], None]
+
+
+class TakeAnswer(Protocol):
+    """Told that a telephone has answered when it was asked if it is there, or has not."""
+
+    def __call__(self, call: CallId, attempt: Attempt | None, *, is_there: bool) -> None:
+        """Attempt None: the caller's."""
+        ...
 
 
 class Role(Struct, frozen=True):
@@ -54,6 +63,8 @@ class Roles:
         self._legs_of: dict[CallId, list[LegId]] = {}
         self._listeners: dict[LegId, Listener] = {}
         """Who hears of legs that are no part of a call."""
+        self.on_answer: TakeAnswer | None = None
+        """Who watches lines, if anybody does."""
 
     def own(self, leg: LegId, call: CallId, attempt: Attempt | None) -> None:
         """Take in whose leg it is; attempt None: the caller's."""
@@ -80,7 +91,7 @@ class Roles:
             if (call := self._call(role.call)) is not None and call.way_of(role.attempt) == site
         ]
 
-    def hand_on(self, event: sip.Event) -> None:  # noqa: C901 - one case an event
+    def hand_on(self, event: sip.Event) -> None:
         """Give an event to the call whose leg it is of, or to who listens; else to nobody."""
         leg = getattr(event, "leg", None)
         if leg is not None and (listener := self._listeners.get(leg)) is not None:
@@ -110,8 +121,16 @@ class Roles:
                 told = replace(told, is_claimed=self._is_claimed(role.call))
             call.deliver(told)
             self._see_off(event, call)
-        elif isinstance(event, sip.Doubted):
+        else:
+            self._hand_on_beside(event, role, call)
+
+    def _hand_on_beside(self, event: sip.Event, role: Role, call: CallShell) -> None:
+        """Give on what is no step of the call itself."""
+        if isinstance(event, sip.Doubted):
             call.doubt(of_caller=role.attempt is None)
+        elif isinstance(event, sip.WasAsked):
+            if self.on_answer is not None:
+                self.on_answer(role.call, role.attempt, is_there=event.is_there)
         elif isinstance(event, sip.ReferReceived):
             with contextlib.suppress(LocalError):
                 call.refer(event, role.attempt)

@@ -28,7 +28,7 @@ from edge.calls.reception import Arrival, Reception
 from edge.calls.recording import CallRecording
 from edge.calls.records import CallRecords
 from edge.calls.ringing import Ringing
-from edge.calls.roles import Roles
+from edge.calls.roles import Roles, TakeAnswer
 from edge.calls.telephony import Telephony
 from edge.calls.tools import Tools
 from edge.calls.transfers import Transfers
@@ -178,6 +178,10 @@ class Switchboard:
         for leg in self._roles.by_way_of(site):
             with contextlib.suppress(LocalError):
                 self._sip.ask(leg)
+
+    def on_answer(self, take: TakeAnswer) -> None:
+        """Have somebody told whether telephones answer when they are asked if they are there."""
+        self._roles.on_answer = take
 
     def stop(self) -> None:
         """Let go of every call."""

@@ -7,7 +7,7 @@ it does not come again for ever.
 from __future__ import annotations
 
 from edge.sip.core import Core, is_gone
-from edge.sip.events import Doubted, EndedBy, LegId
+from edge.sip.events import Doubted, EndedBy, LegId, WasAsked
 from edge.sip.leg import Leg, LegTimer, Peer
 from edge.sip.message import Response
 from edge.sip.transaction import ClientTransaction
@@ -15,6 +15,9 @@ from edge.sip.transaction import ClientTransaction
 AGAIN_S = 5.0
 """After nobody has answered: until they are asked again."""
 NO_DIALOG = 481
+UNREACHED = frozenset({408, 430, 477, 480})
+"""What a proxy says that could not reach them: timed out, flow failed (RFC 5626 §11.2), nothing
+could be sent to where they are (Kamailio's own), nobody knows where they are."""
 BYE_AGAIN_S = 2.5
 """Who has no dialog may just be hanging up, and their BYE have met nobody. A proxy sends it again
 after 2 s at most, before it gives it up after 5 (timer E)."""
@@ -46,7 +49,10 @@ class Asking:
             if response is not None and response.status == NO_DIALOG:
                 self._core.set_timer(leg, LegTimer.GONE, BYE_AGAIN_S)
                 self._core.events.append(Doubted(leg=leg.id))
-            elif is_gone(response):
+                return
+            if is_gone(response):
                 self._core.set_timer(leg, LegTimer.ASK_AGAIN, AGAIN_S)
+            is_there = response is not None and response.status not in UNREACHED
+            self._core.events.append(WasAsked(leg=leg.id, is_there=is_there))
 
         self._core.send(leg, peer, "OPTIONS", done)

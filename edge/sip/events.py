@@ -154,6 +154,16 @@ class Doubted(Struct, frozen=True, kw_only=True):
     leg: LegId
 
 
+class WasAsked(Struct, frozen=True, kw_only=True):
+    """Whether the other side has answered when it was asked if it still has the dialog.
+
+    481 is told by `Doubted`; any other answer will do, but a proxy's who could not reach it.
+    """
+
+    leg: LegId
+    is_there: bool
+
+
 class Ended(Struct, frozen=True, kw_only=True):
     """The leg is over and nothing of it is left but timers that end by themselves."""
 
@@ -237,6 +247,7 @@ Event = (
     | OfferAnswered
     | OfferRefused
     | Doubted
+    | WasAsked
     | Ended
     | InfoReceived
     | ReferReceived

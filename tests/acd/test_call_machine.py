@@ -157,6 +157,12 @@ class CallMachine(RuleBasedStateMachine):
             attempt = self.draw(data, Leg.UP)
             self.stage.deliver(ev.AgentSilent(attempt=attempt, is_caller_silent=is_caller_silent))
 
+    @precondition(lambda self: self.attempts(Leg.UP))
+    @rule(data=st.data(), now=RARELY)
+    def nothing_is_heard_of_the_caller(self, data: st.DataObject, now: bool) -> None:
+        if now:
+            self.stage.deliver(ev.CallerSilent(attempt=self.draw(data, Leg.UP)))
+
     @precondition(lambda self: self.stage.call.attempt in self.attempts(Leg.UP))
     @precondition(lambda self: not self.stage.agent_offer_open)
     @rule(sdp=st.sampled_from([SDP, None]), holds=st.booleans())

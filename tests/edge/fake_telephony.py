@@ -313,6 +313,10 @@ class FakeTelephony(Telephony):
                 return 200
         return 200 if sip_call_id in self.of_old else 481
 
+    def tell_of(self, leg: LegId, *, is_there: bool) -> None:
+        """Let their telephone answer that it is there, or a proxy that it cannot be reached."""
+        self._take(sip.WasAsked(leg=self.open[leg].id, is_there=is_there))
+
     def doubt(self, leg: LegId) -> None:
         """Their telephone answers 481 when it is asked: it has hung up, and nobody has heard it."""
         self._take(sip.Doubted(leg=self.open[leg].id))

@@ -14,6 +14,7 @@ from edge.calls.callbacks import Callbacks
 from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal, Left
 from edge.calls.leg_watch import LegWatch
+from edge.calls.line_watch import LineWatch
 from edge.calls.places import PlaceGiver
 from edge.calls.records import Written
 from edge.calls.ringing import Ringing
@@ -216,6 +217,13 @@ class Edge:
             calls=self.switchboard.held,
             unreachable=lambda: self.unreachable,
         )
+        self.line_watch = LineWatch(
+            relay=self.media,
+            clock=self.clock,
+            calls=self.switchboard.held,
+            unreachable=lambda: self.unreachable,
+        )
+        self.switchboard.on_answer(self.line_watch.take)
 
     def _take(self, event: object) -> None:
         if self.is_deaf or self.callbacks.take(event):  # type: ignore[arg-type]  # an Event
@@ -278,6 +286,7 @@ class Edge:
                 self.life.run(self.reserver.wake),
                 self.watch.run(),
                 self.leg_watch.run(),
+                self.line_watch.run(),
                 self.places.run(),
                 self.callbacks.run(),
                 self.keyed_tones.run(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.sip.errors import LocalError
-from edge.sip.events import Doubted, Ended, EndedBy, LegId
+from edge.sip.events import Doubted, Ended, EndedBy, LegId, WasAsked
 from tests.sip.network import Network, Party, established
 from tests.sip.test_hang_up import A, B, call, pass_on, stack
 
@@ -24,6 +24,7 @@ def test_whoever_is_still_there_says_so_and_goes_on() -> None:
     heir, callee, leg, incoming = _taken_up(network)
     heir.stack.ask(leg, network.now)
     network.run(60.0)
+    assert heir.only(WasAsked) == WasAsked(leg=leg, is_there=True)
     assert len(network.sent("heir", "OPTIONS")) == 1
     assert not heir.heard(Ended)
     heir.stack.bye(leg, network.now)
@@ -71,6 +72,7 @@ def test_silence_ends_nothing_and_is_asked_again() -> None:
     heir.stack.ask(leg, network.now)
     network.run(36.0)
     assert not heir.heard(Ended)
+    assert heir.only(WasAsked) == WasAsked(leg=leg, is_there=False)
     callee.deaf = False
     callee.stack.bye(incoming, network.now)
     heir.deaf = True
@@ -86,3 +88,28 @@ def test_only_a_leg_that_is_up_can_be_asked() -> None:
     caller, _ = network.party("caller"), network.party("callee")
     with pytest.raises(LocalError):
         caller.stack.ask(LegId("nobody"), network.now)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_there"),
+    [
+        ("200 OK", True),
+        ("405 Method Not Allowed", True),
+        ("500 Server Internal Error", True),
+        ("408 Request Timeout", False),
+        ("430 Flow Failed", False),
+        ("477 Unfortunately error on sending to next hop occurred", False),
+        ("480 not registered", False),
+    ],
+)
+def test_a_proxy_that_cannot_reach_them_answers_in_its_own_name(
+    answer: str, *, is_there: bool
+) -> None:
+    caller, callee = stack(A), stack(B)
+    leg = call(caller, callee)
+    caller.ask(leg, 1.0)
+    ((asked, _),) = caller.take_outgoing()
+    callee.receive(asked, A, 1.0)
+    ((ok, _),) = callee.take_outgoing()
+    said = ok.replace(b"200 OK", answer.encode(), 1)
+    assert caller.receive(said, B, 1.1) == [WasAsked(leg=leg, is_there=is_there)]

@@ -1,0 +1,87 @@
+"""Whether somebody in a talk who has fallen silent is still there. PURE.
+
+A line may die while every site lives: a telephone's battery, somebody's access to the Internet, a
+carrier's gateway. No goodbye comes then, and the other one is left in silence. Silence alone proves
+nothing, since telephones may send nothing while nobody speaks or while they are muted, and who does
+not answer may be on a way that is broken elsewhere. So two things are asked of a line before it
+counts as dead:
+
+- The relay has had nothing of it since the last look, `LOOK_S` ago, and had something before.
+- Then the telephone is asked within its dialog, and nothing but silence answers. Whoever answers,
+  whatever it may be, is there, and is not asked again for `AGAIN_S`.
+
+And nothing may have been heard of it by the look after that answer is known to be missing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+LOOK_S: Final = 3.0
+"""From one look at a talk to the next. A look costs some 0.2 ms: 7 % of what relaying costs."""
+AGAIN_S: Final = 30.0
+"""After a silent telephone has answered: until it is asked again."""
+
+
+class Asked(Enum):
+    """Whether a silent telephone has been asked if it is there."""
+
+    NOT = auto()
+    UNDER_WAY = auto()
+    THERE = auto()
+    """It has answered."""
+    UNANSWERED = auto()
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """What is known of one side of a talk: times are monotonic, in seconds."""
+
+    packets: int
+    """How many the relay has had of it."""
+    since_s: float
+    """When they were first so many."""
+    asked: Asked = Asked.NOT
+    asked_s: float = 0.0
+
+
+class Next(Enum):
+    """What to do about a line."""
+
+    NOTHING = auto()
+    ASK = auto()
+    GIVE_UP = auto()
+    """It is dead."""
+
+
+def looked(before: Line | None, packets: int, now_s: float) -> Line:
+    """Return a line after a look that has found so many packets of it."""
+    if before is not None and before.packets == packets:
+        return before
+    return Line(packets=packets, since_s=now_s)
+
+
+def asked(line: Line, now_s: float) -> Line:
+    """Return a line whose telephone is being asked."""
+    return replace(line, asked=Asked.UNDER_WAY, asked_s=now_s)
+
+
+def answered(line: Line, *, is_there: bool) -> Line:
+    """Return a line whose telephone has answered, or has not; unless nobody has asked."""
+    if line.asked is not Asked.UNDER_WAY:
+        return line
+    return replace(line, asked=Asked.THERE if is_there else Asked.UNANSWERED)
+
+
+def due(line: Line, now_s: float) -> Next:
+    """Return what to do about a line, right after a look at it."""
+    if line.asked is Asked.UNANSWERED:
+        return Next.GIVE_UP
+    if line.asked is Asked.UNDER_WAY or not line.packets or now_s - line.since_s < LOOK_S:
+        return Next.NOTHING
+    if line.asked is Asked.THERE and now_s - line.asked_s < AGAIN_S:
+        return Next.NOTHING
+    return Next.ASK

@@ -1,0 +1,160 @@
+"""A line that dies in a talk while every site lives: who is left in silence is served anew."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.acd.fallen_silent import AGAIN_S, LOOK_S
+from edge.media.errors import MediaUnavailable
+from edge.sip.events import LegId
+from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
+from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
+from tests.edge.stage import Edge, center
+from tests.edge.virtual_time import in_virtual_time, settle, until
+
+HOLD = AGENT_SDP.replace(b"sendrecv", b"inactive")
+MUTED = CALLER_SDP.replace(b"sendrecv", b"recvonly")
+ASKED_WITHIN_S = 2 * LOOK_S + 1.5
+"""A look falls up to `LOOK_S` after the line died; the next one finds nothing new."""
+
+
+async def _talk(edge: Edge) -> tuple[LegId, LegId]:
+    theirs, ours = await edge.talking("ann")
+    await until(
+        lambda: [e.value.state for e in edge.snapshot.tickets.values()] == [TicketState.CONNECTED]
+    )
+    await _speak(edge, 10)
+    return theirs, ours
+
+
+async def _speak(edge: Edge, seconds: int, *, agent: bool = True, caller: bool = True) -> None:
+    for _ in range(seconds):
+        edge.media.packets += 50 * agent
+        edge.media.callers_packets += 50 * caller
+        await asyncio.sleep(1.0)
+
+
+def _asked(edge: Edge, leg: LegId) -> int:
+    return edge.sip.open[leg].said.count("ask")
+
+
+@in_virtual_time
+async def test_a_caller_whose_agents_line_dies_waits_at_the_old_place_for_another() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        assert not _asked(a1, ours)
+        await _speak(a1, int(ASKED_WITHIN_S), agent=False)
+        assert _asked(a1, ours) == 1
+        assert a1.state_of(theirs) == "connected"
+        a1.sip.tell_of(ours, is_there=False)
+        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=2)
+        assert a1.state_of(theirs) == "queued"
+        assert a1.snapshot.works[AgentId("ann")].value.end is WorkEnd.TALKED
+        assert not _asked(a1, theirs)
+        a1.sip.vanish(ours)
+        a1.sip.answer_ours(theirs)
+        await made.agent("bob")
+        bob = await a1.rung("bob")
+        a1.sip.pick_up(bob)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+        a1.sip.answer_ours(theirs)
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(bob)
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, "bob")
+
+
+@in_virtual_time
+async def test_a_caller_whose_line_dies_is_missed_and_their_agent_free_for_others() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        assert (_asked(a1, theirs), _asked(a1, ours)) == (1, 0)
+        a1.sip.tell_of(theirs, is_there=False)
+        await until(lambda: "bye" in a1.sip.open[ours].said, "the agent is let go", within_s=2)
+        assert "caller_silent" in a1.sip.open[ours].reasons[-1]
+        a1.sip.hang_up(ours)
+        a1.sip.vanish(theirs)
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.cause) == (Outcome.LOST, "caller_silent")
+        await until(lambda: bool(a1.snapshot.places), "their place is kept")
+        (place,) = a1.snapshot.places.values()
+        assert place.value.prefers == "ann"
+
+
+@pytest.mark.parametrize("answer", ["there", "none yet"])
+@in_virtual_time
+async def test_a_silent_telephone_that_does_not_fail_to_answer_is_left_alone(answer: str) -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        await _speak(a1, int(ASKED_WITHIN_S), agent=False)
+        if answer == "there":
+            a1.sip.tell_of(ours, is_there=True)
+        await _speak(a1, int(AGAIN_S) - 5, agent=False)
+        assert _asked(a1, ours) == 1, "nor is it asked all the time"
+        assert a1.state_of(theirs) == "connected"
+        await _speak(a1, 15, agent=False)
+        assert _asked(a1, ours) == (2 if answer == "there" else 1)
+
+
+@in_virtual_time
+async def test_who_is_heard_again_before_the_answer_fails_to_come_goes_on_talking() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        await _speak(a1, int(ASKED_WITHIN_S), agent=False)
+        a1.media.packets += 50
+        a1.sip.tell_of(ours, is_there=False)
+        await _speak(a1, 30)
+        assert a1.state_of(theirs) == "connected"
+        assert _asked(a1, ours) == 1
+
+
+@pytest.mark.parametrize(
+    "why", ["they hold", "they are muted", "nothing was ever heard", "the relay is away"]
+)
+@in_virtual_time
+async def test_nobody_is_asked_who_may_be_silent(why: str) -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        if why == "nothing was ever heard":
+            theirs, ours = await a1.talking("ann")
+        else:
+            theirs, ours = await _talk(a1)
+        if why == "they hold":
+            a1.sip.offer(ours, HOLD)
+        if why == "they are muted":
+            a1.sip.offer(theirs, MUTED)
+        await settle()
+        for _ in range(30):
+            if why == "the relay is away":
+                a1.media.fails_with["packets_from"] = MediaUnavailable("no answer")
+            await _speak(a1, 1, agent=why == "they are muted", caller=why == "they hold")
+        assert (_asked(a1, theirs), _asked(a1, ours)) == (0, 0)
+        assert a1.state_of(theirs) == "connected"
+
+
+@in_virtual_time
+async def test_a_caller_whose_way_is_cut_is_not_asked_as_nobody_could_answer() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        await made.agent("ann", site="b")
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        a1.unreachable = frozenset({SiteId("a")})
+        await _speak(a1, 30, caller=False)
+        assert (_asked(a1, theirs), _asked(a1, ours)) == (0, 0)
+
+
+@in_virtual_time
+async def test_of_two_who_are_silent_the_agent_is_asked_alone() -> None:
+    """A caller who is left in silence may have nothing to say."""
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        await asyncio.sleep(30.0)
+        assert (_asked(a1, theirs), _asked(a1, ours)) == (0, 1)
