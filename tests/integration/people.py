@@ -11,9 +11,10 @@ import contextlib
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
+from unittest.mock import patch
 
 from edge.sip import events as sip
 from edge.sip.endpoint import SipEndpoint
@@ -127,6 +128,17 @@ class Telephone:
     def close(self) -> None:
         """Vanish."""
         self.endpoint.close()
+
+    @contextlib.contextmanager
+    def line_dead(self) -> Iterator[None]:
+        """Hear nothing and say nothing meanwhile; what has come is read when the line is back."""
+        loop, fd = asyncio.get_running_loop(), self.endpoint._socket.fileno()  # noqa: SLF001
+        loop.remove_reader(fd)
+        try:
+            with patch.object(self.endpoint, "_send"):
+                yield
+        finally:
+            loop.add_reader(fd, self.endpoint._readable)  # noqa: SLF001
 
     # -- doing
 
