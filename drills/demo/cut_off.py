@@ -14,6 +14,8 @@ from __future__ import annotations
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
 
+AGENT_HUNG_UP = "agent_hung_up"
+"""What a caller's telephone is told who is hung up on because the agent has."""
 AT_ONCE_MS = 600
 """Who is there answers a BYE before it is sent again, after 500 ms (timer T1, RFC 3261 §17.1.2)."""
 GAP_MS = 200
@@ -79,6 +81,18 @@ def left_before(caller: CallerReport) -> bool:
     if caller.joined_ms is None or caller.hung_up_ms is None:
         return False
     return caller.joined_ms - caller.hung_up_ms > AT_ONCE_MS
+
+
+def agent_was_heard(caller: CallerReport, agent: AgentReport) -> bool:
+    """Tell whether an agent's goodbye was taken, by its answer or by its having reached the caller.
+
+    Their edge may die between the two: the caller is told at once that the agent has hung up, and
+    the agent, whose edge waits with its answer, never hears one.
+    """
+    if agent.end is not End.UNHEARD or agent.hung_up_ms is None or caller.ended_ms is None:
+        return agent.end is End.HUNG_UP
+    passed_ms = caller.ended_ms - agent.hung_up_ms
+    return AGENT_HUNG_UP in caller.reason and 0 <= passed_ms <= AT_ONCE_MS
 
 
 def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:

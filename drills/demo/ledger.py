@@ -13,7 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from drills.demo.cut_off import agent_ended_nothing, caller_ended_nothing, left_before, never_met
+from drills.demo.cut_off import (
+    agent_ended_nothing,
+    agent_was_heard,
+    caller_ended_nothing,
+    left_before,
+    never_met,
+)
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler, PlannedCall, Scenario
 from state.model import CallRecord, Outcome, SiteId
@@ -218,7 +224,7 @@ def outcome_by_people(
                 return Outcome.ANSWERED
             return Outcome.LOST if agent is not None or was_over else Outcome.ABANDONED
         case End.FAR_END:
-            hung_up = agent if agent is not None and agent.end is End.HUNG_UP else None
+            hung_up = agent if agent is not None and agent_was_heard(caller, agent) else None
             is_good = heard and hung_up is not None and not agent_ended_nothing(caller, hung_up)
             return Outcome.ANSWERED if is_good else Outcome.LOST
         case End.UNHEARD | End.SILENCE | End.FAULT | End.UNFINISHED:

@@ -365,3 +365,21 @@ def test_who_leaves_their_music_has_left_a_call_that_stands_however_late_that_is
     """A site that was frozen itself has a few to send when it wakes up."""
     told = replace(caller(0, 9000, 0), last_heard_ms=None, joined_ms=None, packets_after=packets)
     assert outcome_by_people(told, None, None) is outcome
+
+
+@pytest.mark.parametrize(
+    ("told", "after_ms", "outcome"),
+    [
+        pytest.param("agent_hung_up", 20, Outcome.ANSWERED, id="passed-on-at-once"),
+        pytest.param("agent_hung_up", 900, Outcome.LOST, id="later-by-whoever-found-them-gone"),
+        pytest.param("edge_stopped", 20, Outcome.LOST, id="for-another-reason"),
+        pytest.param("agent_hung_up", -20, Outcome.LOST, id="before-they-said-it"),
+    ],
+)
+def test_an_agent_s_goodbye_that_reached_the_caller_was_heard_though_their_edge_died_of_it(
+    told: str, after_ms: int, outcome: Outcome
+) -> None:
+    reason = f'Q.850;cause=16;text="{told}"'
+    heard = replace(caller(0, after_ms, 0), end=End.FAR_END, hung_up_ms=None, reason=reason)
+    by_agent = agent(0, 4954, -12, End.UNHEARD)
+    assert outcome_by_people(heard, by_agent, GOOD) is outcome
