@@ -66,6 +66,8 @@ class Permission(StrEnum):
     HEALTH_READ = "health:read"
     IDENTITY_PROVIDER_READ = "identity_provider:read"
     IDENTITY_PROVIDER_UPDATE = "identity_provider:update"
+    LEDGER_READ = "ledger:read"
+    """How many calls came to what: sums, without callers, numbers, agents or calls."""
     MOVE_FORCE = "move:force"
     """Traffic, although it does not fit."""
     PHONE_SIGN_IN = "phone:sign_in"

@@ -6,12 +6,14 @@ another control plane that lived remembers the same, and what nobody knows is re
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from control_plane.customers.talking import NOBODY
 from control_plane.live import look
+from control_plane.live.departed import Departed
 from control_plane.live.look import CallFacts
 from control_plane.live.talks import NONE, Talk, by_number, followed, is_on, tenant_of
 from edge.acd.region import region_of
@@ -41,6 +43,9 @@ class Follower:
         self._talks = NONE
         self._by_number: dict[tuple[str, str], tuple[Talk, ...]] | None = None
         self._callers: OrderedDict[CallId, str] = OrderedDict()
+        self.departed = Departed(mirror.snapshot.revision, clock.now().wall_ms)
+        self.reading = asyncio.Lock()
+        """Held by whoever reads all of the ledger."""
         self.on_coded: Callable[[CallId], None] | None = None
         """Hears of calls that are over and of which it is now known what they were about."""
         mirror.subscribe(self.take)
@@ -51,6 +56,7 @@ class Follower:
         talks = followed(self._talks, snapshot, told)
         if talks is not self._talks:
             self._talks, self._by_number = talks, None
+        self.departed.take(snapshot, told, self.clock.now().wall_ms)
         for delta in told:
             if delta.kind is Kind.TICKET and delta.before is not None and delta.after is None:
                 self._remember(snapshot, delta.before.value)

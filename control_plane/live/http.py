@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control_plane.api.route import Feature
-from control_plane.live import calls, codes, pauses, people, places, transfers, wishes
+from control_plane.live import calls, codes, ledger, pauses, people, places, transfers, wishes
 from control_plane.live.desk import context
 
 FEATURE = Feature(
@@ -16,6 +16,7 @@ FEATURE = Feature(
         *transfers.ROUTES,
         *people.ROUTES,
         *places.ROUTES,
+        *ledger.ROUTES,
         *wishes.ROUTES,
     ),
 )
