@@ -22,7 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 LOOK_S: Final = 3.0
-"""From one look at a talk to the next. A look costs some 0.2 ms: 7 % of what relaying costs."""
+"""From one look at a talk to the next: of what relaying costs meanwhile a twentieth."""
 AGAIN_S: Final = 30.0
 """After a silent telephone has answered: until it is asked again."""
 
