@@ -1,6 +1,6 @@
 """Callers who dial again have their old place, once, and nobody else has it. PURE.
 
-Three ways, all in the store's own history:
+Three ways, and one of no return, all in the store's own history:
 
 - Whoever dials again while their old call waits at another edge is known again: their first ticket
   names that call (`again_of`). Where it then puts them in the line is `laws_order`'s (`again`).
@@ -10,6 +10,9 @@ Three ways, all in the store's own history:
   What an edge has given without a quorum it says when it merges: once, whatever stands there then.
 - Who was closed leaves a place (`Place`), which goes to a ticket of the same number and DID in the
   transaction that deletes it, within ten minutes; who waits beside such a place gets it.
+- Who was cut off in talk and came again before that call was closed (`cut_off_of`) needs no place
+  of it once they have talked: the end of their call says so (`Heir`), and from then on nobody has
+  it.
 
 Each place of a call is had once, by the one way or the other. A place that appears in a ticket in
 no such way is one that nobody left; who has been passed on, and what is merged of the time without
@@ -19,7 +22,7 @@ edge that wakes up may serve whom it has, as `edge.acd.heirs` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from drills.prove.again import place_of
@@ -29,7 +32,7 @@ from drills.prove.times import AFTERMATH_S, on_path, spans
 from drills.prove.violations import Law, Violation
 from drills.prove.world import Lone, World, revisions
 from state.keys import Kind
-from state.model import EdgeId, Heir, Offer, Place, Ticket, TicketState
+from state.model import CallRecord, EdgeId, Heir, Offer, Place, Ticket, TicketState
 
 KEPT_S, SWEPT_S = 600.0, 60.0
 """So long a place is kept, and so much later it has certainly gone."""
@@ -75,6 +78,7 @@ class _Book:
         """Take in a revision; yield what is wrong with it."""
         before = {each.id: self._world.tickets.get(each.id) for each in changes}
         heirs = {each.value.call: each for each in changes if isinstance(each.value, Heir)}
+        talked = {call: before[call] for call in _talked(changes)}
         left = {call: self._world.tickets.get(call) for call in heirs}
         tickets = [each for each in changes if each.kind is Kind.TICKET]
         for change in tickets:
@@ -94,12 +98,15 @@ class _Book:
         ]
         for call, change in heirs.items():
             if isinstance(change.value, Heir):
+                if self._has_come_again(change.value, talked, changes):
+                    continue
                 given.add(change.value.heir)
                 merges = self._is_merged(change.value, changes)
                 is_had = call in (was_said if merges else was_had)
                 self._had.add(call)
                 if is_had or not merges:
                     yield from self._inherits(change, change.value, left[call], is_had=is_had)
+        yield from self._have_come_again(talked, changes[0])
         for change in changes:
             if change.kind is Kind.PLACE:
                 yield from self._place(change, changes, coming, given)
@@ -128,6 +135,30 @@ class _Book:
         else:
             return False
         return self._lone.was(edge, changes[0].at_s)
+
+    def _has_come_again(
+        self, heir: Heir, talked: Mapping[str, _Standing | None], changes: Sequence[Stored]
+    ) -> bool:
+        """Tell whether it says of who talked again, and is gone, that they need no place."""
+        if heir.heir not in talked:
+            return False
+        stood = talked[heir.heir]
+        if stood is None:
+            return not self._is_merged(heir, changes)  # the store had never heard of their call
+        return stood[0].cut_off_of == heir.call
+
+    def _have_come_again(
+        self, talked: Mapping[str, _Standing | None], change: Stored
+    ) -> Iterator[Violation]:
+        """Judge that whoever talked again, and is gone, leaves nothing of what they lost."""
+        for stood in talked.values():
+            lost = None if stood is None else stood[0].cut_off_of
+            if stood is None or lost is None:
+                continue
+            self._had.add(lost)
+            if lost not in self._world.heirs:
+                text = f"{stood[0].call} has talked after {lost}, whose place may be had still"
+                yield _say(Law.PLACE_TWICE, change, text)
 
     def _inherits(
         self, change: Stored, heir: Heir, left: _Standing | None, *, is_had: bool
@@ -255,6 +286,13 @@ class _Book:
             )
             for span in on_path(self._faults, edge, edge)
         )
+
+
+def _talked(changes: Sequence[Stored]) -> Iterator[str]:
+    """Yield the calls that end, and had talked."""
+    for each in changes:
+        if isinstance(each.value, CallRecord) and each.value.connected_ms is not None:
+            yield each.id
 
 
 def _no_heir(own: _Standing, left: _Standing) -> str:

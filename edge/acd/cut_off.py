@@ -9,13 +9,15 @@ The laws:
 
 - A call is taken for *cut off* if it talks, and no edge of its holder's name lives or the site that
   anchors it is out of reach for the edge that takes the caller. Of several of one number the one
-  with the best place; one that somebody else has come again for is theirs.
+  with the best place; one that somebody else comes, or has come, again for is theirs.
 - Who has been cut off waits for the same agent alone, for as long as whoever gets an old place back
   (`SAME_AGENT_S`), if that agent suits the queue, can be reached and has nothing but that call: so
   they are free as soon as it is closed. A site that serves alone closes nothing: there nobody is
   waited for.
 - Their ticket names that call (`cut_off_of`). If they talk with somebody else by the time it leaves
-  its place, the place goes: it was theirs, and they need not be called back.
+  its place, the place goes: it was theirs, and they need not be called back. If they have talked
+  and gone, the end of their call says so (`edge.acd.ending.come_again`), with an `Heir` of that
+  one: then what it has left, or leaves when it is closed, is nobody's.
 
 Numbers can be spoofed and shared: all that is to be had by that is to wait for one agent alone.
 """
@@ -65,7 +67,7 @@ def cut_off(
     if not gone:
         return None
     named = {each.value.cut_off_of for each in snapshot.tickets.values()}
-    left = [each for each in gone if each.value.call not in named]
+    left = [e for e in gone if e.value.call not in named and e.value.call not in snapshot.heirs]
     if not left:
         return None
     ticket = min(left, key=standing_of).value

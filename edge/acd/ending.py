@@ -1,5 +1,7 @@
 """How a call ended, and what is kept of it: its record, and the place of one who was cut off. PURE.
 
+Or that somebody has come again since, and needs none.
+
 Owns what stands in them. When and over what they are written is `edge.acd.reservation`.
 """
 
@@ -14,6 +16,7 @@ from state.model import (
     CallRecord,
     Decision,
     Entry,
+    Heir,
     Now,
     Outcome,
     Place,
@@ -108,6 +111,18 @@ def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
         tries=value.tries if _was_dialled(value) else max(0, value.tries - 1),
     )
     return Put(key=keys.place(place.call), value=encode(place))
+
+
+def come_again(ticket: Ticket) -> Put | None:
+    """Return what says that a call in which its caller was cut off in talk leaves no place.
+
+    None: it may, or there is none. They came again and have talked; whether that call is closed
+    before this one or after it, and by whom.
+    """
+    lost = ticket.cut_off_of
+    if lost is None or ticket.connected_ms is None:
+        return None
+    return Put(key=keys.heir(lost), value=encode(Heir(call=lost, heir=ticket.call)))
 
 
 def _due_s(ticket: Ticket, ending: Ending) -> float | None:

@@ -51,8 +51,8 @@ class LocalCall(Struct, frozen=True, kw_only=True):
     """None: it is over."""
     record: KeyValue | None
     place: KeyValue | None
-    had: KeyValue | None
-    """That its caller has had the place of another call, which was left behind."""
+    had: tuple[KeyValue, ...]
+    """That its caller has had the places of other calls, which were left behind, or cut off."""
     offers: Mapping[AgentId, KeyValue]
     works: Mapping[AgentId, KeyValue | None]
     """Of the agents in `offers`: their offers will end on these revisions."""
@@ -111,7 +111,7 @@ def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tup
             ticket=snapshot.raw.get(keys.ticket(call)) if call in held else None,
             record=overlay.ended.get(keys.ended(call)),
             place=snapshot.raw.get(keys.place(call)),
-            had=had.get(call),
+            had=had.get(call, ()),
             offers=offers.get(call, {}),
             works={agent: snapshot.raw.get(keys.work(agent)) for agent in offers.get(call, {})},
             done=done,
@@ -156,7 +156,7 @@ def keys_of(
         keys.ticket(local.call),
         keys.ended(local.call),
         keys.place(local.call),
-        *(() if local.had is None else (local.had.key,)),
+        *(each.key for each in local.had),
         *(keys.offer(agent) for agent in sorted(agents)),
         *(keys.work(agent) for agent in sorted(works)),
     )

@@ -5,13 +5,14 @@ The call itself goes on with the ticket as it left it, without that place, or wi
 only on the copy of a site that was alone. What it writes from then on is given the store's.
 
 And the places that were had without a quorum: with a caller who was given an agent at the place of
-a call that was left behind (`edge.acd.heirs`) goes the word that they have had it. Should somebody
-else have had it meanwhile, that word stands: it keeps everybody from the place as well.
+a call that was left behind (`edge.acd.heirs`), or has talked again after they were cut off in one
+(`edge.acd.cut_off`), goes the word that they have had it. Should somebody else have had it
+meanwhile, that word stands: it keeps everybody from the place as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,23 +51,23 @@ def place_of(mine: KeyValue, ticket: KeyValue | None, kept: KeyValue | None) -> 
     return None if kept is None else decode(Place, kept.value, kept.key).place
 
 
-def places_had(overlay: Overlay) -> Mapping[CallId, KeyValue]:
-    """Return what was written without a quorum of places that were left behind, by who has them."""
+def places_had(overlay: Overlay) -> Mapping[CallId, tuple[KeyValue, ...]]:
+    """Return what was written without a quorum of places that were had, by who has them."""
     snapshot = overlay.snapshot
-    return {
-        entry.value.heir: snapshot.raw[key]
-        for left, entry in snapshot.heirs.items()
-        if (key := keys.heir(left)) in overlay.written
-    }
+    found: dict[CallId, tuple[KeyValue, ...]] = {}
+    for left, entry in snapshot.heirs.items():
+        if (key := keys.heir(left)) in overlay.written:
+            heir = entry.value.heir
+            found[heir] = (*found.get(heir, ()), snapshot.raw[key])
+    return found
 
 
 def had_told(
-    had: KeyValue | None, found: Mapping[str, KeyValue | None]
+    had: Iterable[KeyValue], found: Mapping[str, KeyValue | None]
 ) -> tuple[list[Compare], list[Put | Delete]]:
-    """Return what makes the store say that a place was had: nothing, if it says so already."""
-    if had is None or found[had.key] is not None:
-        return [], []
-    return [Absent(key=had.key)], [Put(key=had.key, value=had.value)]
+    """Return what makes the store say that places were had: nothing, of what it says already."""
+    new = [each for each in had if found[each.key] is None]
+    return [Absent(key=each.key) for each in new], [Put(key=e.key, value=e.value) for e in new]
 
 
 def rank_of(ticket: KeyValue) -> Rank:

@@ -6,7 +6,8 @@ is due (`edge.acd.call_state`).
 The laws:
 
 - Every record that a plan replaces or deletes is compared by mod_revision, and every record that it
-  creates is compared to be absent. A stale plan fails; it never overwrites.
+  creates is compared to be absent. A stale plan fails; it never overwrites. But what an end says of
+  a place (that the caller has one, or needs none any more) rests on the ticket alone.
 - An agent's work record is written only with the deletion of their offer, so whoever holds the
   offer is its one writer. A ticket is deleted only with the writing of the call's record, so that
   there is one record.
@@ -21,7 +22,16 @@ from msgspec.structs import replace
 
 from edge.acd.call_writes import Leaving
 from edge.acd.eligibility import work_revision
-from edge.acd.ending import WITHDRAWN, AgentPart, Ending, Holds, place_kept, record_of, talk_told
+from edge.acd.ending import (
+    WITHDRAWN,
+    AgentPart,
+    Ending,
+    Holds,
+    come_again,
+    place_kept,
+    record_of,
+    talk_told,
+)
 from edge.acd.plan import (
     OWN,
     GivenAgent,
@@ -98,9 +108,10 @@ def turned_away(ticket: Ticket, ending: Ending, at: Now) -> Plan:
     put = Put(key=keys.ended(record.call), value=encode(record))
     entry = Entry(value=ticket, create_revision=0, mod_revision=0, seen_s=at.mono_s)
     kept = place_kept(entry, ending, at) if ticket.call_back is not None else None
+    said = (kept, come_again(ticket))
     return Plan(
         compares=(Absent(key=put.key), Absent(key=keys.ticket(record.call))),
-        success=(put,) if kept is None else (put, kept),
+        success=(put, *(each for each in said if each is not None)),
         proof=put,
         after=None,
     )
@@ -349,4 +360,6 @@ def _closing(  # noqa: PLR0913  what is held, how it ended, and on which conditi
     kept = place_kept(held.ticket, ending, at)
     if kept is not None:
         success += (kept,)
+    if held.ticket.value.cut_off_of is not None and (said := come_again(held.ticket.value)):
+        success += (said,)
     return Plan(compares=(*compares, *guard), success=success, proof=put, after=None)

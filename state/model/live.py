@@ -237,12 +237,13 @@ class Clearance(Struct, frozen=True, kw_only=True):
 class Heir(Struct, frozen=True, kw_only=True):
     """Who was given an agent at the place of a call whose edge could not act: nobody is once more.
 
-    Written by the edge that holds them, with their offer; deleted when the call is long over. See
-    `edge.acd.heirs`.
+    Written by the edge that holds them, with their offer; see `edge.acd.heirs`. Or by whoever
+    closes the call of somebody who had been cut off in this one, and has talked again: see
+    `edge.acd.cut_off`. Deleted when the call is long over.
     """
 
     call: CallId
-    """Whose place it was."""
+    """Whose place it was, or would have been."""
     heir: CallId
 
 

@@ -131,11 +131,12 @@ async def _left_behind(bench: Bench) -> int:
     return bench.store.snapshot.tickets[OTHER].create_revision
 
 
-async def _come_again(bench: Bench) -> CallRecords:
+async def _come_again(bench: Bench, cut_off_of: CallId | None = None) -> CallRecords:
     """Let them come again here, where nobody has a quorum, and have an agent at their place."""
     bench.store.begin()
     records = bench.records()
-    await records.create(replace(ticket(), again_of=(OTHER,)), bench.clock.now())
+    again = replace(ticket(), again_of=(OTHER,), cut_off_of=cut_off_of)
+    await records.create(again, bench.clock.now())
     snapshot = bench.store.snapshot
     (offering,) = [each for each in match(snapshot, bench.clock.now()) if each.call == CALL]
 
@@ -204,3 +205,23 @@ async def test_a_second_try_to_merge_finds_it_written(bench: Bench) -> None:
     assert (await bench.merge()).written == 0
     entry = bench.store.snapshot.heirs[OTHER]
     assert entry.create_revision == entry.mod_revision
+
+
+# ---- the places of callers who were cut off in talk, and have talked again -----------------------
+
+
+async def test_that_somebody_talked_again_and_is_gone_is_told_with_all_else_that_they_had(
+    bench: Bench,
+) -> None:
+    third = CallId("3" * 24)
+    await _left_behind(bench)
+    await bench.put(keys.ticket(third), replace(ticket(third, "b1"), state=TicketState.CONNECTED))
+    await bench.read()
+    records = await _come_again(bench, third)
+    await bench.talk(records)
+    assert isinstance(await bench.end(records), Landed)
+    await bench.merge()
+    assert {call: e.value.heir for call, e in bench.store.snapshot.heirs.items()} == {
+        OTHER: CALL,
+        third: CALL,
+    }

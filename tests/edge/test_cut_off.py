@@ -7,7 +7,7 @@ import asyncio
 from edge.sip.events import LegId
 from state.model import Outcome, SiteId, TicketState
 from tests.edge.stage import SALES, Center, Edge, everybody_leaves
-from tests.edge.test_callbacks import NUMBER, _dialled, calling
+from tests.edge.test_callbacks import NUMBER, _dialled, _rung, calling
 from tests.edge.virtual_time import in_virtual_time, until
 
 AFTER_LOST_S = 30.0
@@ -88,6 +88,59 @@ async def test_who_talks_again_when_the_old_call_is_closed_is_not_called_back() 
         assert (await made.record(b1, theirs)).outcome is Outcome.ANSWERED
         await asyncio.sleep(AFTER_LOST_S + 20.0)
         assert not _dialled(made)
+
+
+@in_virtual_time
+async def test_who_has_talked_and_gone_before_the_old_call_is_closed_is_not_called_back() -> None:
+    async with calling(edges=("a1", "b1", "b2"), longest_wait_s=None) as made:
+        b1 = made.edges["b1"]
+        await _dora_is_free_and_they_are_cut_off(made, "ann", site="a")
+        theirs = await b1.waiting(caller=NUMBER)
+        ours = await _join(b1, theirs, "dora")
+        b1.sip.hang_up(theirs)
+        b1.sip.hang_up(ours)
+        assert (await made.record(b1, theirs)).outcome is Outcome.ANSWERED
+        (old,) = await made.tickets()
+        assert old.holder == "a1", "not closed yet"
+        await asyncio.sleep(AFTER_LOST_S + 20.0)
+        assert not _dialled(made)
+        assert not await made.tickets()
+        assert not b1.snapshot.places
+
+
+@in_virtual_time
+async def test_nor_are_they_if_the_edge_where_they_talked_has_died_by_then() -> None:
+    async with calling(edges=("a1", "b1", "b2"), longest_wait_s=None) as made:
+        b1, b2 = made.edges["b1"], made.edges["b2"]
+        await _dora_is_free_and_they_are_cut_off(made, "ann", site="a")
+        theirs = await b1.waiting(caller=NUMBER)
+        ours = await _join(b1, theirs, "dora")
+        b1.sip.hang_up(theirs)
+        b1.sip.hang_up(ours)
+        assert (await made.record(b1, theirs)).outcome is Outcome.ANSWERED
+        await b1.kill()
+        await asyncio.sleep(AFTER_LOST_S + 10.0)
+        assert not await made.tickets(), "nobody waits to be called back"
+        assert not b2.snapshot.places
+
+
+@in_virtual_time
+async def test_who_is_cut_off_in_talk_twice_is_called_back_once_for_the_later_call() -> None:
+    async with calling(edges=("a1", "b1", "b2"), longest_wait_s=None) as made:
+        b1, b2 = made.edges["b1"], made.edges["b2"]
+        await _dora_is_free_and_they_are_cut_off(made, "ann", site="a")
+        theirs = await b1.waiting(caller=NUMBER)
+        await _join(b1, theirs, "dora")
+        (again,) = [t.call for t in await made.tickets() if t.holder == "b1"]
+        await until(lambda: b2.snapshot.tickets[again].value.connected_ms is not None, "seen")
+        await b1.kill()
+        await until(lambda: not b2.snapshot.tickets, "both are closed", within_s=15.0)
+        await until(lambda: len(b2.snapshot.places) == 1, "one place is left", within_s=2.0)
+        assert list(b2.snapshot.places) == [again]
+        _, rung = await _rung(made)
+        await asyncio.sleep(1.0)
+        assert [leg for _, leg in _dialled(made)] == [rung]
+        await everybody_leaves(made)
 
 
 @in_virtual_time

@@ -358,3 +358,76 @@ def test_a_place_that_nobody_left_is_nobodys() -> None:
     comes(tale, "c1")
     tale.store(tale.ticket(replace(tale.ticket_of("c1"), place=1, caller=CALLER)))
     assert laws(tale) == [Law.FALSE_PLACE]
+
+
+# -- who was cut off in talk, and talks again before that call is closed
+
+
+def cut_off_in_talk(*, until_ms: int | None = 5) -> tuple[Tale, int]:
+    """Return a tale of a caller whose talk at b1 was cut off, and who talks again at a1."""
+    tale, place = left_behind()
+    talks = replace(tale.ticket_of("c1"), state=TicketState.CONNECTED, agent=AgentId("a02"))
+    tale.store(tale.ticket(talks))
+    comes(tale, "c2")
+    told = replace(
+        tale.ticket_of("c2"),
+        cut_off_of=CallId("c1"),
+        state=TicketState.CONNECTED,
+        connected_ms=until_ms,
+    )
+    tale.store(tale.ticket(told))
+    return tale, place
+
+
+def goes(tale: Tale, *, talked_ms: int | None = 5, of: str | None = "c1") -> None:
+    """Let that call end, and say that its caller needs no place `of` another; None: of none."""
+    record = replace(tale.record("c2", Outcome.ANSWERED), connected_ms=talked_ms)
+    told = [] if of is None else [(Kind.HEIR, of, Heir(call=CallId(of), heir=CallId("c2")))]
+    tale.store((Kind.ENDED, "c2", record), (Kind.TICKET, "c2", None), *told)
+
+
+def test_who_talked_again_and_has_gone_says_that_they_need_no_place_of_the_old_call() -> None:
+    tale, place = cut_off_in_talk()
+    goes(tale)
+    tale.dies("b1")
+    is_lost(tale, "c1", place)
+    assert laws(tale) == []
+
+
+def test_else_they_would_be_called_back() -> None:
+    tale, place = cut_off_in_talk()
+    goes(tale, of=None)
+    assert laws(tale) == [Law.PLACE_TWICE]
+    tale.dies("b1")
+    is_lost(tale, "c1", place)
+    comes(tale, "c3")
+    has_back(tale, "c3", "c1", place)
+    assert laws(tale) == [Law.PLACE_TWICE] * 2
+
+
+def test_nobody_is_called_back_for_it_though_they_have_said_so() -> None:
+    tale, place = cut_off_in_talk()
+    goes(tale)
+    tale.dies("b1")
+    is_lost(tale, "c1", place)
+    comes(tale, "c3")
+    has_back(tale, "c3", "c1", place)
+    assert laws(tale) == [Law.PLACE_TWICE]
+
+
+def test_who_comes_again_and_has_talked_with_nobody_is_owed_the_place_still() -> None:
+    tale, place = cut_off_in_talk(until_ms=None)
+    goes(tale, talked_ms=None, of=None)
+    tale.dies("b1")
+    is_lost(tale, "c1", place)
+    comes(tale, "c3")
+    has_back(tale, "c3", "c1", place)
+    assert laws(tale) == []
+
+
+def test_nobody_says_that_another_needs_no_place() -> None:
+    tale, _ = cut_off_in_talk()
+    comes(tale, "c4", caller="+1", holder="c1")
+    tale.store((Kind.HEIR, "c1", Heir(call=CallId("c1"), heir=CallId("c2"))))
+    goes(tale, of="c4")
+    assert Law.FALSE_PLACE in laws(tale)
