@@ -97,9 +97,9 @@ class _Book:
             and not self._is_own_place(each.value)
         ]
         for call, change in heirs.items():
-            if isinstance(change.value, Heir):
-                if self._has_come_again(change.value, talked, changes):
-                    continue
+            if isinstance(change.value, Heir) and not self._has_come_again(
+                change.value, talked, changes
+            ):
                 given.add(change.value.heir)
                 merges = self._is_merged(change.value, changes)
                 is_had = call in (was_said if merges else was_had)
