@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from state.model import SiteId
 
 _SITE: Final = re.compile(r"[a-z]\d*")

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from drills.lab import recorders
 from drills.lab.disks import Away, FullDisk
 from drills.lab.errors import LabError

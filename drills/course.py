@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from drills.experiment import Fault
+from drills.fault import Fault
 from drills.guards import Verdict
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from drills.breaking import ANSWER_TIMEOUT_S, Act, Breaker
 from drills.course import FaultError, Made
-from drills.experiment import Fault
+from drills.fault import Fault
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.lever import Lever

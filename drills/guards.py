@@ -7,8 +7,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from drills.experiment import Experiment, Fault, FaultKind
+from drills.experiment import Experiment
 from drills.facts import Facts
+from drills.fault import Fault, FaultKind
 from drills.toll import Toll, toll
 from state.model import SiteId
 

@@ -14,7 +14,7 @@ from typing import Final
 from drills.blast import killed_site
 from drills.demo.ledger import Ledger, Row
 from drills.demo.reports import OfferChange
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from drills.seen import Seen, Written
 from state.model import CallId, Outcome, SiteId
 

@@ -14,8 +14,9 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from drills.course import Course, End, FaultError, Look, Made, Note
-from drills.experiment import Bound, Experiment, Fault, aimed
+from drills.experiment import Bound, Experiment
 from drills.facts import Facts
+from drills.fault import Fault, aimed
 from drills.guards import Verdict, decide
 from state.clock import Clock
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from state.model import SiteId
 
 

@@ -26,8 +26,9 @@ from drills.desk.errors import DeskError
 from drills.drill import live as live_drill
 from drills.drill import onlooking
 from drills.drill.live_evidence import evidence_of
-from drills.experiment import Experiment, Fault, aimed
+from drills.experiment import Experiment
 from drills.facts import Facts
+from drills.fault import Fault, aimed
 from drills.guards import APPROVAL, Verdict, decide
 from drills.lever import HOME, Lever
 from drills.live_rules import LIMITS, only_in_a_lab_because

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from drills.experiment import Fault
+from drills.fault import Fault
 from edge.acd.attendance import RestChange
 from state.model import AgentId, Readiness, SiteId
 

@@ -63,7 +63,7 @@ from drills.desk.call_answers import Callbacks, Calls, Coded, Explained, Report
 from drills.desk.errors import RefusedError
 from drills.desk.recording_answers import Recordings, Samples
 from drills.desk.rooms import Rooms
-from drills.experiment import Fault
+from drills.fault import Fault
 from drills.lab import replicas
 from drills.lab.lab import Lab
 from state.clock import SystemClock

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from drills.experiment import Fault
+from drills.fault import Fault
 from drills.faults import FaultClient
 
 

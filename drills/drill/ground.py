@@ -15,8 +15,9 @@ from drills.course import FaultError, Made
 from drills.demo.reports import CallerReport, End
 from drills.demo.run import Stage, quiet_instant
 from drills.drill.machine import Machine
-from drills.experiment import Experiment, Fault
+from drills.experiment import Experiment
 from drills.facts import Facts, Lag
+from drills.fault import Fault
 from drills.faults import FaultClient
 from drills.lab.database import Cluster
 from drills.lever import Lever

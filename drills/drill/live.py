@@ -28,8 +28,9 @@ from drills.desk.errors import DeskError
 from drills.drill.counting import Counting
 from drills.drill.onlooking import Onlookers
 from drills.drill.recorded import records
-from drills.experiment import Experiment, Fault
+from drills.experiment import Experiment
 from drills.facts import Facts, Lag
+from drills.fault import Fault
 from drills.lever import Lever
 from drills.live_books import PRESENT, Homes
 from drills.live_rules import LIMITS

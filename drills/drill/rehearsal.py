@@ -29,7 +29,8 @@ from drills.drill.redial import Redialler
 from drills.drill.short_calls import ShortCalls
 from drills.drill.writing import Writer
 from drills.evidence import ClockBound, Moment
-from drills.experiment import Experiment, Fault, Load
+from drills.experiment import Experiment, Load
+from drills.fault import Fault
 from drills.faults import FaultAgent, FaultClient
 from drills.lab.lab import PROJECT
 from drills.lever import Lever, Requests

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from drills.experiment import FaultKind
+from drills.fault import FaultKind
 from loadtests.load.faults import Done
 from state.codec import UNREADABLE
 

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from drills.experiment import FaultKind
+from drills.fault import FaultKind
 from loadtests.load.complaints import SETTLES_MS
 from loadtests.load.faults import Done
 from loadtests.load.growth import Round

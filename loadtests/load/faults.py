@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.demo.scenario import Dice
-from drills.experiment import Fault, FaultKind, aimed
+from drills.fault import Fault, FaultKind, aimed
 from loadtests.load.plan import Request, ShapeName
 
 DRILLS: Final = (

@@ -10,7 +10,7 @@ import pytest
 
 from drills.course import FaultError, Made
 from drills.drill.ground import DyingController
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from drills.faults import FaultClient
 
 CUT = Fault(kind=FaultKind.CUT, target="a-b", ttl_s=5.0)

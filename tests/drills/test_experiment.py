@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drills.experiment import (
-    MEASURED,
-    Bound,
-    ExperimentError,
-    Fault,
-    FaultKind,
-    aimed,
-    read_experiment,
-)
+from drills.experiment import MEASURED, Bound, ExperimentError, read_experiment
+from drills.fault import Fault, FaultKind, aimed
 from drills.library import FOLDER, experiment_of, experiments
 
 FIGURES = {

@@ -12,7 +12,7 @@ import pytest
 
 from drills import breaking
 from drills.course import FaultError, Made
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from drills.faults import FaultAgent, FaultClient
 from drills.lab import recorders
 from drills.lab.errors import LabError, NetworkError, ProcessError

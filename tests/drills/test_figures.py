@@ -17,7 +17,7 @@ from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEve
 from drills.demo.scenario import Dialler
 from drills.drill.keeping import evidence_of
 from drills.evidence import FIRST, ClockBound
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from drills.figures import figures, places
 from drills.library import experiment_of
 from drills.packets import Dialled, Wire

@@ -14,7 +14,8 @@ from drills.demo.people import LATE_S, People
 from drills.demo.phones import Line
 from drills.drill import ground
 from drills.drill.ground import CALLS_AFTER_S, SPARED_WITHIN_S, Hands, LabGround
-from drills.experiment import CALLERS_COME, Bound, Fault, FaultKind
+from drills.experiment import CALLERS_COME, Bound
+from drills.fault import Fault, FaultKind
 from drills.library import experiment_of
 from state.model import SiteId, Ticket
 from tests.demo.invented import SCENARIO

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from drills.blast import named_sites
 from drills.drill.ground import BUSY_S
-from drills.experiment import Fault, FaultKind, aimed
 from drills.facts import Facts, Lag
+from drills.fault import Fault, FaultKind, aimed
 from drills.guards import decide, lost_sites
 from drills.library import experiment_of, experiments
 from drills.permit import Permit

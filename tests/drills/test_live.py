@@ -29,7 +29,7 @@ from drills.drill.live import (
 )
 from drills.drill.live_evidence import at_sites, evidence_of, figures
 from drills.evidence import FIRST, Evidence, open_sealed, seal, verdict
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from drills.lever import Lever
 from drills.library import experiment_of
 from drills.page import lines, page

@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from drills.course import End, FaultError, Made
-from drills.experiment import CALLERS_COME, Bound, Experiment, Fault, FaultKind, Load
+from drills.experiment import CALLERS_COME, Bound, Experiment, Load
 from drills.facts import Facts
+from drills.fault import Fault, FaultKind
 from drills.runner import Runner
 from state.model import SiteId
 from tests.edge.virtual_time import LoopClock, in_virtual_time

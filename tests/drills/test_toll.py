@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from drills.toll import Toll, toll
 from state.model import SiteId
 

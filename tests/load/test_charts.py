@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from drills.drawing import RED
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from loadtests.load.charts import charts
 from loadtests.load.faults import Done
 from loadtests.load.trends import Trends

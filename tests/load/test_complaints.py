@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from loadtests.load.complaints import SETTLES_MS, complaints, figures
 from loadtests.load.faults import Done
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from drills.library import experiments
 from loadtests.load.faults import DRILLS, Done, Planned, figures, plan_faults
 from loadtests.load.plan import Request, ShapeName

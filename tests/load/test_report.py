@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from loadtests.load import judging, locusts
 from loadtests.load.after import After
 from loadtests.load.faults import Done

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drills.experiment import Fault, FaultKind
+from drills.fault import Fault, FaultKind
 from loadtests.load.faults import Done
 from loadtests.load.telling import Told, hear
 from loadtests.load.trends import MOST_SLICES, Slice, Trends, reckon, slice_s
