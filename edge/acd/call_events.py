@@ -221,7 +221,7 @@ class MediaOpened(Struct, frozen=True, kw_only=True):
 
 
 class MediaFailed(Struct, frozen=True, kw_only=True):
-    """`OpenMedia` failed: 488 when no codec is common, 503 when the relay or its ports are out."""
+    """`OpenMedia` failed: 488 when the caller's offer is no use, 503 when the relay is none."""
 
     status: int
     cause: str

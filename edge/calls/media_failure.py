@@ -11,6 +11,7 @@ from edge.media.errors import (
     MediaExhausted,
     MediaRefused,
     MediaUnavailable,
+    OfferUnreadable,
     SdpError,
     UnknownCall,
 )
@@ -31,9 +32,12 @@ MediaEffect: TypeAlias = (
 def failure(effect: MediaEffect, error: MediaError) -> ev.Event | None:  # noqa: PLR0911 - one case an effect
     """Return what a failed step means to the call; None: nothing that it could do about it."""
     match effect:
-        case fx.OpenMedia():
+        case fx.OpenMedia(sdp=sdp):
             if isinstance(error, SdpError):
                 return ev.MediaFailed(status=488, cause="no_common_codec")
+            if isinstance(error, OfferUnreadable) and sdp is not None:
+                # RFC 3261 §21.4.26. Not 503: every site would say the same.
+                return ev.MediaFailed(status=488, cause="offer_unreadable")
             if isinstance(error, MediaExhausted):
                 return ev.MediaFailed(status=503, cause="no_media_ports")
             return ev.MediaFailed(status=503, cause="media_unavailable")

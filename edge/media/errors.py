@@ -5,6 +5,7 @@ MediaError
 ├── MediaExhausted     rtpengine has no ports or sessions left: refuse with 503
 ├── MediaRefused       rtpengine said no to this very request
 │   ├── NotPlaying     what should be stopped was never played, or could not be
+│   ├── OfferUnreadable  it cannot make sense of what was offered: 488 if a caller offered it
 │   └── UnknownCall    it does not know the call or the tag (it was restarted, or timed out)
 └── SdpError           the other side's session description cannot be used: 488
 """
@@ -30,6 +31,10 @@ class MediaRefused(MediaError):  # noqa: N818 - named for the answer it reports
 
 class NotPlaying(MediaRefused):
     """Nothing has been played to the party whose playing was to stop."""
+
+
+class OfferUnreadable(MediaRefused):
+    """rtpengine makes no sense of the session description in an offer, nor would another one."""
 
 
 class UnknownCall(MediaRefused):

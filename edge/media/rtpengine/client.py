@@ -16,13 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge.media import ng
-from edge.media.errors import (
-    MediaExhausted,
-    MediaRefused,
-    MediaUnavailable,
-    NotPlaying,
-    UnknownCall,
-)
+from edge.media.errors import MediaUnavailable
+from edge.media.rtpengine.refusals import refusal
 
 _REPEAT_AFTER_S = (0.2, 0.3)
 """Pauses between repetitions; the last one again and again."""
@@ -35,9 +30,6 @@ _READS_PER_TURN = 64
 """A call is a dozen commands, and their answers come in bunches. One datagram a turn of the loop,
 as asyncio's own transport reads, lets the buffer run over when the loop is busy."""
 _MAX_DATAGRAM = 65535
-_NO_ROOM = ("Ran out of ports", "Parallel session limit reached", "limit")
-_NOT_PLAYING = "Not currently playing media"
-_UNKNOWN = ("Unknown call-ID", "Unknown call-id", "From-tag given, but no such tag exists")
 
 
 @dataclass(slots=True)
@@ -167,7 +159,7 @@ class NgClient:
         if reply.result in {"ok", "pong"}:
             return reply
         self._counts.refused += 1
-        raise _refusal(command, reply)
+        raise refusal(command, reply)
 
     async def _exchange(self, command: ng.Command, within_s: float) -> ng.Reply:
         if self._wire.sock is None:
@@ -232,15 +224,3 @@ class NgClient:
             f"rtpengine at {host}:{port} did not answer `{question.command.verb}` "
             f"in {question.within_s:g} s: is it running, and is that its --listen-ng address?"
         )
-
-
-def _refusal(command: ng.Command, reply: ng.Reply) -> MediaExhausted | MediaRefused:
-    what = f"rtpengine refused `{command.verb}` for call {command.call or '-'}"
-    reason = reply.error_reason or reply.result
-    if any(word in reason for word in _NO_ROOM):
-        return MediaExhausted(f"{what}: {reason}; widen --port-min/--port-max or --max-sessions")
-    if reason in _UNKNOWN:
-        return UnknownCall(f"{what}: {reason}")
-    if reason == _NOT_PLAYING:
-        return NotPlaying(f"{what}: {reason}")
-    return MediaRefused(f"{what}: {reason}")
