@@ -18,7 +18,7 @@ from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, Turn
 from edge.acd.callback import rules_for
 from edge.acd.cut_off import coming_again
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
-from edge.acd.heirs import left_places
+from edge.acd.heirs import Earlier, left_places
 from edge.acd.owed import Owed
 from edge.acd.region import international, region_of
 from edge.acd.reservation import turned_away
@@ -76,10 +76,15 @@ class Arrival(Struct, frozen=True, kw_only=True):
         return is_late(self.waited_s)
 
 
-class _OldPlace(Struct, frozen=True):
-    """What a caller has left of an earlier call."""
+class _Caller(Struct, frozen=True, kw_only=True):
+    """Who calls, and what they have left of an earlier call."""
 
-    has_heard_greeting: bool
+    number: str
+    """Personal data."""
+    earlier: Earlier
+    """Of calls that stand elsewhere."""
+    has_place: bool = False
+    has_heard_greeting: bool = False
 
 
 class Reception:
@@ -118,8 +123,8 @@ class Reception:
         """Let the call begin, send it on, or refuse it."""
         snapshot = self._snapshot()
         number = DidNumber(_user(invite.request_uri))
-        has_place = self._old_place(invite, number) is not None
-        admission = admit(snapshot, number, self._clock.now(), has_place=has_place)
+        caller = self._caller(invite, number)
+        admission = admit(snapshot, number, self._clock.now(), has_place=caller.has_place)
         call_id = call_id_for(invite.sip_call_id, invite.from_tag)
         if self._holds(call_id):
             # The same INVITE by another way, while the first one is being served.
@@ -127,9 +132,9 @@ class Reception:
         elif self._is_draining():
             self._send_on(invite, "Draining")
         elif isinstance(admission, Admitted):
-            self._begin(invite, call_id, admission)
+            self._begin(invite, call_id, caller, admission)
         elif isinstance(admission, TurnedAway):
-            self._turn_away(invite, call_id, admission)
+            self._turn_away(invite, call_id, caller, admission)
         elif _may_exist(snapshot, number):
             log.error("did_without_service", did=number, call=call_id)
             self._send_on(invite, "Not configured")
@@ -142,22 +147,27 @@ class Reception:
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         self._sip.reject(invite.leg, 503, reason=reason, headers=headers)
 
-    def _old_place(self, invite: sip.IncomingInvite, number: DidNumber) -> _OldPlace | None:
-        """Return what this caller has left of an earlier call."""
-        caller = _user(invite.from_uri)
-        lost = place_lost(left_places(self._snapshot()), caller, number)
+    def _caller(self, invite: sip.IncomingInvite, did: DidNumber) -> _Caller:
+        """Return who calls. To look for their earlier calls costs, so it is done once a call."""
+        number = _user(invite.from_uri) or UNKNOWN_CALLER
+        earlier = self._line.earlier(number, did)
+        lost, left = place_lost(left_places(self._snapshot()), number, did), earlier.left
         if lost is not None:
-            return _OldPlace(lost.value.has_heard_greeting)
-        earlier = self._line.earlier(caller, number)
-        if earlier.lost is not None:
-            return _OldPlace(has_heard_greeting=True)
-        left = earlier.left
-        return None if left is None else _OldPlace(left.value.state is not TicketState.GREETING)
+            heard = lost.value.has_heard_greeting
+        elif earlier.lost is not None:
+            heard = True
+        elif left is not None:
+            heard = left.value.state is not TicketState.GREETING
+        else:
+            return _Caller(number=number, earlier=earlier)
+        return _Caller(number=number, earlier=earlier, has_place=True, has_heard_greeting=heard)
 
-    def _turn_away(self, invite: sip.IncomingInvite, call_id: CallId, away: TurnedAway) -> None:
+    def _turn_away(
+        self, invite: sip.IncomingInvite, call_id: CallId, caller: _Caller, away: TurnedAway
+    ) -> None:
         """Say no for the whole center: every edge would."""
         at = self._clock.now()
-        ticket = self._ticket(invite, call_id, away.did, away.queue, at)
+        ticket = self._ticket(invite, call_id, caller, away.did, away.queue, at)
         log.info("call_turned_away", call=call_id, queue=ticket.queue, cause=away.cause)
         self._sip.reject(invite.leg, 486, reason=_TURNED_AWAY[away.cause])
         ending = Ending(outcome=away.outcome, cause=away.cause)
@@ -172,13 +182,12 @@ class Reception:
         await records.write(lambda _, __: turned_away(ticket, ending, at))
         journal.forget(call)
 
-    def _begin(self, invite: sip.IncomingInvite, call_id: CallId, admitted: Admitted) -> None:
+    def _begin(
+        self, invite: sip.IncomingInvite, call_id: CallId, caller: _Caller, admitted: Admitted
+    ) -> None:
         queue, did = admitted.queue, admitted.did
-        greeting = did.greeting or queue.greeting
-        old = self._old_place(invite, did.number)
-        if old is not None and old.has_heard_greeting:
-            greeting = None
-        ticket = self._ticket(invite, call_id, did, queue, self._clock.now())
+        greeting = None if caller.has_heard_greeting else did.greeting or queue.greeting
+        ticket = self._ticket(invite, call_id, caller, did, queue, self._clock.now())
         number = international(ticket.caller, ticket.region)
         before = self._before(queue, call_id, number, greeting)
         ticket = replace(
@@ -210,12 +219,16 @@ class Reception:
         )
         return tuple((what, self._prompts.path(name)) for what, name in said if name)
 
-    def _ticket(
-        self, invite: sip.IncomingInvite, call_id: CallId, did: Did, queue: Queue, at: Now
+    def _ticket(  # noqa: PLR0913, PLR0917  who comes, and what is known of it
+        self,
+        invite: sip.IncomingInvite,
+        call_id: CallId,
+        caller: _Caller,
+        did: Did,
+        queue: Queue,
+        at: Now,
     ) -> Ticket:
         """Return the place of a caller who has just come."""
-        caller = _user(invite.from_uri) or UNKNOWN_CALLER
-        earlier = self._line.earlier(caller, did.number)
         ticket = Ticket(
             call=call_id,
             did=did.number,
@@ -229,14 +242,14 @@ class Reception:
             holder=self._settings.edge,
             site=self._settings.site,
             via=SiteId(clean(invite.headers.get(VIA, self._settings.site))),
-            caller=caller,
-            call_back=rules_for(self._snapshot(), queue, caller),
+            caller=caller.number,
+            call_back=rules_for(self._snapshot(), queue, caller.number),
             sip_call_id=clean(invite.sip_call_id),
             arrived_ms=at.wall_ms,
             region=region_of(self._snapshot(), did.tenant, did.number),
-            again_of=earlier.calls,
+            again_of=caller.earlier.calls,
         )
-        return coming_again(ticket, earlier.lost)
+        return coming_again(ticket, caller.earlier.lost)
 
 
 def _user(uri: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
+from edge.acd.heirs import Earlier
 from edge.duties.janitor import PLACE_KEPT_S
 from edge.sip.events import LegId
 from state import keys
-from state.model import CallId, Limit, QueueId, SiteId, Ticket, TicketState
+from state.model import CallId, DidNumber, Limit, QueueId, SiteId, Ticket, TicketState
 from tests.edge.stage import GREETED, SALES, Center, Edge, center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
@@ -202,4 +204,30 @@ async def test_a_queue_that_is_full_takes_whoever_had_a_place_in_it() -> None:
         again = await b1.waiting(caller=CALLER)
         await b1.rung("bea")
         assert b1.state_of(again) == "ringing"
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("is_full", [False, True], ids=["let in", "turned away"])
+async def test_what_there_is_of_a_caller_elsewhere_is_looked_for_once(
+    monkeypatch: pytest.MonkeyPatch, *, is_full: bool
+) -> None:
+    async with center(edges=("a1", "b1")) as made:
+        b1 = made.edges["b1"]
+        if is_full:
+            entry = b1.snapshot.queues[QueueId("greeted")]
+            full = replace(entry.value, longest_queue=Limit(most=0))
+            await made.put(keys.queue(full.id), full)
+            await settle()
+        asked: list[str] = []
+
+        def earlier(caller: str, did: DidNumber) -> Earlier:
+            asked.append(caller)
+            return b1.reserver.earlier(caller, did)
+
+        monkeypatch.setattr(b1, "earlier", earlier)
+        leg = b1.sip.arrive(GREETED, caller=CALLER)
+        await settle()
+        assert (leg in b1.sip.over) == is_full
+        assert asked == [CALLER]
         await everybody_leaves(made)
