@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 import structlog
 
 from edge.acd.token import Token
 from edge.proxy import gate, tables
-from edge.proxy.errors import ProxyError, ProxyRefusedError, ProxyUnreachableError, TablesFileError
+from edge.proxy.errors import ProxyError, ProxyRefusedError, ProxyUnreachableError
 from edge.proxy.events import Connected, Disconnected, Event
 from edge.proxy.gate import GateEntry, GateLoad
 from edge.proxy.rpc import RpcClient
 from edge.proxy.stream import EventStream
 from edge.proxy.tables import Drop, Key, Put, Tables
+from edge.proxy.tables_file import TablesFile
 from state.model import AgentId, EdgeId
 from state.pace import Pace
 from state.wake import Wake
@@ -60,7 +60,7 @@ class Proxy:
         `to_load` returns what a gate that was shut has to know. Raises ProxyError: it stays shut.
         """
         self._rpc = RpcClient(rpc_socket)
-        self._tables_file = tables_file
+        self._file = TablesFile(tables_file, edge)
         self._edge = edge
         self._standing = standing
         self._to_load = to_load
@@ -77,9 +77,6 @@ class Proxy:
         """What it may have been told before it was new to us, wanted or not."""
         self._life = 0
         """Changes whenever Kamailio comes or goes."""
-        self._file_due = Wake()
-        self._written: Tables | None = None
-        """What tables.json has, or was to have."""
         self._out_of_step = asyncio.Event()
         self._gate_opened = Wake()
         self._is_gate_known_open = False
@@ -93,9 +90,9 @@ class Proxy:
             return
         if self._wanted is None:
             # By a former life of ours, whose file is about to be replaced.
-            self._may_have |= self._file_rows().keys()
+            self._may_have |= self._file.rows().keys()
         self._wanted, self._rows, self._is_told = wanted, tables.rows(wanted), False
-        self._file_due.set()
+        self._file.want(wanted)
         if not self._stream.is_connected:
             return  # to be told everything as soon as it is there
         try:
@@ -203,7 +200,7 @@ class Proxy:
                 group.create_task(self._stream.run())
                 group.create_task(self._keep_in_step())
                 group.create_task(self._keep_gate_settled())
-                group.create_task(self._keep_file())
+                group.create_task(self._file.run())
         finally:
             self.close()
 
@@ -325,7 +322,7 @@ class Proxy:
                 raise
             except ProxyError:
                 # Too big for a datagram, or Kamailio is away and the next call says so.
-                may_have = self._may_have | self._file_rows().keys()
+                may_have = self._may_have | self._file.rows().keys()
                 found |= {key: "" for key in may_have if key[0] == table}
         for name in ("tables", "epoch", "draining"):
             value = await self._get("meta", name)
@@ -350,48 +347,6 @@ class Proxy:
                 return False
             raise
         return True
-
-    # -- tables.json
-
-    async def _keep_file(self) -> None:
-        """Write the file in a thread, as often as there is something new: nothing waits for it."""
-        try:
-            while True:
-                await self._file_due.wait()
-                await self._write_last()
-        finally:
-            await self._write_last()
-
-    async def _write_last(self) -> None:
-        wanted = self._wanted
-        if wanted is None or wanted is self._written:
-            return
-        self._written = wanted
-        writing = asyncio.create_task(asyncio.to_thread(self._write_file, wanted))
-        try:
-            await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await writing  # two at one file would spoil it
-            raise
-
-    def _file_rows(self) -> Mapping[Key, str]:
-        try:
-            return tables.decode_file(self._tables_file.read_bytes())
-        except (OSError, TablesFileError):
-            return {}
-
-    def _write_file(self, wanted: Tables) -> None:
-        """Replace the file in one step; a full disk leaves the old one, and says so."""
-        fresh = self._tables_file.with_name(f".{self._tables_file.name}.{self._edge}")
-        try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(tables.encode_file(wanted))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._tables_file)
-        except OSError as error:
-            log.warning("tables_file_not_written", file=str(self._tables_file), error=str(error))
 
 
 NOT_FOUND = 404

@@ -146,14 +146,14 @@ async def test_who_may_not_register_any_more_does_not_though_the_table_is_too_bi
     kamailio.big = frozenset({"ha1"})
     monkeypatch.setattr(RpcClient, "call", kamailio.call)
     await proxy.apply(Tables(ha1={ann: "-", bob: "-"}))
-    await proxy._write_last()  # noqa: SLF001 - as it does beside
+    await proxy._file.write_last()  # noqa: SLF001 - as it does beside
     if another_life:
         proxy.close()
         proxy = proxy_of(tmp_path)
     proxy._stream._is_heard = False  # noqa: SLF001 - for a moment
     proxy._note(Disconnected())  # noqa: SLF001 - as the stream says
     await proxy.apply(Tables(ha1={ann: "-"}))
-    await proxy._write_last()  # noqa: SLF001 - as above
+    await proxy._file.write_last()  # noqa: SLF001 - as above
     proxy._stream._is_heard = True  # noqa: SLF001 - again
     proxy._note(Connected())  # noqa: SLF001 - as above
     await proxy._tell()  # noqa: SLF001 - as it does then
