@@ -58,6 +58,8 @@ class Window(Struct, frozen=True, kw_only=True):
     """None: whatever there is."""
     after: int = 0
     """The revision after which their records came: no clock of an edge decides that."""
+    kept_from_ms: int = 0
+    """Of a ticket that had gone by then, the record may have been taken out since, being old."""
 
     def has(self, revision: int, ended_ms: int) -> bool:
         """Return whether a call is in it."""
@@ -122,15 +124,23 @@ def unaccounted(
     tenant: str,
     window: Window,
     recorded: Container[str],
-) -> Counter[Lot]:
-    """Return the sums of the calls that are neither on nor recorded."""
-    return Counter(
-        Lot(site=each.site, edge=each.edge, standing=Standing.UNACCOUNTED)
+) -> Counter[Lot] | None:
+    """Return the sums of the calls that are neither on nor recorded.
+
+    None: one of them may have been recorded, and is too old for that to be kept.
+    """
+    found = tuple(
+        each
         for each in gone
         if keys.ended(each.call) not in recorded
         and keys.ticket(each.call) not in snapshot.raw
         and window.has(each.revision, each.at_ms)
         and _is_told(tenant, each.tenant)
+    )
+    if any(each.at_ms < window.kept_from_ms for each in found):
+        return None
+    return Counter(
+        Lot(site=each.site, edge=each.edge, standing=Standing.UNACCOUNTED) for each in found
     )
 
 

@@ -34,6 +34,9 @@ from state.snapshot import Snapshot
 Asked: TypeAlias = Ask[Nothing, LedgerQuery, Nothing]
 HOUR_MS: Final = 3_600_000
 LONGEST_H: Final = 24
+LATE_MS: Final = 15 * 60_000
+"""By so much a record may be older than it is here that its ticket has gone: an edge's clock is
+slow, or the shared state was out of reach."""
 SINCE: Final = "query.since"
 
 
@@ -49,7 +52,10 @@ def window_of(query: LedgerQuery, now_ms: int, kept_h: int) -> Window:
         raise invalid(SINCE, f"should be at most {LONGEST_H} hours before the window's end")
     if since_ms < now_ms - kept_h * HOUR_MS:
         raise invalid(SINCE, f"should be within the last {kept_h} hours: older calls are not kept")
-    return Window(since_ms=since_ms, until_ms=until_ms, after=query.after)
+    kept_from_ms = now_ms - kept_h * HOUR_MS + LATE_MS
+    return Window(
+        since_ms=since_ms, until_ms=until_ms, after=query.after, kept_from_ms=kept_from_ms
+    )
 
 
 async def count_calls(ask: Asked) -> LedgerView:
@@ -64,8 +70,9 @@ async def count_calls(ask: Asked) -> LedgerView:
     if window.after > book.revision:
         raise invalid("query.after", "should be a revision that the shared state has come to")
     found = book.counts + counts.running(snapshot, tenant, book.recorded)
-    if is_known:
-        found += counts.unaccounted(gone, snapshot, tenant, window, book.recorded)
+    missing = counts.unaccounted(gone, snapshot, tenant, window, book.recorded)
+    if missing is not None and is_known:
+        found += missing
     sums = counts.by_standing(found)
     return LedgerView(
         as_of=instant(ask.now_ms),
@@ -75,7 +82,7 @@ async def count_calls(ask: Asked) -> LedgerView:
         until=None if window.until_ms is None else instant(window.until_ms),
         ended=sums[Standing.ENDED],
         on=sums[Standing.ON],
-        unaccounted=sums[Standing.UNACCOUNTED] if is_known else None,
+        unaccounted=sums[Standing.UNACCOUNTED] if missing is not None and is_known else None,
         unreadable=book.unreadable if tenant == MAIN else None,
         counts=tuple(_count(lot, found[lot]) for lot in sorted(found, key=counts.order)),
     )

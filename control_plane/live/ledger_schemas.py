@@ -50,7 +50,8 @@ class LedgerView(ApiModel):
     ended: int
     on: int
     unaccounted: int | None
-    """Null: this control plane has not followed the calls for so long."""
+    """Null: this control plane has not followed the calls for so long, or one that has no record is
+    so old that its record may not be kept any more."""
     unreadable: int | None
     """Records that cannot be read, of whichever time and tenant; null: that is not for this tenant.
     """

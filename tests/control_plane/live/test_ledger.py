@@ -205,6 +205,21 @@ async def test_what_was_forgotten_is_not_said_to_be_nothing(
     assert (await told(sre, "?after=1"))["unaccounted"] is None
 
 
+async def test_a_call_whose_record_may_be_too_old_to_be_kept_is_not_called_unaccounted(
+    scene: Scene,
+) -> None:
+    sre = await asker(scene)
+    await scene.arrive(1)
+    # The clock of its edge is slow: by that, its record is as old a little sooner.
+    await scene.end(1, ended_ms=scene.clock.now().wall_ms - 300_000)
+    await scene.advance(24 * HOUR_MS / 1000 - 120)
+    await scene.write(Delete(key=keys.ended(call_id(1))))
+    day, less = (f"?since={_rfc(scene.clock.now().wall_ms - h * HOUR_MS)}" for h in (24, 23))
+    sre = await scene.center.person(Role.SRE)
+    assert (await told(sre, day))["unaccounted"] is None
+    assert (await told(sre, less))["unaccounted"] == 0
+
+
 @pytest.mark.parametrize(
     ("since_h", "until_h", "fault"),
     [
