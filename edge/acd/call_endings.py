@@ -27,7 +27,7 @@ UNHEARD = "goodbye_unheard"
 BOTH_SILENT = "both_silent"
 """Neither was heard any more, and no goodbye of either could come: most likely they had said it."""
 CALLER_SILENT = "caller_silent"
-"""The caller's line died in a talk: cut off, so they keep their place and are called back."""
+"""The caller's line died, in a talk or as they waited: their place is kept, to be called back."""
 MEDIA_LOST = "media_lost"
 LEFT_IN_TRANSFER = "left_in_transfer"
 """The caller hung up after an agent had passed them on, before another had them."""
@@ -104,8 +104,8 @@ def agent_silent(call: Call, event: ev.AgentSilent, now: Now) -> Step:
 
 
 def caller_silent(call: Call, event: ev.CallerSilent, now: Now) -> Step:
-    """End a talk whose caller is gone: the agent is free for others, and the caller is missed."""
-    if not parts.is_present(call, event.attempt):
+    """End a call whose caller is gone: no agent is kept, or rung, for them, and they are missed."""
+    if event.attempt != call.attempt:
         return call, ()
     return end(call, Outcome.LOST, CALLER_SILENT, now)
 

@@ -133,13 +133,13 @@ class AgentSilent(Struct, frozen=True, kw_only=True):
 
 
 class CallerSilent(Struct, frozen=True, kw_only=True):
-    """Nothing is heard of a caller in talk, whose telephone is silent in every way: they are gone.
+    """Nothing is heard of a caller, whose telephone is silent in every way: they are gone.
 
     The leg is still to be ended.
     """
 
     attempt: Attempt
-    """Whose agent was talking with them."""
+    """Whose agent was talking with them; of one who waits, the last."""
 
 
 class PassedToAgent(Struct, frozen=True, kw_only=True):

@@ -166,6 +166,7 @@ TABLE: Final[Mapping[State, Row]] = {
         **_EARLIER_AGENTS,
         **_AGENT_MEDIA_STALE,
         ev.CallerEnded: endings.caller_left,
+        ev.CallerSilent: endings.caller_silent,
         ev.MediaRequeued: moves.media_requeued,
         ev.GreetingOver: _GREETED,
         ev.Reserved: moves.reserved,

@@ -157,11 +157,13 @@ class CallMachine(RuleBasedStateMachine):
             attempt = self.draw(data, Leg.UP)
             self.stage.deliver(ev.AgentSilent(attempt=attempt, is_caller_silent=is_caller_silent))
 
-    @precondition(lambda self: self.attempts(Leg.UP))
-    @rule(data=st.data(), now=RARELY)
-    def nothing_is_heard_of_the_caller(self, data: st.DataObject, now: bool) -> None:
+    @rule(now=RARELY, is_stale=RARELY)
+    def nothing_is_heard_of_the_caller(self, now: bool, is_stale: bool) -> None:
         if now:
-            self.stage.deliver(ev.CallerSilent(attempt=self.draw(data, Leg.UP)))
+            attempt = self.stage.call.attempt
+            self.stage.deliver(
+                ev.CallerSilent(attempt=Attempt(attempt + 7) if is_stale else attempt)
+            )
 
     @precondition(lambda self: self.stage.call.attempt in self.attempts(Leg.UP))
     @precondition(lambda self: not self.stage.agent_offer_open)

@@ -1,4 +1,4 @@
-"""A line that dies in a talk while every site lives: who is left in silence is served anew."""
+"""A line that dies while every site lives: nobody is left in silence, or rung for nobody."""
 
 from __future__ import annotations
 
@@ -158,3 +158,41 @@ async def test_of_two_who_are_silent_the_agent_is_asked_alone() -> None:
         theirs, ours = await _talk(a1)
         await asyncio.sleep(30.0)
         assert (_asked(a1, theirs), _asked(a1, ours)) == (0, 1)
+
+
+@in_virtual_time
+async def test_nobody_is_rung_for_a_caller_whose_line_has_died_as_they_waited() -> None:
+    async with center(edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting()
+        await _speak(a1, 10)
+        assert not _asked(a1, theirs)
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        assert _asked(a1, theirs) == 1
+        a1.sip.tell_of(theirs, is_there=False)
+        await until(lambda: "bye" in a1.sip.open[theirs].said, "they are let go", within_s=2)
+        a1.sip.vanish(theirs)
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.cause) == (Outcome.LOST, "caller_silent")
+        await until(lambda: bool(a1.snapshot.places), "their place is kept")
+        await made.agent("ann")
+        await asyncio.sleep(5.0)
+        assert not a1.sip.rung("ann")
+        assert not await made.left()
+
+
+@in_virtual_time
+async def test_who_is_rung_for_a_caller_who_was_being_asked_gets_them() -> None:
+    async with center(edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting()
+        await _speak(a1, 10)
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        await made.agent("ann")
+        ours = await a1.rung("ann")
+        a1.sip.tell_of(theirs, is_there=False)
+        await _speak(a1, 1, caller=False)
+        a1.sip.pick_up(ours)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+        a1.sip.answer_ours(theirs)
+        assert a1.state_of(theirs) == "connected"
