@@ -24,6 +24,7 @@ import reach
 import ringing
 import rush
 import seal
+import tables_file
 import wire
 
 # Ringing is the edge's business; an agent's phone that does not even say 100 is gone.
@@ -35,7 +36,6 @@ MAKES_DIALOG = range(101, 300)
 OFFER = re.compile(r"([A-Za-z0-9_.\-]{1,128}) +(\d{1,18}) +(\d{1,18})")
 DIAL = "X-Everline-Dial"
 NO_TOKEN = (0, 0)
-TABLES_VERSION = 1
 
 
 def mod_init():
@@ -340,27 +340,7 @@ class Routes:
 
     def ksr_tables_from_file(self, _msg, _event):
         """Load the last good tables at start, so that a restart serves at once."""
-        try:
-            tables = json.loads(self.tables.read_text())
-            if tables["v"] != TABLES_VERSION:
-                raise ValueError(f"version {tables['v']}")  # noqa: TRY301 - as any other misfit
-            for name in ("home", "sip_secret", "dial", "forward"):
-                tables.setdefault(name, {})  # there is none in files of before
-            rows = [
-                (name, key, str(value))
-                for name in ("steer", "peers", "ha1", "home", "sip_secret", "dial", "forward")
-                for key, value in tables[name].items()
-            ]
-        except FileNotFoundError:
-            return 1
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            # Not its repr: that of a UnicodeDecodeError has the whole file, secrets and all.
-            reason = f"{type(error).__name__} {error}"
-            KSR.err(f"{self.tables}: {reason}; no tables until an edge writes them\n")
-            return 1
-        for name, key, value in rows:
-            KSR.htable.sht_sets(name, key, value)
-        KSR.htable.sht_sets("meta", "tables", "1")
+        tables_file.load(self.tables)
         return 1
 
     def ksr_contact_expired(self, _msg, _event):
