@@ -1,6 +1,7 @@
 """What the parts of the user agent share: legs, the way out, events, and requests within a dialog.
 
-The parts (`uas`, `uac`, `within`, `outside`) each own one kind of exchange and meet only here.
+The parts (`uas`, `uac`, `within`, `own_offers`, `outside`) each own one kind of exchange and meet
+only here.
 """
 
 from __future__ import annotations

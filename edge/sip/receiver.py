@@ -19,6 +19,7 @@ from edge.sip.leg import Leg, LegState, Peer
 from edge.sip.message import KEEP_ALIVE, NotSipError, Request, Response, parse
 from edge.sip.outside import Outside
 from edge.sip.overtaking import Overtaking
+from edge.sip.own_offers import OwnOffers
 from edge.sip.refer import Refer
 from edge.sip.transaction import ServerTransaction, State
 from edge.sip.transaction_layer import response_address
@@ -36,6 +37,7 @@ class Receiver:
         *,
         uas: Uas,
         within: Within,
+        own_offers: OwnOffers,
         info: Info,
         refer: Refer,
         outside: Outside,
@@ -46,7 +48,7 @@ class Receiver:
         self._core = core
         self._transactions = core.transactions
         self._uas = uas
-        self._within = within
+        self._own_offers = own_offers
         self._outside = outside
         self._goodbyes = goodbyes
         self._overtaking = overtaking
@@ -204,7 +206,7 @@ class Receiver:
             self._discard(source, "ACK for no call")
         else:
             self._uas.acknowledged(found[0], ack)
-            self._within.go_on(found[0])
+            self._own_offers.go_on(found[0])
 
     def _within_dialog(self, transaction: ServerTransaction) -> None:
         request = transaction.request

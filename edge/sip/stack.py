@@ -30,6 +30,7 @@ from edge.sip.info import Info
 from edge.sip.leg import InvitePlan, Leg, LegTimer, adopted
 from edge.sip.outside import Outside, allowed
 from edge.sip.overtaking import Early, Overtaking
+from edge.sip.own_offers import OwnOffers
 from edge.sip.receiver import Receiver
 from edge.sip.refer import Refer
 from edge.sip.session_timer import MIN_SE
@@ -85,7 +86,8 @@ class SipStack:
         self._uas = Uas(self._core)
         self._uac = Uac(self._core)
         self._goodbyes = Goodbyes(self._core, goodbye_hold_s)
-        self._within = Within(self._core, self._uas, self._goodbyes)
+        self._own_offers = OwnOffers(self._core, self._uas)
+        self._within = Within(self._core, self._uas, self._own_offers, self._goodbyes)
         self._overtaking = Overtaking(self._core, self._within.ended)
         self._asking = Asking(self._core)
         self._info = Info(self._core)
@@ -95,9 +97,9 @@ class SipStack:
             LegTimer.TRYING: self._uas.say_trying,
             LegTimer.LEFT: self._uas.left,
             LegTimer.CANCEL_LOST: self._uac.fire,
-            LegTimer.SESSION: self._within.fire,
-            LegTimer.RETRY_OFFER: self._within.fire,
-            LegTimer.TERMINATED: self._within.fire,
+            LegTimer.SESSION: self._own_offers.fire,
+            LegTimer.RETRY_OFFER: self._own_offers.fire,
+            LegTimer.TERMINATED: self._own_offers.fire,
             LegTimer.ASK_AGAIN: self._asking.fire,
             LegTimer.GONE: self._asking.fire,
         }
@@ -105,6 +107,7 @@ class SipStack:
             self._core,
             uas=self._uas,
             within=self._within,
+            own_offers=self._own_offers,
             info=self._info,
             refer=self._refer,
             outside=self._outside,
@@ -235,7 +238,7 @@ class SipStack:
         self._core.now = now
         held = self._core.leg(leg)
         if held.owing_ack is not None and held.peer is not None:
-            self._within.acknowledge(held, held.peer, sdp)
+            self._own_offers.acknowledge(held, held.peer, sdp)
         else:
             self._uac.acknowledge(leg, sdp)
 
@@ -274,12 +277,12 @@ class SipStack:
     def reinvite(self, leg: LegId, sdp: bytes | None, now: float) -> None:
         """Make a new offer, or ask for theirs. It waits for an ACK under way, and after 491."""
         self._core.now = now
-        self._within.offer(leg, "INVITE", sdp)
+        self._own_offers.offer(leg, "INVITE", sdp)
 
     def update(self, leg: LegId, sdp: bytes, now: float) -> None:
         """Make a new offer by UPDATE, where the other side allows it; in early dialogs too."""
         self._core.now = now
-        self._within.offer(leg, "UPDATE", sdp)
+        self._own_offers.offer(leg, "UPDATE", sdp)
 
     def answer_offer(self, leg: LegId, sdp: bytes, now: float) -> None:
         """Answer `OfferReceived`."""

@@ -1,6 +1,7 @@
 """Calls that come in: from INVITE to ACK (RFC 3261 §13.3, RFC 3262, RFC 6026).
 
-What happens within an established call is in `within`; a 2xx to a re-INVITE is sent from here too.
+What happens within an established call is in `within` and `own_offers`; a 2xx to a re-INVITE is
+sent from here too.
 """
 
 from __future__ import annotations
