@@ -20,7 +20,6 @@ from control_plane.audit.source import Source
 from custody.findings import Rotation
 from drills.course import FaultError, Made
 from drills.desk import (
-    account,
     audit,
     coding,
     ledger,
@@ -61,6 +60,7 @@ from drills.desk.asks import (
 )
 from drills.desk.call_answers import Callbacks, Calls, Coded, Explained, Report
 from drills.desk.errors import RefusedError
+from drills.desk.explainer import Explainer
 from drills.desk.recording_answers import Recordings, Samples
 from drills.desk.rooms import Rooms
 from drills.fault import Fault
@@ -69,7 +69,7 @@ from drills.lab.lab import Lab
 from state.clock import SystemClock
 from state.errors import StateError
 from state.mirror import Mirror
-from state.model import CallRecord, Now, Outcome, SiteId
+from state.model import Outcome, SiteId
 from state.snapshot import Snapshot
 from state.store import Store
 
@@ -144,6 +144,7 @@ class Desk:
         self._faults = faults
         self._clock = SystemClock()
         self._mirror = Mirror(store, self._clock)
+        self._explainer = Explainer(place.launcher, lab, store, self._mirror, self._clock)
         self._began_s = self._clock.now().mono_s
         self._over = ledger.NOTHING
         self._read_s = -math.inf
@@ -165,7 +166,7 @@ class Desk:
             case CallsAsk():
                 return await self._calls(ask.last, is_live=ask.is_live)
             case ExplainAsk(call=call):
-                return await self._explain(call)
+                return await self._explainer.explain(call)
             case ReportAsk(interval_s=interval_s, target_s=target_s):
                 return await self._report(interval_s, target_s)
             case WrapUpAsk():
@@ -380,35 +381,3 @@ class Desk:
         over = await ledger.read_ledger(self._store)
         for text in await asyncio.to_thread(past.day_lines, self._lab, over.records):
             yield text
-
-    async def _explain(self, begins: str) -> Explained:
-        if not begins:
-            return await self._explain_newest()
-        begins = ledger.check_prefix(begins)
-        over = await ledger.read_ledger(self._store, begins)
-        snapshot, now = self._mirror.snapshot, self._clock.now()
-        call = ledger.only_one(begins, snapshot, over)
-        for record in over.records:
-            if record.call == call:
-                return await self._explain_record(record, over.revisions[call], now)
-        ticket = snapshot.tickets[call].value
-        return account.of_ticket(self._place.launcher, snapshot, ticket, now)
-
-    async def _explain_newest(self) -> Explained:
-        over = await ledger.read_ledger(self._store)
-        decided = [record for record in over.records if record.decision is not None]
-        if not decided:
-            raise RefusedError(
-                "no call has come to an agent and ended yet: place one by ./everline call"
-            )
-        newest = decided[0]
-        return await self._explain_record(newest, over.revisions[newest.call], self._clock.now())
-
-    async def _explain_record(self, record: CallRecord, ended_at: int, now: Now) -> Explained:
-        """Explain a call that is over: from an edge's log, or else from what its record keeps."""
-        lab = self._place.launcher
-        logs = past.log_directories(self._lab, record)
-        found = await asyncio.to_thread(past.find, logs, record, ended_at)
-        if found is None:
-            return account.of_record(lab, self._mirror.snapshot, record, now)
-        return account.of_past(lab, record, found.account, found.then, now)
