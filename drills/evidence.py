@@ -151,6 +151,18 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
+class CountRow(Struct, frozen=True, kw_only=True):
+    """How many calls of living sites came to the same while a drill went on."""
+
+    site: str
+    """That held their callers."""
+    edge: str
+    outcome: str
+    """`on` and `unknown` as in a `LedgerRow`."""
+    cause: str
+    calls: int
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """All that is kept of one drill."""
 
@@ -187,6 +199,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """Of a live system: who was moved where."""
     ledger: tuple[LedgerRow, ...] = ()
     """Of a live system: every call that was on. `calls` are the test calls there."""
+    ledger_counts: tuple[CountRow, ...] = ()
+    """In its place, where only sums were told: by a control plane, which names no calls."""
     ledger_by: tuple[str, ...] = ()
     """By whose word; nobody's: it was not made."""
     files: Mapping[str, str] = {}

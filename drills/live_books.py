@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from drills.desk.answers import AgentRow
 from drills.desk.call_answers import CallRow, Calls
-from drills.evidence import AgentsMoved, LedgerRow
+from drills.evidence import AgentsMoved, CountRow, LedgerRow
 from drills.onlookers import Recorded
 from edge.acd.agent_state import AgentState
 from state.model import AgentId, CallId, Outcome, SiteId
@@ -75,6 +75,8 @@ class Books(Struct, frozen=True, kw_only=True):
     findings: tuple[str, ...]
     by: tuple[str, ...]
     """By whose word."""
+    counts: tuple[CountRow, ...] = ()
+    """In place of rows, where sums are all that was told (`live_counts`)."""
 
 
 def books(counted: Counted, recorded: Sequence[Recorded], t0_ms: int) -> Books:
@@ -135,9 +137,7 @@ def _findings(
 ) -> Iterable[str]:
     lost = [each for each in rows if each.outcome == Outcome.LOST]
     if lost:
-        causes = Counter(each.cause for each in lost)
-        told = ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items()))
-        yield f"calls lost, by the sites' own records: {len(lost)} ({told})"
+        yield lost_calls(Counter(each.cause for each in lost))
     unknown = [each.call for each in rows if each.outcome == UNKNOWN]
     if unknown:
         named = ", ".join(unknown[:MOST_NAMED])
@@ -158,6 +158,12 @@ def _findings(
             f"calls by the word of the shared state alone: {alone} (of another tenant, or not for"
             " the eyes of whoever ran the drill)"
         )
+
+
+def lost_calls(causes: Mapping[str, int]) -> str:
+    """Return the finding that calls were lost, by the causes that are recorded."""
+    told = ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items()))
+    return f"calls lost, by the sites' own records: {sum(causes.values())} ({told})"
 
 
 class Homes:

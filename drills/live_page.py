@@ -6,7 +6,7 @@ Owns how its ledger is told: by whose word, what each part of the sum is, and wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 
 from drills.evidence import Evidence
@@ -26,13 +26,20 @@ def ledger(evidence: Evidence) -> str:
     """Return the ledger's paragraph and its table by site."""
     figures = evidence.figures
     exact = "exact" if _is_exact(evidence) else '<span class="broken">not exact</span>'
+    counts = ", which counts calls and names none" if evidence.ledger_counts else ""
     return (
         f"<p>{escape(_sum(evidence))}. The sum is {exact}. By the word of"
-        f" {escape(', '.join(evidence.ledger_by))}: from the first look at the calls, before"
-        " anything was broken, until the last one. Callers are real there and nobody asks them; of"
-        f" {number(figures.get('test_calls'))} test calls their telephones tell as well,"
-        f" {number(figures.get('mismatches'))} otherwise than the sites.</p>{_by_site(evidence)}"
+        f" {escape(', '.join(evidence.ledger_by))}{counts}: from the first look at the calls,"
+        " before anything was broken, until the last one. Callers are real there and nobody asks"
+        f" them; {_of_test_calls(evidence, figures)}.</p>{_by_site(evidence)}"
     )
+
+
+def _of_test_calls(evidence: Evidence, figures: Mapping[str, float | None]) -> str:
+    found = f"of {number(figures.get('test_calls'))} test calls their telephones tell as well,"
+    if evidence.ledger_counts:
+        return f"{found} which is compared with nothing: sums do not tell which calls these are"
+    return f"{found} {number(figures.get('mismatches'))} otherwise than the sites"
 
 
 def _sum(evidence: Evidence) -> str:
@@ -51,7 +58,9 @@ def _is_exact(evidence: Evidence) -> bool:
 
 def _by_site(evidence: Evidence) -> str:
     ends = Counter((each.site, _ENDS.get(each.outcome, each.outcome)) for each in evidence.ledger)
-    sites = sorted({each.site for each in evidence.ledger})
+    for each in evidence.ledger_counts:
+        ends[each.site, _ENDS.get(each.outcome, each.outcome)] += each.calls
+    sites = sorted({site for site, _ in ends})
     rows = [(escape(site), *(f"{ends[site, name]}" for name in _PARTS)) for site in sites]
     return table(("calls held at", *(_WORDS.get(name, name) for name in _PARTS)), rows)
 

@@ -26,6 +26,7 @@ from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StakesAs
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from drills.drill.counting import Counting
+from drills.drill.ledgers import Ledgers
 from drills.drill.onlooking import Onlookers
 from drills.drill.recorded import records
 from drills.experiment import Experiment
@@ -133,6 +134,8 @@ class LiveGround:
     """The sites' control planes, which are asked what they see; None: nobody asks them."""
     counting: Counting | None = None
     """What was heard of calls and agents; None: nobody has looked yet."""
+    ledgers: Ledgers | None = None
+    """What control planes count of the same, in sums; None: nobody has asked them."""
     recorded: tuple[Recorded, ...] = ()
     """What control planes have recorded of the same calls."""
     status: Status | None = None
@@ -246,6 +249,9 @@ class LiveGround:
         await self.look()
         counting = self.counting = Counting(lambda: connected(self.lab))
         await counting.begin()
+        if self.onlookers is not None:
+            self.ledgers = Ledgers(self.onlookers.apis, self.onlookers.patient)
+            await self.ledgers.begin()
         looks = (self._keep_looking(), counting.run(), self._keep_probing())
         tasks = [asyncio.create_task(each) for each in looks]
         try:
@@ -257,6 +263,8 @@ class LiveGround:
             # What became of the last ones counts, too.
             await asyncio.to_thread(self._callers.shutdown)
             await counting.end()
+            if self.ledgers is not None:
+                await self.ledgers.end()
 
     async def read_records(self) -> None:
         """Ask the control planes what they have recorded of the calls that were counted."""

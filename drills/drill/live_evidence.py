@@ -15,6 +15,7 @@ from drills.drill.live import AGENTS_AT, CALLS_AT, LiveGround, Probed
 from drills.evidence import AtSite, CallRow, Evidence, LedgerRow, Moment, chained, judge
 from drills.experiment import Experiment
 from drills.live_books import ENDS, UNKNOWN, Books, Homes, books
+from drills.live_counts import Told, beside, books_of, silent_because
 from drills.recovery import ANSWER_LIMIT_S, long_dead
 from drills.sources import PRODUCT, digest
 from state.model import Outcome, SiteId
@@ -123,17 +124,24 @@ def evidence_of(
         at_sites=at_sites(course, now_ms),
         agents_moved=homes.moved(t0_ms),
         ledger=() if ledger is None else ledger.rows,
+        ledger_counts=() if ledger is None else ledger.counts,
         ledger_by=() if ledger is None else ledger.by,
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
     )
 
 
 def _ledger(ground: LiveGround, course: Course) -> Books | None:
-    """Return the ledger of what was begun; None: nothing was, or nobody told of calls."""
-    counted = None if ground.counting is None else ground.counting.counted
-    if counted is None or course.began_ms is None:
+    """Return the ledger of what was begun; None: nothing was, or nobody told of calls.
+
+    The desk tells of each call. Where there is none, a control plane's sums are the ledger.
+    """
+    if course.began_ms is None:
         return None
-    return books(counted, ground.recorded, course.began_ms)
+    counted = None if ground.counting is None else ground.counting.counted
+    sums = Told() if ground.ledgers is None else ground.ledgers.told
+    if counted is None:
+        return books_of(sums)
+    return beside(books(counted, ground.recorded, course.began_ms), sums)
 
 
 def _said(
@@ -143,7 +151,8 @@ def _said(
     found: dict[str, float | None] = {}
     if ledger is not None:
         found |= ledger.figures
-        found["mismatches"] = len(tuple(two_stories(calls)))
+        if not ledger.counts:  # sums name no call that a telephone could be compared with
+            found["mismatches"] = len(tuple(two_stories(calls)))
     gone = long_dead(course.method)
     if gone is not None and course.began_ms is not None:
         found["agents_back_s"] = homes.back_s(gone, course.began_ms)
@@ -157,7 +166,10 @@ def _findings(
         yield from ledger.findings
         yield from islice(two_stories(calls), MOST_FINDINGS)
     elif ground.counting is not None and course.began_ms is not None:
-        yield "there is no ledger of calls: the sites did not tell which were on"
+        sums = Told() if ground.ledgers is None else ground.ledgers.told
+        why = silent_because(sums)
+        told = f"; nor did control planes count them ({why})" if why else ""
+        yield f"there is no ledger of calls: the sites did not tell which were on{told}"
 
 
 def at_sites(course: Course, now_ms: int) -> tuple[AtSite, ...]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -33,6 +34,8 @@ from state.model import SiteId
 
 EVERY_S: Final = 1.0
 ANSWER_S: Final = 2.0
+LONG_ANSWER_S: Final = 10.0
+"""For what takes a control plane a look at a whole day's calls."""
 FRESH_S: Final = 270.0
 """A token lasts five minutes, and none is fetched anew while sites are broken: a refresh token
 whose answer is lost on the way ends the session."""
@@ -71,10 +74,20 @@ class _Plane:
 class Onlookers:
     """The control planes of all sites."""
 
-    def __init__(self, apis: Mapping[SiteId, str], ask: Ask, now_ms: Callable[[], float]) -> None:
-        """`now_ms` is the runner's clock, in milliseconds since 1970."""
+    def __init__(
+        self,
+        apis: Mapping[SiteId, str],
+        ask: Ask,
+        now_ms: Callable[[], float],
+        patient: Ask | None = None,
+    ) -> None:
+        """`now_ms` is the runner's clock, in milliseconds since 1970.
+
+        `patient` waits longer for its answer; None: nobody does.
+        """
         self.apis = apis
         self.ask = ask
+        self.patient = patient or ask
         self._planes = {site: _Plane(url) for site, url in sorted(apis.items())}
         self._now_ms = now_ms
         self._notes: list[Note] = []
@@ -169,10 +182,10 @@ async def signed_in(
             await api.refresh(if_before_s=SystemClock().now().wall_ms / 1000 + FRESH_S)
         account = api.account
         headers = {"Authorization": f"Bearer {account.access_token}"}
-        timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         async with client.session(account.ca) as http:
 
-            async def ask(url: str) -> Answer:
+            async def ask(url: str, within_s: float = ANSWER_S) -> Answer:
+                timeout = aiohttp.ClientTimeout(total=within_s)
                 before_ms = precise_ms()
                 async with http.get(url, headers=headers, timeout=timeout) as reply:
                     after_ms = precise_ms()
@@ -183,7 +196,7 @@ async def signed_in(
                         after_ms=after_ms,
                     )
 
-            yield Onlookers(apis, ask, precise_ms)
+            yield Onlookers(apis, ask, precise_ms, partial(ask, within_s=LONG_ANSWER_S))
 
 
 def precise_ms() -> float:

@@ -49,9 +49,12 @@ def over(call: str, outcome: Outcome = Outcome.ANSWERED, **other: object) -> Cal
     )
 
 
-async def drilled(folder: Path, desk: Desk, meanwhile: Callable[[], None]) -> LiveGround:
+async def drilled(
+    folder: Path, desk: Desk, meanwhile: Callable[[], None], onlookers: Onlookers | None = None
+) -> LiveGround:
     """Watch sites that are up for a moment, with something happening meanwhile."""
     ground = ground_at(folder)
+    ground.onlookers = onlookers
     desk.calls_end.set()
     async with asyncio.timeout(15.0), ground.watched():
         while desk.dialled < 1:  # noqa: ASYNC110 - threads have no event of this loop

@@ -15,7 +15,10 @@ from control_plane.permissions import Role
 from drills.ctl import client
 from drills.ctl.account import Account, Book
 from drills.drill import onlooking
+from drills.drill.ledgers import MAY_NOT as MAY_NOT_COUNT
+from drills.drill.ledgers import Ledgers
 from drills.drill.recorded import MAY_NOT, records
+from drills.live_counts import books_of, silent_because
 from drills.onlookers import PATH, SeenEdge, SeenSites, changes
 from state import keys
 from state.model import EdgeId, Outcome, SiteId
@@ -122,3 +125,35 @@ async def test_who_runs_the_machinery_may_read_no_calls(scene: Scene, book: Book
     async with onlooking.signed_in(APIS, book) as onlookers:
         found = await records(onlookers.apis, onlookers.ask, {call_id(1): 0})
     assert [each.why_not for each in found] == [MAY_NOT, MAY_NOT]
+
+
+async def test_who_runs_the_machinery_counts_what_calls_came_to(scene: Scene, book: Book) -> None:
+    sign_in(book, await scene.center.person(Role.SRE))
+    await scene.end(1, "ben")
+    await scene.connect(2, "ann")
+    await scene.arrive(3)
+    async with onlooking.signed_in(APIS, book) as onlookers:
+        ledgers = Ledgers(onlookers.apis, onlookers.patient)
+        await ledgers.begin()
+        await scene.end(2, "ann")
+        await scene.arrive(4)
+        await scene.end(4, outcome=Outcome.LOST, cause="edge_died")
+        await scene.arrive(5)
+        await scene.write(Delete(key=keys.ticket(call_id(5))))
+        await ledgers.end()
+    made = books_of(ledgers.told)
+    assert made is not None
+    names = ("offered", "answered", "lost", "still_on", "unaccounted", "ledger_sums")
+    assert [made.figures[each] for each in names] == [4, 1, 1, 1, 1, 0.0]
+    assert made.by == ("a control plane",)
+    assert made.findings[0] == "calls lost, by the sites' own records: 1 (edge_died 1)"
+
+
+async def test_who_may_not_count_calls_makes_no_ledger(scene: Scene, book: Book) -> None:
+    sign_in(book, await scene.center.person(Role.QUALITY))
+    async with onlooking.signed_in(APIS, book) as onlookers:
+        ledgers = Ledgers(onlookers.apis, onlookers.patient)
+        await ledgers.begin()
+        await ledgers.end()
+    assert books_of(ledgers.told) is None
+    assert silent_because(ledgers.told) == f"a: {MAY_NOT_COUNT}"
