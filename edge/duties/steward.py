@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 
 import structlog
 
+from edge.duties.doubted_gates import DoubtedGates
 from edge.duties.presence import PresenceKeeper
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
@@ -42,7 +43,6 @@ from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
 from state.pace import Pace
 from state.snapshot import Snapshot, replace, version_of
 from state.store import Store
-from state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -111,11 +111,6 @@ class Steward:
         """How the sites stand with steering."""
         self.forwarded: dict[str, int] = {}
         """By outcome: calls that this site's proxy handed on outside, since its own start."""
-        self._doubted: set[AgentId] = set()
-        """Whom a gate has just not let ring, or whom nobody has heard hang up."""
-        self._has_doubted = Wake()
-        self._unheard: set[AgentId] = set()
-        """Whom nobody has heard hang up: no BYE of their edge will free the gate."""
         self._soon = asyncio.Event()
         self._later = asyncio.Event()
         self._proxy = Proxy(
@@ -126,6 +121,7 @@ class Steward:
             standing=self._standing,
             to_load=self._to_load,
         )
+        self._doubted = DoubtedGates(self._proxy, snapshot)
 
     @property
     def is_in_step(self) -> bool:
@@ -154,7 +150,7 @@ class Steward:
         elif kinds & _CALM:
             self._later.set()
         if Kind.OFFER in kinds:
-            self._look_at_unheard()
+            self._doubted.note_offers()
         if Kind.EDGE in kinds:
             self._dead.difference_update(self._snapshot().edges)
 
@@ -189,7 +185,7 @@ class Steward:
             group.create_task(self._reconcile())
             group.create_task(self._judge())
             group.create_task(self._tell())
-            group.create_task(self._look_at_doubted())
+            group.create_task(self._doubted.run())
 
     async def _judge(self) -> None:
         """Look once a second whether a site's standing changes: it may by the passing of time."""
@@ -340,39 +336,14 @@ class Steward:
             case GateChanged(token=token):
                 self._note_epoch(token.epoch)
             case Refused(agent=agent):
-                self._doubted.add(agent)
-                self._has_doubted.set()
+                self._doubted.refused(agent)
             case GoodbyeUnheard(agent=agent):
-                self._unheard.add(agent)
-                self._look_at_unheard()
+                self._doubted.goodbye_unheard(agent)
             case Forwarded(trunk=trunk, outcome=outcome, count=count):
                 self.forwarded[outcome] = count
                 log.info("call_forwarded", trunk=trunk, outcome=outcome, count=count)
             case _:
                 pass
-
-    def _look_at_unheard(self) -> None:
-        """Have those looked at whose offers are gone; of the others the call may go on."""
-        offers = self._snapshot().offers
-        gone = {agent for agent in self._unheard if agent not in offers}
-        if gone:
-            self._unheard -= gone
-            self._doubted |= gone
-            self._has_doubted.set()
-
-    async def _look_at_doubted(self) -> None:
-        """Free the gates that hold somebody for an offer that is gone, as soon as that is felt.
-
-        Else such an agent is offered in vain until the next time when all gates are looked at.
-        """
-        while True:
-            await self._has_doubted.wait(None)
-            agents, self._doubted = self._doubted, set()
-            try:
-                await self._proxy.settle_gate(agents)
-            except ProxyError as error:
-                log.warning("gates_not_settled", error=str(error))
-            await asyncio.sleep(_SOON_S)
 
     def _note_epoch(self, epoch: int) -> None:
         """Take in that the gates have seen a token of that epoch: the store's go above it."""

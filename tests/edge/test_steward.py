@@ -209,7 +209,7 @@ async def test_the_gate_of_whom_nobody_heard_hang_up_is_looked_at_once_their_off
 
     async with house() as made:
         monkeypatch.setattr(made.steward._proxy, "settle_gate", settle_gate)  # noqa: SLF001 - no Kamailio
-        looking = asyncio.create_task(made.steward._look_at_doubted())  # noqa: SLF001 - what it runs
+        looking = asyncio.create_task(made.steward._doubted.run())  # noqa: SLF001 - what it runs
         if not is_over:
             await made.give("c1")
             await until(lambda: ANN in made.mirror.snapshot.offers, "the mirror shows it")

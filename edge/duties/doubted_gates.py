@@ -1,0 +1,65 @@
+"""Which gates may hold an agent for an offer that is gone, and frees them as soon as that is felt.
+
+Else such an agent is offered in vain until the next time when all gates are looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from edge.proxy.errors import ProxyError
+from edge.proxy.proxy import Proxy
+from state.model import AgentId
+from state.snapshot import Snapshot
+from state.wake import Wake
+
+log = structlog.get_logger()
+
+_PAUSE_S = 0.01
+"""Doubts come in bursts."""
+
+
+class DoubtedGates:
+    """Those of one site. `run` looks at them until cancelled."""
+
+    def __init__(self, proxy: Proxy, snapshot: Callable[[], Snapshot]) -> None:
+        self._proxy = proxy
+        self._snapshot = snapshot
+        self._agents: set[AgentId] = set()
+        """Whom a gate has just not let ring, or whom nobody has heard hang up."""
+        self._due = Wake()
+        self._unheard: set[AgentId] = set()
+        """Whom nobody has heard hang up: no BYE of their edge will free the gate."""
+
+    def refused(self, agent: AgentId) -> None:
+        """Take in that a gate has not let this agent ring."""
+        self._agents.add(agent)
+        self._due.set()
+
+    def goodbye_unheard(self, agent: AgentId) -> None:
+        """Take in that this agent's phone has hung up, and no edge said that it heard that."""
+        self._unheard.add(agent)
+        self.note_offers()
+
+    def note_offers(self) -> None:
+        """Have those looked at whose offers are gone; of the others the call may go on."""
+        offers = self._snapshot().offers
+        gone = {agent for agent in self._unheard if agent not in offers}
+        if gone:
+            self._unheard -= gone
+            self._agents |= gone
+            self._due.set()
+
+    async def run(self) -> None:
+        """Free those that hold somebody for an offer that is gone, until cancelled."""
+        while True:
+            await self._due.wait(None)
+            agents, self._agents = self._agents, set()
+            try:
+                await self._proxy.settle_gate(agents)
+            except ProxyError as error:
+                log.warning("gates_not_settled", error=str(error))
+            await asyncio.sleep(_PAUSE_S)
