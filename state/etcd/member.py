@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import grpc  # type: ignore[import-untyped]  # ships neither stubs nor py.typed
 import grpc.aio  # type: ignore[import-untyped]
+from google.protobuf.message import Message
 
 from state.etcd.settings import Pem
 from state.etcdpb import rpc_pb2 as pb
@@ -29,6 +31,7 @@ _OPTIONS: Final = (
 )
 METADATA: Final = (("hasleader", "true"),)
 """A member without a leader then says so at once, and ends its watches, instead of hanging on."""
+_Method = TypeVar("_Method")
 
 
 class Member:
@@ -55,67 +58,29 @@ class Member:
         else:
             tls = grpc.ssl_channel_credentials(pem.ca, pem.key, pem.cert)
             self.channel = grpc.aio.secure_channel(self.address, tls, options=_OPTIONS)
-        unary = self.channel.unary_unary
-        self.range = unary(
-            "/etcdserverpb.KV/Range",
-            request_serializer=pb.RangeRequest.SerializeToString,
-            response_deserializer=pb.RangeResponse.FromString,
+        unary, stream = self.channel.unary_unary, self.channel.stream_stream
+        self.range = _method(unary, "KV/Range", pb.RangeRequest, pb.RangeResponse)
+        self.txn = _method(unary, "KV/Txn", pb.TxnRequest, pb.TxnResponse)
+        self.compact = _method(unary, "KV/Compact", pb.CompactionRequest, pb.CompactionResponse)
+        self.grant = _method(unary, "Lease/LeaseGrant", pb.LeaseGrantRequest, pb.LeaseGrantResponse)
+        self.revoke = _method(
+            unary, "Lease/LeaseRevoke", pb.LeaseRevokeRequest, pb.LeaseRevokeResponse
         )
-        self.txn = unary(
-            "/etcdserverpb.KV/Txn",
-            request_serializer=pb.TxnRequest.SerializeToString,
-            response_deserializer=pb.TxnResponse.FromString,
+        self.status = _method(unary, "Maintenance/Status", pb.StatusRequest, pb.StatusResponse)
+        self.alarm = _method(unary, "Maintenance/Alarm", pb.AlarmRequest, pb.AlarmResponse)
+        self.move_leader = _method(
+            unary, "Maintenance/MoveLeader", pb.MoveLeaderRequest, pb.MoveLeaderResponse
         )
-        self.compact = unary(
-            "/etcdserverpb.KV/Compact",
-            request_serializer=pb.CompactionRequest.SerializeToString,
-            response_deserializer=pb.CompactionResponse.FromString,
+        self.member_list = _method(
+            unary, "Cluster/MemberList", pb.MemberListRequest, pb.MemberListResponse
         )
-        self.grant = unary(
-            "/etcdserverpb.Lease/LeaseGrant",
-            request_serializer=pb.LeaseGrantRequest.SerializeToString,
-            response_deserializer=pb.LeaseGrantResponse.FromString,
+        self.defragment = _method(
+            unary, "Maintenance/Defragment", pb.DefragmentRequest, pb.DefragmentResponse
         )
-        self.revoke = unary(
-            "/etcdserverpb.Lease/LeaseRevoke",
-            request_serializer=pb.LeaseRevokeRequest.SerializeToString,
-            response_deserializer=pb.LeaseRevokeResponse.FromString,
+        self.keepalive = _method(
+            stream, "Lease/LeaseKeepAlive", pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse
         )
-        self.status = unary(
-            "/etcdserverpb.Maintenance/Status",
-            request_serializer=pb.StatusRequest.SerializeToString,
-            response_deserializer=pb.StatusResponse.FromString,
-        )
-        self.alarm = unary(
-            "/etcdserverpb.Maintenance/Alarm",
-            request_serializer=pb.AlarmRequest.SerializeToString,
-            response_deserializer=pb.AlarmResponse.FromString,
-        )
-        self.move_leader = unary(
-            "/etcdserverpb.Maintenance/MoveLeader",
-            request_serializer=pb.MoveLeaderRequest.SerializeToString,
-            response_deserializer=pb.MoveLeaderResponse.FromString,
-        )
-        self.member_list = unary(
-            "/etcdserverpb.Cluster/MemberList",
-            request_serializer=pb.MemberListRequest.SerializeToString,
-            response_deserializer=pb.MemberListResponse.FromString,
-        )
-        self.defragment = unary(
-            "/etcdserverpb.Maintenance/Defragment",
-            request_serializer=pb.DefragmentRequest.SerializeToString,
-            response_deserializer=pb.DefragmentResponse.FromString,
-        )
-        self.keepalive = self.channel.stream_stream(
-            "/etcdserverpb.Lease/LeaseKeepAlive",
-            request_serializer=pb.LeaseKeepAliveRequest.SerializeToString,
-            response_deserializer=pb.LeaseKeepAliveResponse.FromString,
-        )
-        self.watch = self.channel.stream_stream(
-            "/etcdserverpb.Watch/Watch",
-            request_serializer=pb.WatchRequest.SerializeToString,
-            response_deserializer=pb.WatchResponse.FromString,
-        )
+        self.watch = _method(stream, "Watch/Watch", pb.WatchRequest, pb.WatchResponse)
 
     def is_connected(self) -> bool:
         """Say whether a connection stands; if not, begin to make one."""
@@ -135,6 +100,17 @@ class Member:
         except TimeoutError:
             return False
         return bool(state == grpc.ChannelConnectivity.READY)
+
+
+def _method(
+    make: Callable[..., _Method], name: str, asks: type[Message], answers: type[Message]
+) -> _Method:
+    """Make a method by its name, such as KV/Range, and by what it asks and is answered."""
+    return make(
+        f"/etcdserverpb.{name}",
+        request_serializer=asks.SerializeToString,
+        response_deserializer=answers.FromString,
+    )
 
 
 _CONNECTING: Final = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
