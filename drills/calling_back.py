@@ -24,7 +24,9 @@ TOGETHER_MS: Final = 500
 """Agents who are free together are given by several edges, each to its own callers: whose write
 comes first says nothing of the order."""
 GOODBYES: Final = frozenset({"both_silent", "caller_unreachable", "goodbye_unheard"})
-"""Causes of a loss after which nobody is called back: somebody had hung up, as far as one knows."""
+"""Causes of a loss after which nobody is called back: somebody had hung up, as far as one knows.
+
+Not of who hung up into a line that was dead: `agent_unheard`, `caller_unheard`."""
 
 
 class Turn(Struct, frozen=True, kw_only=True):

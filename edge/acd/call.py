@@ -10,7 +10,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from edge.acd.call_events import NO_ATTEMPT, Attempt
+from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
 from edge.acd.call_writes import Leaving
 from edge.acd.ending import AgentPart, Holds
 from state.model import AgentId, CallId, Decision, Now, Outcome, Queue
@@ -111,6 +111,22 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """Of the talk that ended with the call; None: nobody talked."""
 
 
+class Farewell(Struct, frozen=True, kw_only=True):
+    """Of a talk that one side has ended by a goodbye: whether the other was there to hear it.
+
+    Until that is known the record waits (`edge.acd.call_farewell`).
+    """
+
+    to: Side
+    """The other."""
+    is_unanswered: bool = False
+    """Their leg is over, and nobody has answered our goodbye."""
+    is_asked: bool = False
+    """The relay is: before that, it still has the call."""
+    was_unheard: bool = False
+    """The relay had not heard them for a while before the goodbye."""
+
+
 class Hold(Struct, frozen=True, kw_only=True):
     """How the agent of the present attempt holds the caller."""
 
@@ -188,6 +204,7 @@ class Call(Struct, frozen=True, kw_only=True):
     """The agent of the present attempt has passed the caller on, and takes them back."""
     is_ticket_lost: bool = False
     verdict: Verdict | None = None
+    farewell: Farewell | None = None
     is_released: bool = False
     """The timer RELEASE has run out."""
     writes: int = 0

@@ -208,6 +208,10 @@ class SettleMedia(Struct, frozen=True, kw_only=True):
     sdp: bytes
 
 
+class AskLastHeard(Struct, frozen=True, kw_only=True):
+    """Ask the relay until when it has heard the two: `LastHeard`, whatever comes of it."""
+
+
 class CloseMedia(Struct, frozen=True, kw_only=True):
     """Take the whole call out of the relay. Comes once, and last of the media effects."""
 
@@ -263,6 +267,7 @@ Effect: TypeAlias = (
     | JoinMedia
     | RequeueMedia
     | SettleMedia
+    | AskLastHeard
     | CloseMedia
     | StartTimer
     | StopTimer

@@ -10,17 +10,17 @@ from msgspec.structs import replace
 
 from edge.acd import call_effects as ef
 from edge.acd import call_events as ev
+from edge.acd import call_farewell as farewell
 from edge.acd import call_parts as parts
 from edge.acd import call_writes as wr
 from edge.acd.call import Call, CallerLeg, State, Verdict
 from edge.acd.call_events import By, Side
+from edge.acd.call_farewell import AGENT_HUNG_UP, CALLER_HUNG_UP, CALLER_UNREACHABLE
 from edge.acd.call_parts import Step
 from edge.acd.ending import WITHDRAWN
 from edge.acd.yielding import ACKNOWLEDGED_ELSEWHERE, CANCELLED
 from state.model import Now, Outcome
 
-CALLER_HUNG_UP = "caller_hung_up"
-AGENT_HUNG_UP = "agent_hung_up"
 AGENT_LOST = "agent_lost"
 UNHEARD = "goodbye_unheard"
 """Somebody was gone of whom no goodbye had been heard: whether they had said one, nobody knows."""
@@ -145,6 +145,7 @@ def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVA
     talks = call.state is State.CONNECTED
     part = parts.talked(call) if talks or call.is_back else WITHDRAWN
     leaving = _leaving(call)
+    said = farewell.said(outcome, cause, talks=talks and call.hold.since is None)
     call, talk = parts.talk_over(call, now)
     call, caller = parts.end_caller(call, status, cause)
     call, agent = parts.end_agent(call, cause)
@@ -153,6 +154,7 @@ def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVA
         call,
         state=State.ENDING,
         owed_sdp=None,
+        farewell=said,
         verdict=Verdict(
             outcome=outcome,
             cause=cause,
@@ -165,7 +167,8 @@ def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVA
         ),
     )
     release = ef.StartTimer(timer=ef.Timer.RELEASE, seconds=call.rules.release_s)
-    return call, (*caller, *agent, *transferor, ef.CloseMedia(), release)
+    closing = (ef.CloseMedia(),) if said is None else ()
+    return call, (*caller, *agent, *transferor, *closing, release)
 
 
 def _leaving(call: Call) -> wr.Leaving | None:
@@ -182,7 +185,8 @@ def caller_over(call: Call, event: ev.CallerEnded, _now: Now) -> Step:
     verdict = _said_after_all(call, event, CALLER_HUNG_UP)
     is_unheard = event.by in {By.FAULT, By.UNHEARD}
     if is_unheard and verdict is not None and verdict.cause == AGENT_HUNG_UP:
-        verdict = replace(verdict, outcome=Outcome.LOST, cause="caller_unreachable")
+        verdict = replace(verdict, outcome=Outcome.LOST, cause=CALLER_UNREACHABLE)
+    call = farewell.leg_over(call, Side.CALLER, event.by)
     return replace(call, caller=CallerLeg.OVER, verdict=verdict), ()
 
 
@@ -205,6 +209,7 @@ def agent_over(call: Call, event: ev.AgentRejected | ev.AgentEnded, _now: Now) -
     # An agent before them may be said goodbye to yet, at a site that is frozen.
     if isinstance(event, ev.AgentEnded) and event.attempt == call.attempt:
         call = replace(call, verdict=_said_after_all(call, event, AGENT_HUNG_UP))
+        call = farewell.leg_over(call, Side.AGENT, event.by)
     return parts.leg_over(call, event.attempt)
 
 
@@ -236,7 +241,9 @@ def ticket_lost_ending(call: Call, _event: ev.TicketLost, _now: Now) -> Step:
 
 def settle(call: Call) -> Step:
     """Write what is due of an ending call, and end it when nothing is left."""
-    call, effects = parts.write_ending(call)
+    call, media = farewell.settled(call)
+    call, writes = parts.write_ending(call)
+    effects = (*media, *writes)
     if call.has_legs or call.writes or not call.is_close_asked or call.verdict is None:
         return call, effects
     outcome = call.verdict.outcome if call.is_closed else None

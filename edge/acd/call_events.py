@@ -6,6 +6,7 @@ and each agent who is rung for this call is an `Attempt`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
@@ -263,6 +264,14 @@ class MediaLost(Struct, frozen=True, kw_only=True):
     cause: str = "media_lost"
 
 
+class LastHeard(Struct, frozen=True, kw_only=True):
+    """`AskLastHeard` is done, or cannot be."""
+
+    until_ms: Mapping[Side, int] = {}
+    """Until when each was heard at the latest, by the wall clock; of those who were heard at all,
+    and were to be heard by their own last word."""
+
+
 # ---- the store, the clock, the operator ----------------------------------------------------------
 
 
@@ -345,6 +354,7 @@ Event: TypeAlias = (
     | AgentMediaRefused
     | MediaRequeued
     | MediaLost
+    | LastHeard
     | Written
     | WriteRefused
     | TicketLost

@@ -6,7 +6,8 @@ The laws:
   done, and the shell does it.
 - Every pair of state and event stands in the table: it acts, or is ignored for a stated reason.
 - A call ends once. On entering ENDING the outcome is decided, both legs and the media are told, and
-  nothing starts any more. It is ENDED when no leg is left and every record is written.
+  nothing starts any more. It is ENDED when no leg is left and every record is written. Of a talk
+  that one side has ended the media are told once the other has answered, or is given up.
 - The agent is not kept waiting: if a leg does not end within `Rules.release_s`, the agent is let go
   before it does.
 - An edge that has lost its ticket ends its legs and offers nobody. It may be told so wrongly, so it
@@ -22,6 +23,7 @@ from msgspec import Struct
 
 from edge.acd import call_endings as endings
 from edge.acd import call_events as ev
+from edge.acd import call_farewell as farewell
 from edge.acd import call_joining as joining
 from edge.acd import call_moves as moves
 from edge.acd import call_transfer as transfer
@@ -90,6 +92,7 @@ _ALWAYS: Row = {
     ev.Stop: endings.stop,
     ev.MediaLost: endings.media_lost,
     ev.ReleaseTimeout: _NOT_ENDING,
+    ev.LastHeard: _NOT_ENDING,
     ev.AgentProgress: _RINGS,
     ev.AgentSilent: _NOT_TALKING,
     ev.CallerSilent: _NOT_TALKING,
@@ -265,6 +268,7 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.AgentRejected: endings.agent_over,
         ev.AgentEnded: endings.agent_over,
         ev.ReleaseTimeout: endings.release_timeout,
+        ev.LastHeard: farewell.last_heard,
     },
     State.ENDED: dict.fromkeys(get_args(ev.Event), _OVER),
 }

@@ -29,7 +29,9 @@ from state.model import (
 from state.store import Put
 
 _GOODBYES = frozenset({"both_silent", "caller_unreachable", "goodbye_unheard"})
-"""Causes of a loss after which nobody is missed: somebody had hung up, as far as one can tell."""
+"""Causes of a loss after which nobody is missed: somebody had hung up, as far as one can tell.
+
+Not `agent_unheard` and `caller_unheard` (`edge.acd.call_farewell`): the talk was cut off before."""
 UNKNOWN_CALLER = "anonymous"
 """In place of a number that was withheld: nobody is known by it."""
 

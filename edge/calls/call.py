@@ -333,6 +333,9 @@ class CallShell:
                 agent=self._call.agent,
             )
         self._effects.carry_out(effects)
+        if self._call.state is State.ENDING and before.state is not State.ENDING:
+            # The relay may have a talk for some seconds yet, in which nothing is to be kept.
+            self._recording.stop()
         if (held := self._call.hold.since is not None) is not (before.hold.since is not None):
             self._recording.hold(on=held)
         self._consulting.follow(self._call)

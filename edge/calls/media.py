@@ -173,11 +173,23 @@ class CallMedia:
                 return None
             case fx.Renegotiate(side=side, sdp=sdp):
                 return await self._offered(side, sdp)
+            case fx.AskLastHeard():
+                return await self._last_heard()
             case fx.CloseMedia():
                 await self._engine.release(self._call)
                 return None
             case _:
                 assert_never(effect)
+
+    async def _last_heard(self) -> ev.LastHeard:
+        heard = await self._engine.last_heard(self._call) or {}
+        return ev.LastHeard(
+            until_ms={
+                side: heard[party] * 1000
+                for side, party in _PARTY.items()
+                if party in heard and self.is_to_be_heard(side)
+            }
+        )
 
     async def _open(self, sdp: bytes | None) -> bytes:
         if sdp is None:

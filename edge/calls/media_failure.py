@@ -24,6 +24,7 @@ MediaEffect: TypeAlias = (
     | fx.RequeueMedia
     | fx.SettleMedia
     | fx.Renegotiate
+    | fx.AskLastHeard
     | fx.CloseMedia
 )
 """A step that the relay is asked for."""
@@ -45,6 +46,8 @@ def failure(effect: MediaEffect, error: MediaError) -> ev.Event | None:  # noqa:
             return ev.AgentMediaRefused(attempt=attempt)
         case fx.Renegotiate(side=side) if not isinstance(error, MediaUnavailable):
             return ev.RenegotiationFailed(side=side)
+        case fx.AskLastHeard():
+            return ev.LastHeard()
         case fx.CloseMedia() | fx.SettleMedia():
             return None
         case fx.Play() if not isinstance(error, MediaUnavailable):

@@ -62,8 +62,6 @@ class CallSound:
 
     def do(self, effect: MediaEffect) -> None:
         """Carry a media effect out, after those that are under way."""
-        if isinstance(effect, fx.CloseMedia):
-            self._recording.stop()
         if isinstance(effect, fx.RequeueMedia):
             self._timers.stop(Own.RECORDING)
             self._recording.leave()

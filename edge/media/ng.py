@@ -92,6 +92,10 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """One socket of a party: RTP or RTCP."""
 
     stats: Counters = Counters()
+    last_packet: int = msgspec.field(name="last packet", default=0)
+    """When something last came here, or it was last offered or answered: Unix time, whole seconds.
+
+    Also what came from elsewhere than it should, and was dropped (rtpengine 10.5.3.5)."""
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):

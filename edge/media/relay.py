@@ -82,6 +82,13 @@ class Relay(Protocol):
         """Return how many packets it has had of each party; None: it does not know the call."""
         ...
 
+    async def last_heard(self, call: str) -> Mapping[Party, int] | None:
+        """Return by which second each party was heard last; None: it does not know the call.
+
+        Unix time, by the relay's clock, as late as may be; of those of whom it has had anything.
+        """
+        ...
+
     async def calls(self) -> tuple[str, ...]:
         """Return the calls of this edge that it has."""
         ...

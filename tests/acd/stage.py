@@ -15,6 +15,7 @@ from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, By, Side
+from edge.acd.call_farewell import UNHEARD_MS
 from edge.acd.call_state import start, step
 from state.model import AgentId, Decision, Now, Outcome
 from tests.acd.worlds import NOW, call_id
@@ -53,6 +54,7 @@ MediaStep: TypeAlias = (
     | ef.RequeueMedia
     | ef.SettleMedia
     | ef.Renegotiate
+    | ef.AskLastHeard
     | ef.CloseMedia
 )
 
@@ -78,6 +80,10 @@ class Stage:
         self.agents: dict[Attempt, Leg] = {}
         self.media: deque[MediaStep] = deque()
         self.is_media_closed = False
+        self.last_heard_ms: dict[Side, int] = {}
+        """What the relay would say if it were asked."""
+        self.told_ms: dict[Side, int] = {}
+        """What it has said."""
         self.is_greeting = False
         self.timers: set[ef.Timer] = set()
         self.line: deque[wr.Write | Wanting] = deque()
@@ -343,13 +349,31 @@ class Stage:
     def relay(self, *, works: bool = True) -> None:
         """Let the relay answer the first thing asked of it."""
         asked = self.media.popleft()
-        event = _relayed(asked) if works else _failed(asked)
+        event = self._relayed(asked) if works else _failed(asked)
         if asked == ef.Play(prompt=ef.Prompt.GREETING):
             self.is_greeting = True
         if asked == ef.CloseMedia():
             self.is_media_closed = True
         if event is not None:
             self.deliver(event)
+
+    def _relayed(self, asked: MediaStep) -> ev.Event | None:
+        if asked == ef.AskLastHeard():
+            self.told_ms = dict(self.last_heard_ms)
+            return ev.LastHeard(until_ms=self.told_ms)
+        return _relayed(asked)
+
+    def heard(self, side: Side, *, ago_s: float) -> None:
+        """Let the relay have heard somebody last so long ago."""
+        self.last_heard_ms[side] = self.now.wall_ms - round(ago_s * 1000)
+
+    def was_unheard(self, side: Side) -> bool:
+        """Tell whether the relay has said that somebody was unheard as the call ended."""
+        verdict = self.call.verdict
+        until_ms = self.told_ms.get(side)
+        if verdict is None or until_ms is None:
+            return False
+        return verdict.at.wall_ms - until_ms >= UNHEARD_MS
 
     def greeting_ends(self) -> None:
         """Let the greeting be over."""
@@ -490,6 +514,7 @@ class Stage:
         assert not self.timers
         assert not self.line
         assert self.is_media_closed
+        assert self.call.farewell is None
         assert not self.has_ticket
         assert not self.has_offer
         assert not self.has_transferor
@@ -519,7 +544,7 @@ def _relayed(asked: MediaStep) -> ev.Event | None:
             return ev.MediaRequeued(sdp=SDP)
         case ef.Renegotiate(side=side, sdp=sdp):
             return ev.Renegotiated(side=side, sdp=SDP, is_offer=sdp is None)
-        case ef.Play() | ef.SettleMedia() | ef.CloseMedia():
+        case ef.Play() | ef.SettleMedia() | ef.AskLastHeard() | ef.CloseMedia():
             return None
         case _:
             assert_never(asked)
@@ -535,6 +560,8 @@ def _failed(asked: MediaStep) -> ev.Event | None:
             return ev.RenegotiationFailed(side=side)
         case ef.PrepareAgent() | ef.RequeueMedia():
             return ev.MediaLost()
+        case ef.AskLastHeard():
+            return ev.LastHeard()
         case ef.Play() | ef.SettleMedia() | ef.CloseMedia():
             return None
         case _:

@@ -180,10 +180,16 @@ def test_an_agent_who_is_silent_is_no_news_unless_they_talk() -> None:
 
 def test_a_dead_telephone_does_not_keep_the_agent_in_the_call() -> None:
     stage = at(State.CONNECTED)
-    stage.write()
+    stage.settle()
     stage.caller_ends(By.THEM)
     assert not stage.line
     stage.time_out(ef.Timer.RELEASE)
+    assert [type(write) for write in stage.line] == [wr.FreeAgent]
+    stage.write()
+    assert stage.media.popleft() == ef.AskLastHeard()
+    # The record waits for the relay alone, which knows nothing of them.
+    assert not stage.line
+    stage.deliver(ev.LastHeard())
     stage.write()
     assert [type(write) for write in stage.closed] == [wr.Close]
     assert stage.is_in(State.ENDING)

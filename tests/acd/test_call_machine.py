@@ -29,6 +29,7 @@ USUAL = [State.ARRIVING, State.GREETING, State.QUEUED, State.RINGING, State.JOIN
 USUAL += [State.CONNECTED]
 QUEUE = Queue(id=QueueId("other"), needs=())
 AWAY = ev.TurnedAway(outcome=Outcome.CALLBACK, cause="waited_too_long")
+_UNHEARD = {"agent_unheard": Side.AGENT, "caller_unheard": Side.CALLER}
 RARELY = st.integers(1, 12).map(lambda die: die == 1)
 
 
@@ -78,6 +79,10 @@ class CallMachine(RuleBasedStateMachine):
     @rule(works=st.sampled_from([True] * 11 + [False]))
     def the_relay_answers(self, works: bool) -> None:
         self.stage.relay(works=works)
+
+    @rule(side=st.sampled_from(Side), ago_s=st.sampled_from([0.0, 2.9, 3.1, 30.0]))
+    def somebody_is_heard(self, side: Side, ago_s: float) -> None:
+        self.stage.heard(side, ago_s=ago_s)
 
     @precondition(lambda self: self.stage.is_greeting)
     @rule()
@@ -239,6 +244,23 @@ class CallMachine(RuleBasedStateMachine):
         ending = stage.call.state in {State.ENDING, State.ENDED}
         if stage.ringing_or_up and not stage.is_taken and not ending:
             assert stage.has_offer
+
+    @invariant()
+    def who_had_been_heard_is_never_said_to_have_been_unheard(self) -> None:
+        for close in self.stage.closed:
+            if close.cause in _UNHEARD:
+                assert close.outcome is Outcome.LOST
+                assert self.stage.was_unheard(_UNHEARD[close.cause])
+
+    @invariant()
+    def a_record_is_asked_for_once_what_it_says_is_known(self) -> None:
+        assert not (self.stage.call.is_close_asked and self.stage.call.farewell)
+
+    @invariant()
+    def the_agent_is_free_once_the_call_need_wait_no_longer(self) -> None:
+        call = self.stage.call
+        if call.is_released:
+            assert not call.is_agent_held
 
     @invariant()
     def the_call_knows_whose_offer_is_open(self) -> None:

@@ -171,6 +171,10 @@ class TroubledMedia(DirectMedia):
         """Had of the agent of every call."""
         self.callers_packets = 0
         """Had of every caller."""
+        self.heard_s: dict[Party, int] = {}
+        """By which second the people of every call were heard last."""
+        self.asked_last: list[str] = []
+        """Calls of which that was asked."""
         self.is_pinned = False
         """Callers are told one place, whoever is behind it, as by a relay that holds their port."""
         self.silences: list[bool] = []
@@ -283,6 +287,13 @@ class TroubledMedia(DirectMedia):
         if known is None:
             return None
         return {AGENT: self.packets, CALLER: self.callers_packets}
+
+    async def last_heard(self, call: str) -> Mapping[Party, int] | None:
+        """Tell of whoever is said to have been heard."""
+        await self._step("last_heard")
+        self.asked_last.append(call)
+        known = await super().last_heard(call)
+        return None if known is None else dict(self.heard_s)
 
     async def has(self, call: str) -> bool:
         """Tell whether it knows the call."""

@@ -24,6 +24,7 @@ from edge.media.sdp import Direction, audio, keys_apart, with_events
 from edge.phone.rtp import RtpClock
 from edge.phone.session import EVENT_TYPE
 from edge.phone.tones import OTHER, SILENCE
+from state.clock import SystemClock
 from tests.media.servers import (
     HOST,
     PROMPTS,
@@ -152,6 +153,12 @@ async def test_agent_and_caller_hear_each_other_and_no_music(
     assert sent is not None
     assert sent[CALLER] > 20
     assert sent[AGENT] > 10
+    heard = await engine.last_heard("k")
+    assert heard is not None
+    # Whole seconds, each taken for its end; the third party, the queue, never says anything.
+    assert set(heard) == {CALLER, AGENT}
+    now_s = SystemClock().now().wall_ms / 1000
+    assert all(-1 <= by_s - now_s <= 1 for by_s in heard.values())
 
 
 async def test_caller_who_ignores_the_reinvite_is_heard_and_hears(
@@ -359,6 +366,7 @@ async def test_nothing_is_left_after_release_and_a_second_one_is_fine(
     await engine.release("k")
     assert await engine.calls() == ()
     assert await engine.packets_from("k") is None
+    assert await engine.last_heard("k") is None
 
 
 async def test_two_edges_that_took_the_same_call_do_not_touch_each_other(

@@ -174,16 +174,24 @@ class MediaEngine:
 
     async def packets_from(self, call: str) -> dict[Party, int] | None:
         """Return how many RTP packets each party has sent; None when rtpengine has no such call."""
+        reply = await self._query(call)
+        return None if reply is None else packets_of(reply)
+
+    async def last_heard(self, call: str) -> dict[Party, int] | None:
+        """Return by which second, in Unix time, each party was heard last; None: no such call.
+
+        Of those of whom rtpengine has had RTP. Another offer or answer counts as if they had been
+        heard then.
+        """
+        # A call that is deleted whole is not told of in the reply (10.5.3.5): it has to be asked.
+        reply = await self._query(call)
+        return None if reply is None else last_heard_of(reply)
+
+    async def _query(self, call: str) -> Reply | None:
         try:
-            reply = await self._ask_soon(Command(verb=Verb.QUERY, call=self._name(call)))
+            return await self._ask_soon(Command(verb=Verb.QUERY, call=self._name(call)))
         except UnknownCall:
             return None
-        return {
-            Party(tag): sum(
-                media.streams[0].stats.packets for media in party.medias if media.streams
-            )
-            for tag, party in reply.tags.items()
-        }
 
     async def has(self, call: str) -> bool:
         """Tell whether rtpengine still knows the call: not after a restart."""
@@ -219,6 +227,24 @@ class MediaEngine:
 
     async def _ask_soon(self, command: Command) -> Reply:
         return await self._client.ask(command)
+
+
+def packets_of(reply: Reply) -> dict[Party, int]:
+    """Return how many RTP packets each party of a call has sent."""
+    return {
+        Party(tag): sum(media.streams[0].stats.packets for media in party.medias if media.streams)
+        for tag, party in reply.tags.items()
+    }
+
+
+def last_heard_of(reply: Reply) -> dict[Party, int]:
+    """Return by which second each party of a call was heard last, RTP or RTCP."""
+    packets = packets_of(reply)
+    return {
+        Party(tag): 1 + max(each.last_packet for media in party.medias for each in media.streams)
+        for tag, party in reply.tags.items()
+        if packets[Party(tag)]
+    }
 
 
 def _sdp(reply: Reply) -> bytes:

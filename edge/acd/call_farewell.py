@@ -1,0 +1,102 @@
+"""Whether a goodbye ended a talk, or a line that was dead before it. PURE.
+
+Whoever hears nothing more hangs up, and by that goodbye alone nobody can tell it from any other.
+Three things together tell that it ended nothing, since the talk had been cut off:
+
+- One side of a talk has said goodbye, and nobody was on hold.
+- The other has not answered ours: their leg failed, or their telephone knew of no such call.
+- They had been unheard for `UNHEARD_MS` by then, as the relay knows, had been heard before, and
+  were to be heard by their own last word.
+
+Silence alone may be a telephone that sends nothing; a goodbye that nobody answers may be a line
+that died after it. The laws:
+
+- The relay keeps the talk until the other has answered our goodbye, which takes milliseconds. It is
+  asked only about one who has not by the time the agent is let go, or whose leg has failed before.
+- The record waits for that, and, if the other was unheard, until their leg is over. The agent never
+  does.
+- Who was heard, and of whom nothing is known, has been told goodbye: the end stands.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from edge.acd import call_effects as ef
+from edge.acd import call_events as ev
+from edge.acd.call import Call, CallerLeg, Farewell
+from edge.acd.call_events import By, Side
+from edge.acd.call_parts import Step
+from state.model import Now, Outcome
+
+CALLER_HUNG_UP = "caller_hung_up"
+AGENT_HUNG_UP = "agent_hung_up"
+CALLER_UNREACHABLE = "caller_unreachable"
+"""The agent's goodbye did not reach them."""
+CALLER_UNHEARD = "caller_unheard"
+"""Nor had they been heard for a while when the agent said it: their line was dead."""
+AGENT_UNHEARD = "agent_unheard"
+"""The caller hung up on an agent whose line was dead."""
+
+UNHEARD_MS: Final = 3000
+"""For so long at least. The relay tells whole seconds, which are taken for as late as they may
+mean, so a silence of 4 s is always one; after so much whoever hears nobody hangs up. Who speaks is
+heard 50 times a second."""
+
+_OTHER = {CALLER_HUNG_UP: Side.AGENT, AGENT_HUNG_UP: Side.CALLER}
+_UNHEARD = {Side.AGENT: AGENT_UNHEARD, Side.CALLER: CALLER_UNHEARD}
+_GOODBYES = frozenset({*_OTHER, CALLER_UNREACHABLE})
+"""What may prove to have ended nothing; who has the caller's ACK may have said otherwise since."""
+
+
+def said(outcome: Outcome, cause: str, *, talks: bool) -> Farewell | None:
+    """Return what is to be found out of a call that ends so; None: nothing. `talks`: not held."""
+    if not talks or outcome is not Outcome.ANSWERED or cause not in _OTHER:
+        return None
+    return Farewell(to=_OTHER[cause])
+
+
+def leg_over(call: Call, side: Side, by: By) -> Call:
+    """Return the call after the end of the leg of one of the two."""
+    told = call.farewell
+    if told is None or told.to is not side or by not in {By.FAULT, By.UNHEARD}:
+        return call
+    return replace(call, farewell=replace(told, is_unanswered=True))
+
+
+def last_heard(call: Call, event: ev.LastHeard, _now: Now) -> Step:
+    """Take in until when the relay has heard the two."""
+    told, verdict = call.farewell, call.verdict
+    if told is None or verdict is None:
+        return call, ()
+    until_ms = event.until_ms.get(told.to)
+    if until_ms is None or verdict.at.wall_ms - until_ms < UNHEARD_MS:
+        return replace(call, farewell=None), ()
+    return replace(call, farewell=replace(told, was_unheard=True)), ()
+
+
+def settled(call: Call) -> Step:
+    """Ask the relay if need be, let it go, and decide, as far as can be by now."""
+    told = call.farewell
+    if told is None:
+        return call, ()
+    is_over = _is_over(call, told.to)
+    if not told.is_asked:
+        if told.is_unanswered or (call.is_released and not is_over):
+            asked = replace(call, farewell=replace(told, is_asked=True))
+            return asked, (ef.AskLastHeard(), ef.CloseMedia())
+        return (replace(call, farewell=None), (ef.CloseMedia(),)) if is_over else (call, ())
+    if not told.was_unheard or not is_over:
+        return call, ()
+    verdict = call.verdict
+    if told.is_unanswered and verdict is not None and verdict.cause in _GOODBYES:
+        verdict = replace(verdict, outcome=Outcome.LOST, cause=_UNHEARD[told.to])
+    return replace(call, farewell=None, verdict=verdict), ()
+
+
+def _is_over(call: Call, side: Side) -> bool:
+    if side is Side.CALLER:
+        return call.caller is CallerLeg.OVER
+    return call.attempt not in call.closing
