@@ -28,7 +28,7 @@ from drills.lever import Lever
 from drills.library import experiment_of
 from drills.shelf import Shelf
 from drills.tally import Tally, done
-from tests.drills.test_evidence import FILES, piece
+from tests.drills.pieces import FILES, piece
 
 
 class Labs:

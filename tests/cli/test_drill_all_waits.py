@@ -20,7 +20,7 @@ from drills.drill.__main__ import Options
 from drills.due import Due
 from drills.lacks import MOST_TRIES, Lacks
 from drills.shelf import Shelf
-from tests.drills.test_evidence import FILES, piece
+from tests.drills.pieces import FILES, piece
 
 ASKS = ("keys_lost", "store_lost")
 TOLD = "it asks for runnable_per_core <= 6; not there within 60 s: runnable_per_core was 8.0 to 9.5"

@@ -33,7 +33,7 @@ from drills.page import _SERVICES, page
 from drills.shelf import EVIDENCE, Shelf
 from drills.wording import FIGURES
 from tests.acd.worlds import PATIENT
-from tests.drills.test_evidence import EXPERIMENT, FILES, PERMIT, piece
+from tests.drills.pieces import EXPERIMENT, FILES, PERMIT, piece
 
 SECONDS = st.floats(0.0, 100.0)
 SOME = st.lists(SECONDS, min_size=1, max_size=MOST_COMPARED)

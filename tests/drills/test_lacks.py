@@ -11,7 +11,7 @@ from drills.evidence import Evidence, lacked
 from drills.experiment import CALLERS_COME, Bound, Experiment
 from drills.lacks import MOST_TRIES, Lacks
 from drills.library import experiment_of
-from tests.drills.test_evidence import piece
+from tests.drills.pieces import piece
 
 KILLED, KEYS, QUORUM = map(experiment_of, ("site_killed", "keys_lost", "etcd_quorum_lost"))
 SIX, FOUR = KEYS.ready[0], QUORUM.ready[0]

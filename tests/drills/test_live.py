@@ -39,7 +39,7 @@ from state.clock import SystemClock
 from state.model import SiteId
 from tests.cli.asked import status
 from tests.cli.test_readiness import alone, ask, center
-from tests.drills.test_evidence import KEY
+from tests.drills.pieces import KEY
 from tests.drills.test_onlookers import Planes, nothing, seen, site, watched
 from tests.edge.virtual_time import in_virtual_time
 

@@ -24,7 +24,7 @@ from drills.schedule.errors import CalendarError
 from drills.shelf import Shelf
 from loadtests.load import complaints, figures, telling
 from loadtests.load.figures import LimitsError
-from tests.drills.test_evidence import FILES, KEY, piece
+from tests.drills.pieces import FILES, KEY, piece
 from tests.drills.test_packets import CALLER, answer, audio, invite, pcap
 
 PHONE = b'{"event": "call", "wall_ms": 1, "phone": "alba", "role": "caller", "how": "far_end"}'

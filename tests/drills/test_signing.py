@@ -21,7 +21,7 @@ from drills.due import Due
 from drills.evidence import FIRST, TamperedError, fingerprint
 from drills.shelf import EVIDENCE, Shelf, tamper
 from drills.signing import PRIVATE, PUBLIC, SigningError, given, parse
-from tests.drills.test_evidence import FILES, piece
+from tests.drills.pieces import FILES, piece
 
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
 

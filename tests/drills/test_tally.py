@@ -11,7 +11,7 @@ from drills.evidence import Evidence
 from drills.library import experiment_of
 from drills.shelf import Shelf, tamper
 from drills.tally import Done, Total, done, tally, total_of
-from tests.drills.test_evidence import FILES, piece
+from tests.drills.pieces import FILES, piece
 
 KILLED, FLAPS = experiment_of("site_killed"), experiment_of("link_flaps")
 

@@ -26,7 +26,7 @@ from drills.library import experiment_of
 from drills.runner import broken
 from drills.shelf import PAGE, Shelf
 from state.clock import SystemClock
-from tests.drills.test_evidence import piece
+from tests.drills.pieces import piece
 
 KEYS, STORE = experiment_of("keys_lost"), experiment_of("store_lost")
 QUORUM, FLAPS = experiment_of("etcd_quorum_lost"), experiment_of("link_flaps")
