@@ -33,7 +33,7 @@ from state.model import (
 )
 from tests.demo import invented
 from tests.demo.invented import AGENTS, ANSWERED, CALLERS, KILL_MS, RECORDS
-from tests.drills.test_figures import seen
+from tests.drills.good_run import seen
 
 FIRST, SECOND, TALKED = ANSWERED[2:5]
 QUEUE = QueueId("orders")

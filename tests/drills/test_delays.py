@@ -18,7 +18,7 @@ from drills.figures import figures
 from state.model import AgentId, CallId, EdgeId, QueueId, SiteId
 from tests.demo import invented
 from tests.demo.invented import CALLERS, KILL_MS, SCENARIO
-from tests.drills.test_figures import seen
+from tests.drills.good_run import seen
 
 A, A1 = SiteId("a"), EdgeId("a1")
 QUEUE = SCENARIO.queues[0].id

@@ -7,107 +7,38 @@ from msgspec.structs import replace
 
 from drills.blast import touches
 from drills.books import moved
-from drills.course import Course, End, Made
+from drills.course import End
 from drills.demo import reports
-from drills.demo.figures import Stock
 from drills.demo.hearing import Recorded
 from drills.demo.history import TicketSeen
-from drills.demo.ledger import join
-from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
+from drills.demo.reports import OfferChange, OfferEvent
 from drills.demo.scenario import Dialler
-from drills.drill.keeping import evidence_of
-from drills.evidence import FIRST, ClockBound
+from drills.evidence import ClockBound
 from drills.fault import Fault, FaultKind
 from drills.figures import figures, places
-from drills.library import experiment_of
-from drills.packets import Dialled, Wire
+from drills.packets import Wire
 from drills.recovery import data_rto_s, offer_wait_s, sign_in_rto_s, writes
 from drills.seen import Redialled, Seen, Written
 from drills.talks import talks
 from state.model import (
     AgentId,
     CallId,
-    CallRecord,
-    DidNumber,
-    EdgeId,
     Outcome,
-    QueueId,
     SiteId,
-    Ticket,
-    TicketState,
     Unreplicated,
 )
 from tests.demo import invented
-from tests.demo.invented import AGENTS, ANSWERED, CALLERS, DEAD, KILL_MS, OFFERS, RECORDS, SCENARIO
-
-KILL_SITE = Fault(kind=FaultKind.KILL_SITE, target=DEAD, ttl_s=12.0)
-EDGES = {EdgeId(f"{site}{number}"): site for site in SCENARIO.sites for number in (1, 2)}
-SURVIVORS = [edge for edge, site in EDGES.items() if site != DEAD]
-
-
-def course(*method: Fault, healed_ms: int | None = KILL_MS + 12_300) -> Course:
-    made = tuple(
-        Made(
-            id=number,
-            fault=fault,
-            at_ms=KILL_MS,
-            until_ms=KILL_MS + round(fault.ttl_s * 1000),
-            healed_ms=healed_ms,
-            by="timer",
-        )
-        for number, fault in enumerate(method, start=1)
-    )
-    return Course(
-        end=End.COMPLETED,
-        why="",
-        method=method,
-        verdicts=(),
-        notes=(),
-        looks=(),
-        made=made,
-        began_ms=KILL_MS,
-        healed_ms=healed_ms,
-        back_s=2.0,
-    )
-
-
-def wire(callers: tuple[CallerReport, ...] = CALLERS) -> Wire:
-    return Wire(
-        calls=tuple(
-            Dialled(
-                sip_call_id=each.sip_call_id,
-                number=each.number,
-                first_site=call.first_site,
-                invite_ns=each.invite_ms * 1_000_000,
-                status=None if each.ok_ms is None else 200,
-                final_ns=None if each.ok_ms is None else each.ok_ms * 1_000_000,
-            )
-            for call, each in zip(SCENARIO.calls, callers, strict=True)
-        ),
-        audio_ns={},
-    )
-
-
-def seen(
-    *method: Fault,
-    callers: tuple[CallerReport, ...] = CALLERS,
-    agents: tuple[AgentReport, ...] = AGENTS,
-    records: tuple[CallRecord, ...] = RECORDS,
-    offers: tuple[OfferEvent, ...] = OFFERS,
-) -> Seen:
-    return Seen(
-        scenario=SCENARIO,
-        ledger=join(SCENARIO, callers, agents, records),
-        agents=agents,
-        offers=offers,
-        course=course(*(method or (KILL_SITE,))),
-        wire=wire(callers),
-        dropped=0,
-        noticed_ms=dict.fromkeys(SURVIVORS, KILL_MS + 2500),
-        stocks=(Stock(place="a1"),),
-        silent=(),
-        edges=EDGES,
-    )
+from tests.demo.invented import ANSWERED, CALLERS, DEAD, KILL_MS, OFFERS, RECORDS, SCENARIO
+from tests.drills.good_run import (
+    EDGES,
+    KILL_SITE,
+    SURVIVORS,
+    closed_at,
+    course,
+    evidence_of_run,
+    seen,
+    ticket_at,
+)
 
 
 def test_a_good_run_is_exact_and_lost_nothing() -> None:
@@ -327,16 +258,7 @@ def test_evidence_keeps_what_each_site_alone_had_recorded_at_the_first_fault() -
     alone = Unreplicated(
         site=DEAD, recordings=2, recorded_s=31, under_way=3, under_way_s=12, is_late=False
     )
-    evidence = evidence_of(
-        run="r1",
-        previous=FIRST,
-        experiment=experiment_of("site_killed"),
-        seed=1,
-        seen=replace(seen(), alone=(alone,)),
-        moments=(),
-        clocks=(),
-        files={},
-    )
+    evidence = evidence_of_run(replace(seen(), alone=(alone,)))
     (kept,) = evidence.alone
     assert (kept.site, kept.recordings, kept.recorded_s) == (DEAD, 2, 31)
     assert (kept.under_way, kept.under_way_s) == (3, 12)
@@ -344,31 +266,13 @@ def test_evidence_keeps_what_each_site_alone_had_recorded_at_the_first_fault() -
 
 def test_of_a_drill_that_was_not_begun_nothing_is_judged() -> None:
     whole = seen()
-    evidence = evidence_of(
-        run="r1",
-        previous=FIRST,
-        experiment=experiment_of("site_killed"),
-        seed=1,
-        seen=replace(whole, course=replace(whole.course, end=End.NOT_STEADY)),
-        moments=(),
-        clocks=(),
-        files={},
-    )
+    evidence = evidence_of_run(replace(whole, course=replace(whole.course, end=End.NOT_STEADY)))
     assert (evidence.judgements, evidence.was_begun, evidence.held) == ((), False, False)
     assert not [each for each in evidence.findings if each.startswith("expected")]
 
 
 def test_findings_name_a_call_of_two_stories_and_not_its_callers_number() -> None:
-    evidence = evidence_of(
-        run="r1",
-        previous=FIRST,
-        experiment=experiment_of("site_killed"),
-        seed=1,
-        seen=seen(records=RECORDS[1:]),
-        moments=(),
-        clocks=(),
-        files={},
-    )
+    evidence = evidence_of_run(seen(records=RECORDS[1:]))
     (told,) = (each for each in evidence.findings if each.startswith("two stories of call 0: "))
     assert not any(call.number in told for call in SCENARIO.calls)
 
@@ -377,16 +281,7 @@ def test_a_recording_that_is_lost_is_named_among_the_findings() -> None:
     lost = Recorded(call=CallId("c1"), fault="there is none")
     torn = Recorded(call=CallId("c2"), is_complete=False, seconds=2.5)
     late = replace(torn, call=CallId("c3"), gaps=("0.0 to 0.4 s: recorder_late",))
-    evidence = evidence_of(
-        run="r1",
-        previous=FIRST,
-        experiment=experiment_of("clocks_wrong"),
-        seed=1,
-        seen=replace(seen(), recorded=(lost, torn, late)),
-        moments=(),
-        clocks=(),
-        files={},
-    )
+    evidence = evidence_of_run(replace(seen(), recorded=(lost, torn, late)), "clocks_wrong")
     assert "expected recordings_lost <= 0, found 3" in evidence.findings
     assert "recording of c1: there is none" in evidence.findings
     assert "recording of c2: 2.5 s of it, and its end is not known" in evidence.findings
@@ -549,33 +444,6 @@ def test_media_is_back_with_the_first_later_caller_who_hears_an_agent() -> None:
         if call.first_site == DEAD and each.invite_ms >= KILL_MS and each.joined_ms
     ]
     assert found == (min(heard) - KILL_MS) / 1000
-
-
-def ticket_at(at_ms: int, call: str, revision: int, **what: object) -> TicketSeen:
-    record = Ticket(
-        call=CallId(call),
-        did=DidNumber("1"),
-        queue=QueueId("q"),
-        needs=(),
-        priority=0,
-        state=TicketState.QUEUED,
-        holder=EdgeId("a1"),
-        site=SiteId("a"),
-        via=SiteId("a"),
-        caller="",
-        sip_call_id=f"sip-{call}",
-        arrived_ms=at_ms,
-    )
-    return TicketSeen(
-        at_ms=at_ms,
-        call=CallId(call),
-        create_revision=revision,
-        ticket=replace(record, **what),
-    )
-
-
-def closed_at(at_ms: int, call: str) -> TicketSeen:
-    return TicketSeen(at_ms=at_ms, call=CallId(call), create_revision=0, ticket=None)
 
 
 def redialled(joined_ms: int | None = None) -> Redialled:

@@ -19,7 +19,7 @@ from drills.fault import Fault, FaultKind
 from drills.library import experiment_of
 from state.model import SiteId, Ticket
 from tests.demo.invented import SCENARIO
-from tests.drills.test_figures import ticket_at
+from tests.drills.good_run import ticket_at
 from tests.edge.virtual_time import LoopClock, in_virtual_time
 
 if TYPE_CHECKING:

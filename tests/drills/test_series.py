@@ -19,7 +19,7 @@ from drills.experiment import Bound, Experiment
 from drills.lever import Lever
 from drills.library import experiment_of
 from drills.shelf import CAPTURE, Shelf
-from tests.drills.test_figures import seen
+from tests.drills.good_run import seen
 
 STAGE = cast("Stage", SimpleNamespace(lab=None))
 
