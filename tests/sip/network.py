@@ -29,6 +29,17 @@ LONG_ENOUGH = 100_000.0
 """Seconds after which a network that still has something to do is broken."""
 PACE = 0.01
 """Seconds a datagram is under way when nothing befalls it."""
+CANCEL = """CANCEL sip:bob@everline SIP/2.0
+Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKnone
+Max-Forwards: 70
+From: <sip:x@everline>;tag=x
+To: <sip:bob@everline>
+Call-ID: none
+CSeq: 1 CANCEL
+Content-Length: 0
+
+"""
+"""Of an INVITE that nobody has sent."""
 
 
 class Fate(Struct, frozen=True):
