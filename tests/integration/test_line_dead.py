@@ -119,3 +119,20 @@ async def test_who_is_silent_and_answers_goes_on_talking(center: Center) -> None
         record = await center.record(theirs)
         assert (record.outcome, record.cause) == (Outcome.ANSWERED, "caller_hung_up")
         await center.nothing_is_left()
+
+
+async def test_a_caller_who_hangs_up_on_an_agent_whose_line_is_dead_was_cut_off(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    with voices(caller, ann) as (caller_says, agent_says):
+        theirs, _ = await talk(center, caller, ann, caller_says, agent_says)
+        with ann.line_dead():
+            agent_says.pause()
+            # The relay tells whole seconds: of a silence of 4 s it can say that it is one of 3.
+            await until(lambda: (caller_says.silent_s or 0.0) > 4.1, "the caller hears nobody")
+            await caller.hang_up(theirs)
+            record = await center.record(theirs, within_s=NOTICED_WITHIN_S)
+        assert (record.outcome, record.cause) == (Outcome.LOST, "agent_unheard")
+        assert record.agent == AgentId("ann")
+        await center.nothing_is_left()
