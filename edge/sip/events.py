@@ -157,7 +157,8 @@ class Doubted(Struct, frozen=True, kw_only=True):
 class WasAsked(Struct, frozen=True, kw_only=True):
     """Whether the other side has answered when it was asked if it still has the dialog.
 
-    481 is told by `Doubted`; any other answer will do, but a proxy's who could not reach it.
+    481 is told by `Doubted`; any other answer will do, but a proxy's who could not reach it. If
+    none comes at all it is the proxy that is away, and nobody knows.
     """
 
     leg: LegId

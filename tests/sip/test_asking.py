@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edge.sip.asking import AGAIN_S
 from edge.sip.errors import LocalError
 from edge.sip.events import Doubted, Ended, EndedBy, LegId, WasAsked
 from tests.sip.network import Network, Party, established
@@ -72,7 +73,7 @@ def test_silence_ends_nothing_and_is_asked_again() -> None:
     heir.stack.ask(leg, network.now)
     network.run(36.0)
     assert not heir.heard(Ended)
-    assert heir.only(WasAsked) == WasAsked(leg=leg, is_there=False)
+    assert not heir.heard(WasAsked), "the proxy before them would have said that they do not answer"
     callee.deaf = False
     callee.stack.bye(incoming, network.now)
     heir.deaf = True
@@ -99,7 +100,7 @@ def test_only_a_leg_that_is_up_can_be_asked() -> None:
         ("408 Request Timeout", False),
         ("430 Flow Failed", False),
         ("477 Unfortunately error on sending to next hop occurred", False),
-        ("480 not registered", False),
+        ("480 Do Not Disturb", True),
     ],
 )
 def test_a_proxy_that_cannot_reach_them_answers_in_its_own_name(
@@ -113,3 +114,34 @@ def test_a_proxy_that_cannot_reach_them_answers_in_its_own_name(
     ((ok, _),) = callee.take_outgoing()
     said = ok.replace(b"200 OK", answer.encode(), 1)
     assert caller.receive(said, B, 1.1) == [WasAsked(leg=leg, is_there=is_there)]
+
+
+@pytest.mark.parametrize("answers_first", ["the former", "the latter"])
+def test_a_question_that_failed_says_nothing_once_they_are_asked_anew(answers_first: str) -> None:
+    """They were out of reach when the former came, and are not any more."""
+    caller, callee = stack(A), stack(B)
+    leg = call(caller, callee)
+    caller.ask(leg, 1.0)
+    ((former, _),) = caller.take_outgoing()
+    caller.ask(leg, 5.0)
+    ((latter, _),) = caller.take_outgoing()
+    callee.receive(former, A, 5.0)
+    callee.receive(latter, A, 5.0)
+    (no, _), (yes, _) = callee.take_outgoing()
+    no = no.replace(b"200 OK", b"408 Request Timeout", 1)
+    said = [no, yes] if answers_first == "the former" else [yes, no]
+    heard = [event for each in said for event in caller.receive(each, B, 6.0)]
+    assert heard == [WasAsked(leg=leg, is_there=True)]
+
+
+def test_whoever_cannot_be_reached_is_asked_again() -> None:
+    caller, callee = stack(A), stack(B)
+    leg = call(caller, callee)
+    caller.ask(leg, 1.0)
+    ((asked, _),) = caller.take_outgoing()
+    callee.receive(asked, A, 1.0)
+    ((ok, _),) = callee.take_outgoing()
+    caller.receive(ok.replace(b"200 OK", b"477 No Connection", 1), B, 1.1)
+    caller.handle_timers(1.1 + AGAIN_S)
+    ((again, _),) = caller.take_outgoing()
+    assert again.startswith(b"OPTIONS")
