@@ -205,6 +205,8 @@ class Call(Struct, frozen=True, kw_only=True):
     is_ticket_lost: bool = False
     verdict: Verdict | None = None
     farewell: Farewell | None = None
+    is_caller_gone: bool = False
+    """Their line is dead: nobody will answer our goodbye, and nothing waits for that."""
     is_released: bool = False
     """The timer RELEASE has run out."""
     writes: int = 0

@@ -104,10 +104,13 @@ def agent_silent(call: Call, event: ev.AgentSilent, now: Now) -> Step:
 
 
 def caller_silent(call: Call, event: ev.CallerSilent, now: Now) -> Step:
-    """End a call whose caller is gone: no agent is kept, or rung, for them, and they are missed."""
+    """End a call whose caller is gone: no agent is kept, or rung, for them, and they are missed.
+
+    Nor does anybody wait behind them until our goodbye has been given up.
+    """
     if event.attempt != call.attempt:
         return call, ()
-    return end(call, Outcome.LOST, CALLER_SILENT, now)
+    return end(replace(call, is_caller_gone=True), Outcome.LOST, CALLER_SILENT, now)
 
 
 def turned_away(call: Call, event: ev.TurnedAway, now: Now) -> Step:

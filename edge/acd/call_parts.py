@@ -38,7 +38,8 @@ def write_ending(call: Call) -> Step:
     if call.is_ticket_lost and call.is_agent_held and may_let_go:
         # The record will most likely be refused, and the agent would not be freed with it.
         return _free(call, verdict)
-    is_over = call.caller is CallerLeg.OVER and (may_let_go or not call.is_agent_held)
+    is_caller_over = call.caller is CallerLeg.OVER or call.is_caller_gone
+    is_over = is_caller_over and (may_let_go or not call.is_agent_held)
     if is_over and call.farewell is None:
         return _close(call, verdict)
     if call.is_agent_held and call.is_released:

@@ -25,6 +25,9 @@ LOOK_S: Final = 3.0
 """From one look at a talk to the next: of what relaying costs meanwhile a twentieth."""
 AGAIN_S: Final = 30.0
 """After a silent telephone has answered: until it is asked again."""
+LOST_S: Final = 40.0
+"""A question of which nothing has come for so long is lost: any request is over by then (timer F of
+RFC 3261), and the proxy that should have told how it went was away."""
 
 
 class Asked(Enum):
@@ -70,18 +73,27 @@ def asked(line: Line, now_s: float) -> Line:
 
 
 def answered(line: Line, *, is_there: bool) -> Line:
-    """Return a line whose telephone has answered, or has not; unless nobody has asked."""
+    """Return a line whose telephone has answered, or has not; unless nobody has asked.
+
+    Who answers late is there as well, whatever a proxy has said of them before.
+    """
+    if is_there and line.asked is not Asked.NOT:
+        return replace(line, asked=Asked.THERE)
     if line.asked is not Asked.UNDER_WAY:
         return line
-    return replace(line, asked=Asked.THERE if is_there else Asked.UNANSWERED)
+    return replace(line, asked=Asked.UNANSWERED)
 
 
 def due(line: Line, now_s: float) -> Next:
     """Return what to do about a line, right after a look at it."""
     if line.asked is Asked.UNANSWERED:
         return Next.GIVE_UP
-    if line.asked is Asked.UNDER_WAY or not line.packets or now_s - line.since_s < LOOK_S:
+    if not line.packets or now_s - line.since_s < LOOK_S:
         return Next.NOTHING
-    if line.asked is Asked.THERE and now_s - line.asked_s < AGAIN_S:
+    again_s = _AGAIN_S.get(line.asked)
+    if again_s is not None and now_s - line.asked_s < again_s:
         return Next.NOTHING
     return Next.ASK
+
+
+_AGAIN_S: Final = {Asked.THERE: AGAIN_S, Asked.UNDER_WAY: LOST_S}

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from edge.acd.call_events import AgentSilent, Attempt, CallerSilent, Side
 from edge.acd.fallen_silent import LOOK_S, Line, Next, answered, asked, due, looked
 from edge.calls.call import CallShell
-from edge.media.errors import MediaError
+from edge.media.errors import MediaError, MediaRefused
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from state.clock import Clock
@@ -84,8 +84,12 @@ class LineWatch:
             try:
                 packets = await self._relay.packets_from(call.id) or {}
             except MediaError as error:
-                # The next would wait as long for it.
                 log.warning("relay_not_asked", call=call.id, error=str(error))
+                if isinstance(error, MediaRefused):
+                    # Of this call alone.
+                    self._watches[call.id].looked_s = now_s
+                    continue
+                # The next would wait as long for it.
                 return
             if call.id in self._watches:
                 self._look(call, self._watches[call.id], packets)
@@ -108,7 +112,8 @@ class LineWatch:
         if (call.attempt, call.is_waiting) != (watched.attempt, watched.waits):
             return
         for side in self._sides(call):
-            if _PARTIES[side] not in packets or not call.media.is_to_be_heard(side):
+            is_known = _PARTIES[side] in packets and self._can_answer(call, side)
+            if not is_known or not call.media.is_to_be_heard(side):
                 watched.lines.pop(side, None)
                 continue
             line = looked(watched.lines.get(side), packets[_PARTIES[side]], now_s)
@@ -117,13 +122,14 @@ class LineWatch:
             if then is Next.GIVE_UP:
                 self._give_up(call, watched, side)
                 return
-            if then is Next.ASK and self._can_be_asked(call, side):
+            if then is Next.ASK:
                 watched.lines[side] = asked(line, now_s)
                 call.ask(side)
             if side is Side.AGENT and line.since_s < now_s:
                 return
 
-    def _can_be_asked(self, call: CallShell, side: Side) -> bool:
+    def _can_answer(self, call: CallShell, side: Side) -> bool:
+        """Tell whether their way is whole: a proxy that was frozen may say that they are gone."""
         return side is Side.AGENT or call.way_of(None) not in self._unreachable()
 
     def _give_up(self, call: CallShell, watched: _Watched, side: Side) -> None:

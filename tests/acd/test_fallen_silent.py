@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.acd.fallen_silent import AGAIN_S, LOOK_S, Asked, Line, Next, answered, asked, due, looked
+from edge.acd.fallen_silent import (
+    AGAIN_S,
+    LOOK_S,
+    LOST_S,
+    Asked,
+    Line,
+    Next,
+    answered,
+    asked,
+    due,
+    looked,
+)
 
 LOOKS = st.lists(
     st.tuples(
@@ -54,6 +66,19 @@ def test_who_has_answered_is_asked_again_after_a_while() -> None:
     assert due(there, LOOK_S + AGAIN_S) is Next.ASK
 
 
-def test_an_answer_that_nobody_has_asked_for_changes_nothing() -> None:
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_answer_that_nobody_has_asked_for_changes_nothing(*, is_there: bool) -> None:
     line = looked(None, 5, 0.0)
-    assert answered(line, is_there=False) == line
+    assert answered(line, is_there=is_there) == line
+
+
+def test_who_answers_late_is_there_after_all() -> None:
+    unanswered = answered(asked(looked(None, 5, 0.0), LOOK_S), is_there=False)
+    assert due(unanswered, LOOK_S + 5.0) is Next.GIVE_UP
+    assert due(answered(unanswered, is_there=True), LOOK_S + 5.0) is Next.NOTHING
+
+
+def test_a_question_of_which_nothing_comes_is_lost_and_asked_again() -> None:
+    line = asked(looked(None, 5, 0.0), LOOK_S)
+    assert due(line, LOOK_S + LOST_S - 0.1) is Next.NOTHING
+    assert due(line, LOOK_S + LOST_S) is Next.ASK

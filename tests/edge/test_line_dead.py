@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from edge.acd.fallen_silent import AGAIN_S, LOOK_S
-from edge.media.errors import MediaUnavailable
+from edge.acd.fallen_silent import AGAIN_S, LOOK_S, LOST_S
+from edge.media.errors import MediaRefused, MediaUnavailable
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
@@ -98,7 +99,7 @@ async def test_a_silent_telephone_that_does_not_fail_to_answer_is_left_alone(ans
         await _speak(a1, int(AGAIN_S) - 5, agent=False)
         assert _asked(a1, ours) == 1, "nor is it asked all the time"
         assert a1.state_of(theirs) == "connected"
-        await _speak(a1, 15, agent=False)
+        await _speak(a1, 8, agent=False)
         assert _asked(a1, ours) == (2 if answer == "there" else 1)
 
 
@@ -196,3 +197,118 @@ async def test_who_is_rung_for_a_caller_who_was_being_asked_gets_them() -> None:
         await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
         a1.sip.answer_ours(theirs)
         assert a1.state_of(theirs) == "connected"
+
+
+@in_virtual_time
+async def test_a_call_that_the_relay_does_not_tell_of_keeps_no_other_from_being_looked_at() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        first = a1.switchboard.held()[0].id
+        other = await a1.waiting()
+        known = a1.media.packets_from
+
+        async def refuse(call: str) -> object:
+            if call == first:
+                raise MediaRefused("it will not say")
+            return await known(call)
+
+        a1.media.packets_from = refuse  # type: ignore[method-assign,assignment]  # of one call only
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        assert _asked(a1, other) == 1
+        assert (_asked(a1, theirs), _asked(a1, ours)) == (0, 0)
+
+
+@in_virtual_time
+async def test_a_caller_whose_way_is_cut_while_they_are_asked_is_not_given_up() -> None:
+    """The proxy of a site that stood still says that they did not answer, before their answer."""
+    async with center(edges=("a1", "b1")) as made:
+        await made.agent("ann", site="b")
+        a1 = made.edges["a1"]
+        theirs, _ = await _talk(a1)
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        assert _asked(a1, theirs) == 1
+        a1.unreachable = frozenset({SiteId("a")})
+        await _speak(a1, 4, caller=False)
+        a1.sip.tell_of(theirs, is_there=False)
+        await _speak(a1, 4, caller=False)
+        assert a1.state_of(theirs) == "connected"
+        a1.unreachable = frozenset()
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        assert a1.state_of(theirs) == "connected"
+        assert _asked(a1, theirs) == 2, "asked anew now that they can answer"
+
+
+@in_virtual_time
+async def test_who_answers_after_a_proxy_has_given_them_up_is_there() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        await _speak(a1, int(ASKED_WITHIN_S), agent=False)
+        a1.sip.tell_of(ours, is_there=False)
+        a1.sip.tell_of(ours, is_there=True)
+        await _speak(a1, 10, agent=False)
+        assert a1.state_of(theirs) == "connected"
+
+
+@in_virtual_time
+async def test_a_question_of_which_nothing_comes_is_asked_again() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        _, ours = await _talk(a1)
+        await _speak(a1, int(ASKED_WITHIN_S), agent=False)
+        assert _asked(a1, ours) == 1
+        await _speak(a1, int(LOST_S) + 2, agent=False)
+        assert _asked(a1, ours) == 2
+
+
+@in_virtual_time
+async def test_nobody_waits_behind_a_caller_whose_line_has_died_for_them_to_hear_goodbye() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        theirs = await a1.waiting()
+        await _speak(a1, 10)
+        next_one = await b1.waiting()
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        a1.sip.tell_of(theirs, is_there=False)
+        await until(lambda: "bye" in a1.sip.open[theirs].said, "they are let go", within_s=2)
+        await made.agent("ann")
+        await until(lambda: bool(b1.sip.rung("ann")), "the next one's turn has come", within_s=1)
+        assert b1.state_of(next_one) == "ringing"
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.cause) == (Outcome.LOST, "caller_silent")
+        a1.sip.vanish(theirs)
+
+
+@in_virtual_time
+async def test_an_agent_is_free_before_a_dead_line_has_failed_to_answer_goodbye() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        a1.sip.tell_of(theirs, is_there=False)
+        await until(lambda: "bye" in a1.sip.open[ours].said, "the agent is let go", within_s=2)
+        a1.sip.hang_up(ours)
+        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=0.5)
+        a1.sip.vanish(theirs)
+        await made.nothing_is_left()
+
+
+@in_virtual_time
+async def test_a_call_taken_up_by_the_next_life_is_watched(tmp_path: Path) -> None:
+    async with center("ann", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, ours = await _talk(a1)
+        await a1.kill()
+        heir = await made.edge("a1", tmp_path)
+        await heir.takeover().run()
+        assert heir.state_of(theirs) == "connected"
+        asked = _asked(heir, ours)
+        heir.sip.tell_of(ours, is_there=False)
+        await _speak(heir, 10)
+        assert _asked(heir, ours) == asked, "they are heard"
+        await _speak(heir, int(ASKED_WITHIN_S), agent=False)
+        assert _asked(heir, ours) == asked + 1
+        assert heir.state_of(theirs) == "connected", "what was said before they were asked is old"
+        heir.sip.tell_of(ours, is_there=False)
+        await until(lambda: heir.state_of(theirs) == "queued", within_s=2)
