@@ -131,6 +131,36 @@ class CallMachine(RuleBasedStateMachine):
     def the_caller_offers(self, sdp: bytes | None) -> None:
         self.stage.offers(Side.CALLER, sdp)
 
+    # -- a line dies in the talk
+
+    @precondition(lambda self: self.stage.call.state is State.CONNECTED)
+    @rule(
+        side=st.sampled_from(Side),
+        ago_s=st.sampled_from([2.9, 3.1, 3.1]),
+        released=st.booleans(),
+        by=st.sampled_from([None, By.US, By.FAULT, By.UNHEARD]),
+    )
+    def somebody_hangs_up_because_they_hear_nobody(
+        self, side: Side, ago_s: float, released: bool, by: By | None
+    ) -> None:
+        stage, attempt = self.stage, self.stage.call.attempt
+        stage.heard(side, ago_s=ago_s)
+        if side is Side.AGENT:
+            stage.caller_ends(By.THEM)
+        else:
+            stage.agent_ends(attempt, By.THEM)
+        if released:
+            stage.time_out(ef.Timer.RELEASE)
+        if by is not None and side is Side.AGENT:
+            stage.agent_ends(attempt, by)
+        elif by is not None and stage.caller is Leg.BYE_SENT:
+            stage.caller_ends(by)
+
+    @precondition(lambda self: self.stage.caller is Leg.BYE_SENT)
+    @rule(by=st.sampled_from([By.FAULT, By.UNHEARD, By.BOTH]))
+    def the_caller_does_not_take_our_goodbye(self, by: By) -> None:
+        self.stage.caller_ends(by)
+
     # -- agents
 
     @precondition(lambda self: self.attempts(Leg.RINGING, Leg.CANCELLED))
@@ -259,7 +289,8 @@ class CallMachine(RuleBasedStateMachine):
     @invariant()
     def the_agent_is_free_once_the_call_need_wait_no_longer(self) -> None:
         call = self.stage.call
-        if call.is_released:
+        # A record frees them too, also if what it follows is refused.
+        if call.is_released and not call.is_close_asked:
             assert not call.is_agent_held
 
     @invariant()
