@@ -4,7 +4,9 @@ Whoever hears nothing more hangs up, and by that goodbye alone nobody can tell i
 Three things together tell that it ended nothing, since the talk had been cut off:
 
 - One side of a talk has said goodbye, and nobody was on hold.
-- The other has not answered ours: their leg failed, or their telephone knew of no such call.
+- The other has not answered ours, as a proxy says that would have passed theirs on: it could not
+  reach their telephone, or that knew of no such call. Of somebody whose proxy is silent too nobody
+  knows whether they have said goodbye before.
 - They had been unheard for `UNHEARD_MS` by then, as the relay knows, had been heard before, and
   were to be heard by their own last word.
 
@@ -12,7 +14,7 @@ Silence alone may be a telephone that sends nothing; a goodbye that nobody answe
 that died after it. The laws:
 
 - The relay keeps the talk until the other has answered our goodbye, which takes milliseconds. It is
-  asked only about one who has not by the time the agent is let go, or whose leg has failed before.
+  asked only about one who has not by the time the agent is let go, or who was gone before.
 - The record waits for that, and, if the other was unheard, until their leg is over. The agent never
   does.
 - Who was heard, and of whom nothing is known, has been told goodbye: the end stands.
@@ -61,7 +63,7 @@ def said(outcome: Outcome, cause: str, *, talks: bool) -> Farewell | None:
 def leg_over(call: Call, side: Side, by: By) -> Call:
     """Return the call after the end of the leg of one of the two."""
     told = call.farewell
-    if told is None or told.to is not side or by not in {By.FAULT, By.UNHEARD}:
+    if told is None or told.to is not side or by is not By.UNHEARD:
         return call
     return replace(call, farewell=replace(told, is_unanswered=True))
 

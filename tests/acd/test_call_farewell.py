@@ -51,9 +51,8 @@ def _ends(stage: Stage, side: Side, by: By) -> None:
         stage.caller_ends(by)
 
 
-@UNANSWERED
 @SIDES
-def test_who_hangs_up_into_a_dead_line_was_cut_off(gone: Side, by: By) -> None:
+def test_who_hangs_up_into_a_dead_line_was_cut_off(gone: Side) -> None:
     stage = _talk()
     stage.heard(gone, ago_s=UNHEARD_S)
     _says_goodbye(stage, gone)
@@ -65,21 +64,34 @@ def test_who_hangs_up_into_a_dead_line_was_cut_off(gone: Side, by: By) -> None:
     assert not stage.closed
     assert not stage.line
     stage.later(3.0)
-    _ends(stage, gone, by)
+    _ends(stage, gone, By.UNHEARD)
     stage.settle()
     stage.check_ended()
     assert stage.outcome == (Outcome.LOST, f"{gone}_unheard")
 
 
-@UNANSWERED
 @SIDES
-def test_whose_telephone_is_known_at_once_to_be_gone_is_asked_about_at_once(
-    gone: Side, by: By
-) -> None:
+def test_of_whom_not_even_a_proxy_answers_may_have_said_goodbye_before(gone: Side) -> None:
+    """Their site is dead: their own goodbye met nobody either."""
+    stage = _talk()
+    stage.heard(gone, ago_s=30.0)
+    _says_goodbye(stage, gone)
+    stage.time_out(ef.Timer.RELEASE)
+    stage.relay()
+    stage.later(3.0)
+    _ends(stage, gone, By.FAULT)
+    stage.settle()
+    stage.check_ended()
+    cause, outcome = CAUSES[gone]
+    assert stage.outcome == (outcome, cause)
+
+
+@SIDES
+def test_whose_telephone_is_known_at_once_to_be_gone_is_asked_about_at_once(gone: Side) -> None:
     stage = _talk()
     stage.heard(gone, ago_s=10.0)
     _says_goodbye(stage, gone)
-    _ends(stage, gone, by)
+    _ends(stage, gone, By.UNHEARD)
     assert list(stage.media) == ASKED
     assert not stage.line
     stage.settle()
@@ -179,7 +191,7 @@ def test_a_relay_that_answers_late_keeps_the_record_waiting_and_not_the_agent() 
     stage = _talk()
     stage.heard(Side.AGENT, ago_s=30.0)
     stage.caller_ends(By.THEM)
-    stage.agent_ends(FIRST, By.FAULT)
+    stage.agent_ends(FIRST, By.UNHEARD)
     stage.time_out(ef.Timer.RELEASE)
     assert [type(each) for each in stage.line] == [wr.FreeAgent]
     stage.write()

@@ -50,7 +50,7 @@ async def test_who_hangs_up_into_a_dead_line_keeps_the_place_for_the_same_agent(
         await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=2.1)
         await asyncio.sleep(3.0)
         assert not await made.records(), "our goodbye may be answered yet"
-        a1.sip.vanish(dead)
+        a1.sip.be_gone(dead)
         theirs = leaver if gone is Side.AGENT else dead
         assert await _outcome(made, a1, theirs) == (Outcome.LOST, f"{gone}_unheard")
         (place,) = a1.snapshot.places.values()
@@ -173,7 +173,7 @@ async def test_a_next_life_writes_that_the_talk_was_cut_off_once_that_was_known(
         a1.sip.hang_up(theirs)
         await asyncio.sleep(3.0)
         a1.store.is_away = True
-        a1.sip.vanish(dead)
+        a1.sip.be_gone(dead)
         await settle()
         (owed,) = Journal(tmp_path / "journal-a1").load().owed.values()
         assert owed.ending.cause == "agent_unheard"
