@@ -11,6 +11,8 @@ however soon they are answered: an edge's next life may be up by then, and knows
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
 
@@ -33,6 +35,10 @@ ALONE_MS = 8000
 """For so long an edge says goodbye to somebody; who has not heard it by then is lost."""
 HOLD_MS = 400
 """For so long an edge that has heard a goodbye waits with its answer, at most."""
+UNHEARD_MS = 3000
+"""Of whom a relay has had nothing for so long, and whom no goodbye reaches, was cut off."""
+RELAY_TELLS_MS = 1000
+"""In steps of so much."""
 SOUNDS_PER_S = 25
 """Half of the packets that come of music, or of somebody who talks."""
 
@@ -48,7 +54,8 @@ def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> boo
     is_first = agent is None or agent.end is not End.HUNG_UP or agent.crossed
     if caller.crossed and is_first and _waited_ms(caller) <= DEAF_MS:
         return True
-    if agent is not None and _was_left_alone(caller, agent):
+    is_dead = dead_line(caller, agent) is DeadLine.YES
+    if agent is not None and (is_dead or _was_left_alone(caller, agent)):
         return True
     if caller.heard_nothing and _has_only_waited(caller, agent):
         return True
@@ -57,6 +64,32 @@ def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> boo
     if caller.last_heard_ms is None and (agent is None or agent.last_heard_ms is None):
         return caller.heard_nothing or (_waited_ms(caller) > DEAF_MS and not _was_played_to(caller))
     return _nobody_was_heard(caller, agent, _bearable_ms(caller))
+
+
+class DeadLine(Enum):
+    """Whether a caller hung up on somebody whose line was dead, by the ears of both."""
+
+    NO = auto()
+    DOUBTFUL = auto()
+    """A relay that tells whole seconds may say either."""
+    YES = auto()
+
+
+def dead_line(caller: CallerReport, agent: AgentReport | None) -> DeadLine:
+    """Tell whether a caller hung up as the agent's line had been dead for a while.
+
+    Neither heard the other any more, and of our goodbye the agent never heard. Where the agent's
+    ear tells that the caller was heard until the end, it was only their goodbye that got lost.
+    """
+    if agent is None or agent.end not in {End.UNHEARD, End.FAULT, End.UNFINISHED}:
+        return DeadLine.NO
+    heard_ms = [each.last_heard_ms for each in (caller, agent) if each.last_heard_ms is not None]
+    if caller.hung_up_ms is None or not heard_ms:
+        return DeadLine.NO
+    silent_ms = caller.hung_up_ms - max(heard_ms)
+    if silent_ms >= UNHEARD_MS + RELAY_TELLS_MS:
+        return DeadLine.YES
+    return DeadLine.DOUBTFUL if silent_ms >= UNHEARD_MS - GAP_MS else DeadLine.NO
 
 
 def never_met(caller: CallerReport, agent: AgentReport | None) -> bool:

@@ -14,9 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.demo.cut_off import (
+    DeadLine,
     agent_ended_nothing,
     agent_was_heard,
     caller_ended_nothing,
+    dead_line,
     left_before,
     never_met,
 )
@@ -240,9 +242,17 @@ def outcome_of(caller: CallerReport, agents: Sequence[AgentReport]) -> Outcome:
 
 
 def _agree(row: Row) -> bool:
-    if row.caller is None:
+    if row.caller is None or row.record is None:
         return False
-    return len(row.records) == 1 and row.by_people is row.by_edges
+    if row.by_people is row.by_edges:
+        return True
+    # Nobody can tell; that the edges say why is enough.
+    is_doubtful = dead_line(row.caller, row.agent) is DeadLine.DOUBTFUL
+    return is_doubtful and row.record.cause in _DEAD_LINE
+
+
+_DEAD_LINE = frozenset({"agent_unheard", "caller_hung_up"})
+"""What edges say of a caller who hung up on somebody who was silent, and did not answer."""
 
 
 def _name(row: Row) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from drills.demo.cut_off import ALONE_MS, GAP_MS, SILENT_MS
+from drills.demo.cut_off import ALONE_MS, GAP_MS, SILENT_MS, DeadLine, dead_line
 from drills.demo.ledger import Audio, outcome_by_people
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
@@ -383,3 +383,39 @@ def test_an_agent_s_goodbye_that_reached_the_caller_was_heard_though_their_edge_
     heard = replace(caller(0, after_ms, 0), end=End.FAR_END, hung_up_ms=None, reason=reason)
     by_agent = agent(0, 4954, -12, End.UNHEARD)
     assert outcome_by_people(heard, by_agent, GOOD) is outcome
+
+
+@pytest.mark.parametrize(
+    ("silent_ms", "outcome"),
+    [(2700, Outcome.ANSWERED), (3500, Outcome.ANSWERED), (4000, Outcome.LOST)],
+)
+@pytest.mark.parametrize("who", [CALLER, SIPP])
+def test_who_hangs_up_on_an_agent_whose_line_is_dead_was_cut_off_however_soon_they_are_answered(
+    who: CallerReport, silent_ms: int, outcome: Outcome
+) -> None:
+    told = caller(silent_ms, silent_ms + 20, 0, who)
+    by_agent = agent(None, 6000, 0, End.FAULT)
+    assert outcome_by_people(told, by_agent, GOOD) is outcome
+
+
+def test_an_agent_who_hears_the_caller_until_the_end_had_only_their_goodbye_lost() -> None:
+    """Their proxy is dead: it is not known that they have hung up."""
+    told = caller(4000, 4020, 0)
+    by_agent = agent(0, 32_000, 3990, End.UNHEARD)
+    assert outcome_by_people(told, by_agent, GOOD) is Outcome.ANSWERED
+
+
+@pytest.mark.parametrize(
+    ("silent_ms", "how", "doubt"),
+    [
+        (2700, End.UNHEARD, DeadLine.NO),
+        (3000, End.UNHEARD, DeadLine.DOUBTFUL),
+        (3999, End.UNHEARD, DeadLine.DOUBTFUL),
+        (4000, End.UNHEARD, DeadLine.YES),
+        (9000, End.FAR_END, DeadLine.NO),
+    ],
+)
+def test_for_a_second_nobody_can_tell_whether_a_line_was_dead(
+    silent_ms: int, how: End, doubt: DeadLine
+) -> None:
+    assert dead_line(caller(silent_ms, silent_ms + 20, 0), agent(None, 9900, 0, how)) is doubt

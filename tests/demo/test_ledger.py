@@ -176,3 +176,28 @@ def test_a_refusal_is_told_with_its_status() -> None:
     callers = (*invented.CALLERS[:index], refused, *invented.CALLERS[index + 1 :])
     (mismatch,) = invented.run(callers=callers).ledger.mismatches()
     assert mismatch.people.startswith("refused: caller refused, status 503")
+
+
+@pytest.mark.parametrize(("silent_ms", "agrees"), [(2000, False), (3500, True), (4500, True)])
+def test_whether_a_line_was_dead_that_fell_silent_just_before_the_goodbye_is_for_the_edges_to_say(
+    silent_ms: int, *, agrees: bool
+) -> None:
+    last_ms = CALLER.invite_ms + 9000
+    gone = replace(AGENT, end=End.FAULT, last_heard_ms=last_ms, hung_up_ms=None)
+    hung_up = replace(
+        CALLER,
+        end=End.HUNG_UP,
+        last_heard_ms=last_ms,
+        hung_up_ms=last_ms + silent_ms,
+        ended_ms=last_ms + silent_ms + 20,
+    )
+    callers = [hung_up if each.number == CALLER.number else each for each in invented.CALLERS]
+    agents = [gone if each is AGENT else each for each in invented.AGENTS]
+    records = [
+        replace(each, outcome=Outcome.LOST, cause="agent_unheard")
+        if each.sip_call_id == CALLER.sip_call_id
+        else each
+        for each in invented.RECORDS
+    ]
+    ledger = join(invented.SCENARIO, callers, agents, records)
+    assert (not ledger.mismatches()) is agrees
