@@ -2,7 +2,8 @@
 
 Joins callers, agents, the edges' records and the plan; says by whose word each call ended how, and
 where the words differ. The people's word and the edges' word are formed without looking at each
-other: a ledger that took one from the other would always balance.
+other: a ledger that took one from the other would always balance. Save where nobody can tell
+(`drills.demo.cut_off.DeadLine`).
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ def _row(
         agent=agent,
         earlier=earlier,
         records=records,
-        by_people=outcome_by_people(caller, agent, audio) if caller else None,
+        by_people=_by_people(caller, agent, audio, records) if caller else None,
         audio=audio,
     )
 
@@ -233,6 +234,22 @@ def outcome_by_people(
             return Outcome.LOST
 
 
+def _by_people(
+    caller: CallerReport,
+    agent: AgentReport | None,
+    audio: Audio | None,
+    records: Sequence[CallRecord],
+) -> Outcome:
+    is_doubtful = dead_line(caller, agent) is DeadLine.DOUBTFUL
+    if is_doubtful and [each.cause for each in records] == [_DEAD_LINE]:
+        return Outcome.LOST
+    return outcome_by_people(caller, agent, audio)
+
+
+_DEAD_LINE = "agent_unheard"
+"""What edges say of a caller who hung up on an agent who was silent, and did not answer."""
+
+
 def outcome_of(caller: CallerReport, agents: Sequence[AgentReport]) -> Outcome:
     """Return how a call ended, by the word of its caller and of whichever agents answered it."""
     answering = _answering(caller, agents)
@@ -242,17 +259,9 @@ def outcome_of(caller: CallerReport, agents: Sequence[AgentReport]) -> Outcome:
 
 
 def _agree(row: Row) -> bool:
-    if row.caller is None or row.record is None:
+    if row.caller is None:
         return False
-    if row.by_people is row.by_edges:
-        return True
-    # Nobody can tell; that the edges say why is enough.
-    is_doubtful = dead_line(row.caller, row.agent) is DeadLine.DOUBTFUL
-    return is_doubtful and row.record.cause in _DEAD_LINE
-
-
-_DEAD_LINE = frozenset({"agent_unheard", "caller_hung_up"})
-"""What edges say of a caller who hung up on somebody who was silent, and did not answer."""
+    return len(row.records) == 1 and row.by_people is row.by_edges
 
 
 def _name(row: Row) -> str:
