@@ -102,6 +102,8 @@ class Stage:
         self.is_taken = False
         """Somebody else has closed this call's records."""
         self.closed: list[wr.Close] = []
+        self.given = 0
+        """How often an agent was reserved for this call."""
         self.freed: list[Freeing] = []
         self.finished: list[ef.Finished] = []
         self.log: list[ef.Effect] = []
@@ -274,12 +276,12 @@ class Stage:
         if isinstance(write, Wanting):
             can_land = self.has_ticket and not self.has_offer and not self.is_taken
             if can_land and self.call.is_waiting:
-                self.has_offer = True
+                self._give()
                 self.deliver(ev.Reserved(decision=decision(agent)))
             return
         landed = self._land(write)
         if landed and at_once and isinstance(write, wr.CreateTicket) and not write.greeting:
-            self.has_offer = True
+            self._give()
             self.deliver(ev.Reserved(decision=decision(agent)))
         self.deliver(ev.Written(write=write) if landed else ev.WriteRefused(write=write))
 
@@ -287,6 +289,7 @@ class Stage:
         can_land = self.has_offer and not self.has_transferor and not self.is_taken
         if can_land and self.target_is_free:
             self.has_transferor = True
+            self.given += 1
             given = decision("tom")
             self.deliver(
                 ev.ConsultedGiven(decision=given, is_there=self.consulted_stays)
@@ -295,6 +298,10 @@ class Stage:
             )
         else:
             self.deliver(ev.TargetRefused(status=486))
+
+    def _give(self) -> None:
+        self.has_offer = True
+        self.given += 1
 
     def _free(self, write: Freeing) -> None:
         for holds in (self.has_offer, self.has_transferor):
