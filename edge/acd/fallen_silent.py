@@ -25,6 +25,9 @@ LOOK_S: Final = 3.0
 """From one look at a talk to the next: of what relaying costs meanwhile a twentieth."""
 AGAIN_S: Final = 30.0
 """After a silent telephone has answered: until it is asked again."""
+PATIENCE_S: Final = 4.0
+"""Since a telephone was asked until it is given up. A proxy waits 5 s for its answer; of one whose
+connection is closed it says so at once, and who changes networks may be heard again."""
 LOST_S: Final = 40.0
 """A question of which nothing has come for so long is lost: any request is over by then (timer F of
 RFC 3261), and the proxy that should have told how it went was away."""
@@ -87,7 +90,7 @@ def answered(line: Line, *, is_there: bool) -> Line:
 def due(line: Line, now_s: float) -> Next:
     """Return what to do about a line, right after a look at it."""
     if line.asked is Asked.UNANSWERED:
-        return Next.GIVE_UP
+        return Next.NOTHING if now_s - line.asked_s < PATIENCE_S else Next.GIVE_UP
     if not line.packets or now_s - line.since_s < LOOK_S:
         return Next.NOTHING
     again_s = _AGAIN_S.get(line.asked)

@@ -10,6 +10,7 @@ from edge.acd.fallen_silent import (
     AGAIN_S,
     LOOK_S,
     LOST_S,
+    PATIENCE_S,
     Asked,
     Line,
     Next,
@@ -36,9 +37,9 @@ def test_a_line_is_given_up_only_after_silence_in_both_ways(looks: list[tuple]) 
     unanswered_since: float | None = None
     for later_s, more, answer in looks:
         if answer is not None:
-            was_asked = line.asked is Asked.UNDER_WAY
+            if answer or line.asked is Asked.UNDER_WAY:
+                unanswered_since = None if answer else now_s
             line = answered(line, is_there=answer)
-            unanswered_since = now_s if was_asked and not answer else None
         now_s += later_s
         packets += more
         line = looked(line, packets, now_s)
@@ -49,6 +50,7 @@ def test_a_line_is_given_up_only_after_silence_in_both_ways(looks: list[tuple]) 
         if then is Next.GIVE_UP:
             assert unanswered_since is not None
             assert now_s - line.since_s >= LOOK_S
+            assert now_s - line.asked_s >= PATIENCE_S
             return
         if then is Next.ASK:
             line = asked(line, now_s)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.acd.fallen_silent import AGAIN_S, LOOK_S, LOST_S
+from edge.acd.fallen_silent import AGAIN_S, LOOK_S, LOST_S, PATIENCE_S
 from edge.media.errors import MediaRefused, MediaUnavailable
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
@@ -19,6 +19,8 @@ HOLD = AGENT_SDP.replace(b"sendrecv", b"inactive")
 MUTED = CALLER_SDP.replace(b"sendrecv", b"recvonly")
 ASKED_WITHIN_S = 2 * LOOK_S + 1.5
 """A look falls up to `LOOK_S` after the line died; the next one finds nothing new."""
+GIVEN_UP_S = PATIENCE_S + LOOK_S
+"""After the proxy has said that they do not answer."""
 
 
 async def _talk(edge: Edge) -> tuple[LegId, LegId]:
@@ -51,7 +53,7 @@ async def test_a_caller_whose_agents_line_dies_waits_at_the_old_place_for_anothe
         assert _asked(a1, ours) == 1
         assert a1.state_of(theirs) == "connected"
         a1.sip.tell_of(ours, is_there=False)
-        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=2)
+        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=GIVEN_UP_S)
         assert a1.state_of(theirs) == "queued"
         assert a1.snapshot.works[AgentId("ann")].value.end is WorkEnd.TALKED
         assert not _asked(a1, theirs)
@@ -76,7 +78,10 @@ async def test_a_caller_whose_line_dies_is_missed_and_their_agent_free_for_other
         await _speak(a1, int(ASKED_WITHIN_S), caller=False)
         assert (_asked(a1, theirs), _asked(a1, ours)) == (1, 0)
         a1.sip.tell_of(theirs, is_there=False)
-        await until(lambda: "bye" in a1.sip.open[ours].said, "the agent is let go", within_s=2)
+        await _speak(a1, int(PATIENCE_S), caller=False)
+        await until(
+            lambda: "bye" in a1.sip.open[ours].said, "the agent is let go", within_s=GIVEN_UP_S
+        )
         assert "caller_silent" in a1.sip.open[ours].reasons[-1]
         a1.sip.hang_up(ours)
         a1.sip.vanish(theirs)
@@ -171,7 +176,9 @@ async def test_nobody_is_rung_for_a_caller_whose_line_has_died_as_they_waited() 
         await _speak(a1, int(ASKED_WITHIN_S), caller=False)
         assert _asked(a1, theirs) == 1
         a1.sip.tell_of(theirs, is_there=False)
-        await until(lambda: "bye" in a1.sip.open[theirs].said, "they are let go", within_s=2)
+        await until(
+            lambda: "bye" in a1.sip.open[theirs].said, "they are let go", within_s=GIVEN_UP_S
+        )
         a1.sip.vanish(theirs)
         record = await made.record(a1, theirs)
         assert (record.outcome, record.cause) == (Outcome.LOST, "caller_silent")
@@ -271,7 +278,9 @@ async def test_nobody_waits_behind_a_caller_whose_line_has_died_for_them_to_hear
         next_one = await b1.waiting()
         await _speak(a1, int(ASKED_WITHIN_S), caller=False)
         a1.sip.tell_of(theirs, is_there=False)
-        await until(lambda: "bye" in a1.sip.open[theirs].said, "they are let go", within_s=2)
+        await until(
+            lambda: "bye" in a1.sip.open[theirs].said, "they are let go", within_s=GIVEN_UP_S
+        )
         await made.agent("ann")
         await until(lambda: bool(b1.sip.rung("ann")), "the next one's turn has come", within_s=1)
         assert b1.state_of(next_one) == "ringing"
@@ -287,7 +296,10 @@ async def test_an_agent_is_free_before_a_dead_line_has_failed_to_answer_goodbye(
         theirs, ours = await _talk(a1)
         await _speak(a1, int(ASKED_WITHIN_S), caller=False)
         a1.sip.tell_of(theirs, is_there=False)
-        await until(lambda: "bye" in a1.sip.open[ours].said, "the agent is let go", within_s=2)
+        await _speak(a1, int(PATIENCE_S), caller=False)
+        await until(
+            lambda: "bye" in a1.sip.open[ours].said, "the agent is let go", within_s=GIVEN_UP_S
+        )
         a1.sip.hang_up(ours)
         await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=0.5)
         a1.sip.vanish(theirs)
@@ -311,4 +323,42 @@ async def test_a_call_taken_up_by_the_next_life_is_watched(tmp_path: Path) -> No
         assert _asked(heir, ours) == asked + 1
         assert heir.state_of(theirs) == "connected", "what was said before they were asked is old"
         heir.sip.tell_of(ours, is_there=False)
-        await until(lambda: heir.state_of(theirs) == "queued", within_s=2)
+        await until(lambda: heir.state_of(theirs) == "queued", within_s=GIVEN_UP_S)
+
+
+@in_virtual_time
+async def test_who_changes_networks_has_as_long_to_be_heard_again_as_who_does_not_answer() -> None:
+    """Of a connection that is closed the proxy says so at once."""
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talk(a1)
+        while not _asked(a1, ours):
+            await _speak(a1, 1, agent=False)
+        a1.sip.tell_of(ours, is_there=False)
+        await _speak(a1, int(PATIENCE_S) - 1, agent=False)
+        await _speak(a1, 20)
+        assert a1.state_of(theirs) == "connected"
+
+
+@pytest.mark.parametrize("ms", [0, 10, 1500])
+@in_virtual_time
+async def test_an_edge_that_dies_of_a_caller_whose_line_had_has_one_record(
+    ms: int, tmp_path: Path
+) -> None:
+    async with center("ann", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, _ = await _talk(a1)
+        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+        a1.sip.tell_of(theirs, is_there=False)
+        while "bye" not in a1.sip.open[theirs].said:
+            a1.media.packets += 1
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(ms / 1000)
+        await a1.kill()
+        heir = await made.edge("a1", tmp_path)
+        await heir.takeover().run()
+        await asyncio.sleep(5.0)
+        (record,) = (await made.records()).values()
+        assert (record.outcome, record.cause) == (Outcome.LOST, "caller_silent")
+        assert not await made.tickets()
+        assert not await made.offers()
