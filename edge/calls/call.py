@@ -208,6 +208,10 @@ class CallShell:
         """Ask a telephone of those who talk whether it is there; `sip.WasAsked` follows."""
         self._legs.ask(side, self.attempt)
 
+    def host_of(self, side: Side) -> str:
+        """Return at which host a telephone says that it is; empty: nobody knows."""
+        return self._legs.host_of(side, self.attempt)
+
     def adopt_agents(self, note: CallNote) -> None:
         """Take up the legs of the agents whom the former life had given to this call.
 

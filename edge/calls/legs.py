@@ -22,8 +22,9 @@ from edge.calls.ringing import Rung
 from edge.calls.tools import RETRY_AFTER_S, Tools
 from edge.calls.writer import AgentLegFacts
 from edge.sip.dialog import Dialog
-from edge.sip.errors import LocalError
+from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import LegId, TransactionId
+from edge.sip.uri import parse_uri
 from state.discreet import fault
 from state.model import AgentId, SiteId, Ticket
 
@@ -194,6 +195,13 @@ class CallLegs:
         """Ask a telephone whether it is there, the agent's of the `current` attempt."""
         with contextlib.suppress(LocalError):
             self._tools.sip.ask(self._leg_of(side, current))
+
+    def host_of(self, side: Side, current: Attempt) -> str:
+        """Return at which host a telephone is by its Contact; empty: its leg is not established."""
+        with contextlib.suppress(LocalError, RemoteError):
+            dialog = self._tools.sip.dialog(self._leg_of(side, current))
+            return parse_uri(dialog.remote_target).host
+        return ""
 
     def keep_goodbye(self, goodbye: TransactionId) -> None:
         """Answer a BYE when the end of the call is written down."""

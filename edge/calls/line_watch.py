@@ -5,6 +5,10 @@ fallen silent (`edge.acd.fallen_silent` decides). In a talk the agent's first, a
 while the agent is heard: whoever is left in silence may have nothing to say. One who has put the
 other on hold, or is muted by their own word, says nothing by right. Those whose site is out of
 reach cannot be asked: they are `edge.calls.leg_watch`'s.
+
+Nor is anybody given up whose like has never answered such a question: there are carriers that pass
+on no OPTIONS within a dialog, and send nothing while somebody listens. So each host is asked once
+while it is heard.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ from state.model import CallId, SiteId
 log = structlog.get_logger()
 
 PERIOD_S = 1.0
+MOST_HOSTS = 10_000
+"""Of which it is known that they answer; the one that was learnt first is forgotten."""
 _PARTIES: dict[Side, Party] = {Side.AGENT: AGENT, Side.CALLER: CALLER}
 
 
@@ -38,6 +44,8 @@ class _Watched(Struct, kw_only=True):
     looked_s: float
     """When it was looked at last, or begun to be watched; monotonic."""
     lines: dict[Side, Line] = field(default_factory=dict)
+    hosts: dict[Side, str] = field(default_factory=dict)
+    """Where the telephones are that were asked."""
 
 
 class LineWatch:
@@ -56,6 +64,8 @@ class LineWatch:
         self._calls = calls
         self._unreachable = unreachable
         self._watches: dict[CallId, _Watched] = {}
+        self._answering: dict[str, None] = {}
+        """The hosts that have answered, the oldest first."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -67,12 +77,22 @@ class LineWatch:
         """Take in whether a telephone has answered; attempt None: the caller's."""
         watched = self._watches.get(call)
         side = Side.CALLER if attempt is None else Side.AGENT
-        if watched is None or attempt not in {None, watched.attempt} or side not in watched.lines:
+        if watched is None or attempt not in {None, watched.attempt}:
+            return
+        if is_there and side in watched.hosts:
+            self.learn(watched.hosts[side])
+        if side not in watched.lines:
             return
         watched.lines[side] = answered(watched.lines[side], is_there=is_there)
         if not is_there:
             # Nothing may have been heard since: that is looked at soon.
             watched.looked_s = 0.0
+
+    def learn(self, host: str) -> None:
+        """Take in that those at a host answer when they are asked if they are there."""
+        self._answering.setdefault(host)
+        if len(self._answering) > MOST_HOSTS:
+            del self._answering[next(iter(self._answering))]
 
     async def _round(self) -> None:
         now_s = self._clock.now().mono_s
@@ -118,6 +138,8 @@ class LineWatch:
                 continue
             line = looked(watched.lines.get(side), packets[_PARTIES[side]], now_s)
             watched.lines[side] = line
+            if not self._answers(call, watched, side):
+                continue
             then = due(line, now_s)
             if then is Next.GIVE_UP:
                 self._give_up(call, watched, side)
@@ -127,6 +149,16 @@ class LineWatch:
                 call.ask(side)
             if side is Side.AGENT and line.since_s < now_s:
                 return
+
+    def _answers(self, call: CallShell, watched: _Watched, side: Side) -> bool:
+        """Tell whether their host has ever answered; ask it, once a call, if it has not."""
+        host = call.host_of(side)
+        if host in self._answering:
+            return True
+        if host and watched.hosts.get(side) != host and watched.lines[side].packets:
+            watched.hosts[side] = host
+            call.ask(side)
+        return False
 
     def _can_answer(self, call: CallShell, side: Side) -> bool:
         """Tell whether their way is whole: a proxy that was frozen may say that they are gone."""

@@ -22,6 +22,8 @@ CALLER_SDP = (
     b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
     b"m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n"
 )
+THEIR_HOST = "192.0.2.1"
+"""Where everybody is, by their Contact."""
 AGENT_SDP = CALLER_SDP.replace(b"192.0.2.1", b"192.0.2.2")
 _CALLS = itertools.count(1)
 
@@ -103,7 +105,7 @@ class FakeTelephony(Telephony):
             remote="<sip:them>;tag=them",
             local_seq=1,
             remote_seq=1,
-            remote_target="sip:them@192.0.2.1",
+            remote_target=f"sip:them@{THEIR_HOST}",
             route_set=(),
             caller=False,
             hop=Address("192.0.2.1", 5060),

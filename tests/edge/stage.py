@@ -60,7 +60,7 @@ from state.snapshot import Delta, Snapshot
 from state.store import Put
 from tests.edge.clearing import Clearing
 from tests.edge.fake_recorder import FakeRecorder
-from tests.edge.fake_telephony import FakeTelephony
+from tests.edge.fake_telephony import THEIR_HOST, FakeTelephony
 from tests.edge.troubled import TroubledMedia, TroubledStore
 from tests.edge.virtual_time import WALL_MS, LoopClock, settle, until
 
@@ -224,6 +224,7 @@ class Edge:
             unreachable=lambda: self.unreachable,
         )
         self.switchboard.on_answer(self.line_watch.take)
+        self.line_watch.learn(THEIR_HOST)
 
     def _take(self, event: object) -> None:
         if self.is_deaf or self.callbacks.take(event):  # type: ignore[arg-type]  # an Event
