@@ -100,14 +100,23 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _problem(request, ApiError(UNAVAILABLE, headers={"Retry-After": "2"}))
     except web.HTTPException as error:
         return _problem(request, _translate(error))
-    except web.RequestPayloadError as error:
-        log.warning("body_not_understood", **fault(error))
-        return _problem(request, ApiError(BAD_REQUEST, "Its body is not coded as it says."))
-    except ConnectionError:
-        raise  # the client has gone
+    except (web.RequestPayloadError, ConnectionError) as error:
+        return _problem(request, _not_come(error))
     except Exception as error:  # noqa: BLE001 - the top of a request
         log.error("request_failed", **fault(error))  # noqa: TRY400 - its text stays out
         return _problem(request, ApiError(FAULT))
+
+
+def _not_come(error: web.RequestPayloadError | ConnectionError) -> ApiError:
+    """Return what to say of a request of which not all has come.
+
+    Who has gone will not hear it; but what is raised aiohttp writes down as an error of ours.
+    """
+    if isinstance(error, ConnectionError):
+        log.info("client_gone", **fault(error))
+        return ApiError(BAD_REQUEST, "It has not come as a whole.")
+    log.warning("body_not_understood", **fault(error))
+    return ApiError(BAD_REQUEST, "Its body is not coded as it says.")
 
 
 def _problem(request: web.Request, error: ApiError) -> web.Response:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
+from weakref import WeakSet
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
@@ -26,6 +28,8 @@ from control_plane.errors import DatabaseUnavailableError
 CONNECT_S: Final = 2
 """For each host of the URL: one that is gone costs so much, once a connection."""
 POOL: Final = 10
+JOIN_S: Final = 1.0
+"""For all threads of SQLite together, when a database is closed."""
 STATEMENT_MS: Final = 10_000
 IDLE_S: Final = 1.0
 """Who has been idle for so long is asked whether it is still there. Who has just answered is not:
@@ -35,8 +39,15 @@ each question costs a request a way to the server and back."""
 class Database:
     """Connections to one database."""
 
-    def __init__(self, engine: AsyncEngine, readers: AsyncEngine | None = None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        readers: AsyncEngine | None = None,
+        threads: Iterable[Thread] = (),
+    ) -> None:
+        """`threads`: those of SQLite's connections."""
         self.engine = engine
+        self._threads = threads
         self.readers = readers or engine
         """They have no transaction, and cannot write."""
         self.is_sqlite = engine.dialect.name == "sqlite"
@@ -48,7 +59,8 @@ class Database:
         """Return a database that connects when it is first asked."""
         made = make_url(url)
         if made.get_backend_name() == "sqlite":
-            return cls(_sqlite(made), _sqlite(made, can_write=False))
+            threads: WeakSet[Thread] = WeakSet()
+            return cls(_sqlite(made, threads), _sqlite(made, threads, can_write=False), threads)
         return cls(_postgresql(made), _postgresql(made, can_write=False))
 
     @asynccontextmanager
@@ -100,6 +112,18 @@ class Database:
         await self.engine.dispose()
         if self.readers is not self.engine:
             await self.readers.dispose()
+        await asyncio.to_thread(_join, list(self._threads))
+
+
+def _join(threads: Iterable[Thread]) -> None:
+    """Wait until those have ended who were told to stop.
+
+    Who is cancelled as they connect tells it so and does not wait, and the thread's last word
+    would come to a loop that is closed. One that was never told is left to the process's end.
+    """
+    ends_s = time.monotonic() + JOIN_S
+    for thread in threads:
+        thread.join(max(0.0, ends_s - time.monotonic()))
 
 
 @contextmanager
@@ -115,7 +139,7 @@ def _outages() -> Iterator[None]:
         raise
 
 
-def _sqlite(url: URL, *, can_write: bool = True) -> AsyncEngine:
+def _sqlite(url: URL, threads: WeakSet[Thread], *, can_write: bool = True) -> AsyncEngine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(
@@ -124,7 +148,7 @@ def _sqlite(url: URL, *, can_write: bool = True) -> AsyncEngine:
         # Each has a thread and pages of its own, some 3 MB once it has read much: in turn they all
         # would come to that.
         pool_use_lifo=True,
-        async_creator=_opener(url.database or ":memory:"),
+        async_creator=_opener(url.database or ":memory:", threads),
         # Who reads has no transaction: there is nothing to take back.
         skip_autocommit_rollback=not can_write,
     )
@@ -147,9 +171,11 @@ def _sqlite(url: URL, *, can_write: bool = True) -> AsyncEngine:
     return engine
 
 
-def _opener(path: str) -> Callable[[], Connection]:
+def _opener(path: str, threads: WeakSet[Thread]) -> Callable[[], Connection]:
     def open_() -> Connection:
-        return Connection(lambda: sqlite3.connect(path, check_same_thread=False))
+        made = Connection(lambda: sqlite3.connect(path, check_same_thread=False))
+        threads.add(made.thread)
+        return made
 
     return open_
 

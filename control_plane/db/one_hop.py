@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from threading import Thread
 from typing import Any, Final
 
 import aiosqlite
@@ -24,6 +25,11 @@ class Connection(aiosqlite.Connection):
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, _CHUNK)
         self._thread.daemon = True  # as SQLAlchemy has it for connections that it makes
+
+    @property
+    def thread(self) -> Thread:
+        """Where its statements are carried out. It ends when it has been told to stop."""
+        return self._thread
 
     @contextmanager
     async def cursor(self) -> aiosqlite.Cursor:

@@ -139,3 +139,20 @@ async def test_whoever_connects_and_does_not_greet_is_cut_off_with_tls_too(tmp_p
                     assert await reader.read() == b""
             finally:
                 writer.close()
+
+
+async def test_a_client_who_goes_while_they_send_is_no_error_of_ours(
+    center: Center, written: io.BytesIO
+) -> None:
+    """A site's lines are cut: nobody is there to be answered."""
+    person = await center.person(Role.MANAGER)
+    _, writer = await asyncio.open_unix_connection(str(center.socket))
+    writer.write(head(person.token, "Content-Length: 100") + b'{"name": ')
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(20):
+        while not any(each in written.getvalue() for each in (b"client_gone", b'"library"')):  # noqa: ASYNC110 - a log's
+            await asyncio.sleep(0.01)
+    assert b'"level":"error"' not in written.getvalue()
+    assert b'"event":"library"' not in written.getvalue()
