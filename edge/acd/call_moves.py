@@ -153,6 +153,9 @@ def agent_media_refused(call: Call, event: ev.AgentMediaRefused, now: Now) -> St
     """Give up an agent whose telephone cannot be joined with the caller's."""
     if not parts.is_present(call, event.attempt):
         return call, ()
+    if call.is_back:
+        # They have talked with this caller before they passed them on.
+        return parts.requeue(call, parts.talked(call), now, tried=False)
     part = AgentPart(end=WorkEnd.UNREACHABLE, rest_s=call.rules.no_answer_pause_s)
     return parts.requeue(call, part, now, tried=True)
 

@@ -331,3 +331,16 @@ def test_events_of_an_attempt_that_never_was_mean_nothing() -> None:
         call = at(state).call
         for event in events:
             assert step(call, event, NOW) == (call, ())
+
+
+def test_an_agent_who_has_them_back_and_cannot_be_joined_anew_has_talked_and_rests() -> None:
+    """They are no agent who was rung in vain: the talk before was theirs."""
+    stage = at(State.CONNECTED)
+    stage.settle()
+    stage.target_is_free = False
+    stage.passes_on()
+    stage.bring_to(State.JOINING)
+    stage.deliver(ev.AgentMediaRefused(attempt=stage.call.attempt))
+    stage.settle()
+    assert stage.is_in(State.QUEUED)
+    assert stage.freed[-1].part.end is WorkEnd.TALKED
