@@ -138,9 +138,7 @@ class LineWatch:
                 continue
             line = looked(watched.lines.get(side), packets[_PARTIES[side]], now_s)
             watched.lines[side] = line
-            if not self._answers(call, watched, side):
-                continue
-            then = due(line, now_s)
+            then = due(line, now_s) if self._answers(call, watched, side) else Next.NOTHING
             if then is Next.GIVE_UP:
                 self._give_up(call, watched, side)
                 return

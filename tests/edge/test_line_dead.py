@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from edge.acd.call_events import Side
 from edge.acd.fallen_silent import AGAIN_S, LOOK_S, LOST_S, PATIENCE_S
+from edge.calls.call import CallShell
 from edge.media.errors import MediaRefused, MediaUnavailable
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
-from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
+from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, THEIR_HOST
 from tests.edge.stage import Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
@@ -381,3 +384,15 @@ async def test_nobody_is_given_up_whose_like_has_never_answered_such_a_question(
         a1.sip.tell_of(theirs, is_there=False)
         await _speak(a1, int(GIVEN_UP_S) + 1, caller=False)
         assert (a1.state_of(theirs) == "connected") is not answers
+
+
+@in_virtual_time
+async def test_a_caller_is_not_asked_while_an_agent_is_silent_whose_host_is_unknown() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        with patch.object(
+            CallShell, "host_of", lambda _call, side: THEIR_HOST if side is Side.CALLER else "new"
+        ):
+            theirs, _ = await _talk(a1)
+            await asyncio.sleep(30.0)
+        assert not _asked(a1, theirs)
