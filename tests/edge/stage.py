@@ -55,12 +55,13 @@ from state.model import (
     SkillId,
     SkillNeed,
     Ticket,
+    TicketState,
 )
 from state.snapshot import Delta, Snapshot
 from state.store import Put
 from tests.edge.clearing import Clearing
 from tests.edge.fake_recorder import FakeRecorder
-from tests.edge.fake_telephony import THEIR_HOST, FakeTelephony
+from tests.edge.fake_telephony import CALLER_SDP, THEIR_HOST, FakeTelephony
 from tests.edge.troubled import TroubledMedia, TroubledStore
 from tests.edge.virtual_time import WALL_MS, LoopClock, settle, until
 
@@ -342,15 +343,40 @@ class Edge:
         await until(lambda: bool(self.sip.rung(agent)), f"{agent} is rung by {self.name}")
         return self.sip.rung(agent)[0]
 
+    async def reinvited(self, leg: LegId, what: str = "the caller is re-invited") -> None:
+        """Wait until a leg is offered other media by this edge."""
+        await until(lambda: self.sip.open[leg].our_offer is not None, what)
+
+    async def answer_ours(
+        self, leg: LegId, what: str = "the caller is re-invited", *, sdp: bytes = CALLER_SDP
+    ) -> None:
+        """Let a leg take the other media that this edge offers next."""
+        await self.reinvited(leg, what)
+        self.sip.answer_ours(leg, sdp)
+
+    async def joined(self, theirs: LegId, agent: str = "ann") -> LegId:
+        """Let an agent who is rung for a caller pick up, and the caller be brought to them."""
+        ours = await self.rung(agent)
+        self.sip.pick_up(ours)
+        await self.answer_ours(theirs)
+        return ours
+
     async def talking(self, agent: str = "ann") -> tuple[LegId, LegId]:
         """Bring a caller and an agent together."""
         theirs = await self.waiting()
-        ours = await self.rung(agent)
-        self.sip.pick_up(ours)
-        await until(lambda: self.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-        self.sip.answer_ours(theirs)
+        ours = await self.joined(theirs, agent)
         assert self.state_of(theirs) == "connected"
         return theirs, ours
+
+    async def sees_them_talk(self) -> None:
+        """Wait until the shared state says that the only caller talks."""
+        await until(
+            lambda: (
+                [each.value.state for each in self.snapshot.tickets.values()]
+                == [TicketState.CONNECTED]
+            ),
+            "it is written that they talk",
+        )
 
 
 class Center:

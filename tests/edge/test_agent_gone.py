@@ -9,7 +9,7 @@ import pytest
 from edge.acd.gone import SILENT_S
 from edge.media.errors import MediaUnavailable
 from edge.sip.events import LegId
-from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
+from state.model import AgentId, Outcome, SiteId, WorkEnd
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
 from tests.edge.stage import Center, Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
@@ -23,9 +23,7 @@ MUTED = CALLER_SDP.replace(b"sendrecv", b"recvonly")
 async def _talking_to_b(made: Center, edge: Edge) -> tuple[LegId, LegId]:
     await made.agent("bea", site="b")
     theirs, ours = await edge.talking("bea")
-    await until(
-        lambda: [e.value.state for e in edge.snapshot.tickets.values()] == [TicketState.CONNECTED]
-    )
+    await edge.sees_them_talk()
     return theirs, ours
 
 
@@ -48,8 +46,7 @@ async def test_a_caller_left_in_silence_is_first_in_the_queue_and_the_agent_free
             AgentId("ann")
         ]
         a1.sip.pick_up(ann)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-        a1.sip.answer_ours(theirs)
+        await a1.answer_ours(theirs)
         assert a1.state_of(theirs) == "connected"
         for leg in (theirs, ann, later):
             a1.sip.hang_up(leg)
@@ -154,9 +151,7 @@ async def test_a_caller_cut_off_in_talk_who_calls_again_waits_for_the_same_agent
         a1 = made.edges["a1"]
         theirs, ours = await a1.talking("ann" if not a1.sip.rung("bob") else "bob")
         agent = a1.sip.open[ours].to
-        await until(
-            lambda: [e.value.state for e in a1.snapshot.tickets.values()] == [TicketState.CONNECTED]
-        )
+        await a1.sees_them_talk()
         call = a1.switchboard.held()[0].id
         a1.switchboard.media_lost(call)
         for leg in (theirs, ours):

@@ -160,7 +160,7 @@ async def test_a_caller_who_will_not_be_re_invited_is_let_go_and_so_is_the_agent
         theirs = await a1.waiting()
         ours = await a1.rung("ann")
         a1.sip.pick_up(ours)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "re-invited")
+        await a1.reinvited(theirs)
         a1.sip.refuse_ours(theirs)
         assert {a1.sip.open[leg].state for leg in (theirs, ours)} == {S.ENDING}
         await _end(made, a1)
@@ -186,7 +186,7 @@ async def test_who_refuses_the_re_invite_talks_if_the_relay_and_the_codecs_let_t
         ours = await a1.rung("ann")
         agent = sdp.replace(b"192.0.2.1", b"192.0.2.2").replace(b"RTP/AVP 0 8", b"RTP/AVP " + codec)
         a1.sip.pick_up(ours, agent)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "re-invited")
+        await a1.reinvited(theirs)
         a1.sip.refuse_ours(theirs)
         assert (a1.state_of(theirs) == "connected") is is_served
         await asyncio.sleep(5)

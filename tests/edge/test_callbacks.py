@@ -114,10 +114,7 @@ async def _sent_away(made: Center, edge: Edge, *, caller: str = NUMBER) -> LegId
 
 async def _joined(edge: Edge, theirs: LegId, agent: str) -> LegId:
     edge.sip.pick_up(theirs)
-    ours = await edge.rung(agent)
-    edge.sip.pick_up(ours)
-    await until(lambda: edge.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-    edge.sip.answer_ours(theirs)
+    ours = await edge.joined(theirs, agent)
     await until(lambda: edge.switchboard.states() == {"connected": 1}, "they talk")
     return ours
 
@@ -300,10 +297,7 @@ async def test_an_agent_who_does_not_answer_leaves_the_caller_first_in_the_line(
         await until(lambda: bool(edge.sip.rung("ann") or edge.sip.rung("bob")), "one is rung")
         first = "ann" if edge.sip.rung("ann") else "bob"
         edge.sip.decline(edge.sip.rung(first)[0])
-        ours = await edge.rung("bob" if first == "ann" else "ann")
-        edge.sip.pick_up(ours)
-        await until(lambda: edge.sip.open[theirs].our_offer is not None, "joined")
-        edge.sip.answer_ours(theirs)
+        ours = await edge.joined(theirs, "bob" if first == "ann" else "ann")
         for leg in (theirs, ours):
             edge.sip.hang_up(leg)
         await made.nothing_is_left()
@@ -514,7 +508,7 @@ async def test_who_offers_anew_or_refers_us_before_their_answer_is_taken_in_is_r
         a1.media.delay_s = 0.0
         ours = await a1.rung("ann")
         a1.sip.pick_up(ours)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+        await a1.reinvited(theirs)
         for leg in (theirs, ours):
             a1.sip.hang_up(leg)
 

@@ -67,14 +67,9 @@ class Scene:
         """Let ann refer the caller to bob, and bob's telephone take them."""
         bob = self.bob
         self.edge.sip.refer(self.ours, self.replaces)
-        await self.answer_ours(self.theirs, "the caller hears music")
-        await self.answer_ours(bob, "bob is asked in")
-        await self.answer_ours(self.theirs, "the caller is brought to bob")
-
-    async def answer_ours(self, leg: LegId, what: str) -> None:
-        """Answer our re-INVITE."""
-        await until(lambda: self.edge.sip.open[leg].our_offer is not None, what)
-        self.edge.sip.answer_ours(leg)
+        await self.edge.answer_ours(self.theirs, "the caller hears music")
+        await self.edge.answer_ours(bob, "bob is asked in")
+        await self.edge.answer_ours(self.theirs, "the caller is brought to bob")
 
     async def over(self) -> CallRecord:
         """Let everybody hang up, and see that nothing is left."""
@@ -299,7 +294,7 @@ async def _promise(scene: Scene, *, gives_up: bool) -> LegId:
     scene.edge.sip.ring(bob)
     scene.edge.sip.refer(scene.ours, scene.replaces)
     assert len(scene.edge.sip.accepted_refers) == 1
-    await scene.answer_ours(scene.theirs, "the caller hears music")
+    await scene.edge.answer_ours(scene.theirs, "the caller hears music")
     if gives_up:
         scene.edge.sip.hang_up(scene.asking)
     await settle()
@@ -316,8 +311,8 @@ async def test_a_caller_who_is_handed_over_while_it_rings_gets_who_answers(
         scene = await _asks(made)
         bob = await _promise(scene, gives_up=gives_up)
         scene.edge.sip.pick_up(bob)
-        await scene.answer_ours(bob, "bob is asked in")
-        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        await scene.edge.answer_ours(bob, "bob is asked in")
+        await scene.edge.answer_ours(scene.theirs, "the caller is brought to bob")
         assert scene.edge.state_of(scene.theirs) == "connected"
         assert scene.edge.sip.notified == [(scene.ours, 180, False), (scene.ours, 200, True)]
         assert scene.edge.sip.open[scene.ours].state is S.ENDING
@@ -343,8 +338,8 @@ async def test_a_caller_who_was_handed_over_while_it_rang_in_vain_comes_back(
         else:
             await asyncio.sleep(RING_S + 0.1)
             scene.edge.sip.decline(bob, 487)
-        await scene.answer_ours(scene.ours, "ann is asked back")
-        await scene.answer_ours(scene.theirs, "the caller is brought back to ann")
+        await scene.edge.answer_ours(scene.ours, "ann is asked back")
+        await scene.edge.answer_ours(scene.theirs, "the caller is brought back to ann")
         assert scene.edge.state_of(scene.theirs) == "connected"
         status = {"declines": 603, "lets it ring": 480}[how]
         assert scene.edge.sip.notified[-1] == (scene.ours, status, True)
@@ -369,8 +364,8 @@ async def test_whoever_hangs_up_while_it_rings_for_a_caller_who_is_promised_noth
             assert (record.outcome, record.cause) == (Outcome.ANSWERED, "left_in_transfer")
             return
         scene.edge.sip.pick_up(bob)
-        await scene.answer_ours(bob, "bob is asked in")
-        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        await scene.edge.answer_ours(bob, "bob is asked in")
+        await scene.edge.answer_ours(scene.theirs, "the caller is brought to bob")
         await until(lambda: _state(scene.edge, ANN) is AgentState.WRAP_UP, "ann is out")
         record = await scene.over()
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
@@ -382,11 +377,11 @@ async def test_a_colleague_whose_telephone_refuses_the_caller_is_out_and_they_co
         scene = await _asks(made)
         bob = await scene.talk()
         scene.edge.sip.refer(scene.ours, scene.replaces)
-        await scene.answer_ours(scene.theirs, "the caller hears music")
-        await until(lambda: scene.edge.sip.open[bob].our_offer is not None, "bob is asked in")
+        await scene.edge.answer_ours(scene.theirs, "the caller hears music")
+        await scene.edge.reinvited(bob, "bob is asked in")
         scene.edge.sip.refuse_ours(bob)
-        await scene.answer_ours(scene.ours, "ann is asked back")
-        await scene.answer_ours(scene.theirs, "the caller is brought back to ann")
+        await scene.edge.answer_ours(scene.ours, "ann is asked back")
+        await scene.edge.answer_ours(scene.theirs, "the caller is brought back to ann")
         assert scene.edge.state_of(scene.theirs) == "connected"
         assert scene.edge.sip.notified[-1] == (scene.ours, 480, True)
         assert scene.edge.sip.open[bob].state is S.ENDING
@@ -407,8 +402,8 @@ async def test_whoever_hangs_up_while_the_caller_is_handed_over_nothing_is_left(
         scene.edge.store.latency_s = 0.05
         scene.edge.sip.refer(scene.ours, scene.replaces)
         if when == "asked in":
-            await scene.answer_ours(scene.theirs, "the caller hears music")
-            await until(lambda: scene.edge.sip.open[bob].our_offer is not None, "bob is asked in")
+            await scene.edge.answer_ours(scene.theirs, "the caller hears music")
+            await scene.edge.reinvited(bob, "bob is asked in")
         legs = {"caller": scene.theirs, "agent": scene.ours, "asker": scene.asking}
         scene.edge.sip.hang_up(legs.get(who, bob))
         await asyncio.sleep(0.5)
@@ -430,12 +425,12 @@ async def test_a_store_that_is_away_as_the_caller_is_handed_over_has_them_wait_w
         bob = await scene.talk()
         scene.edge.store.is_away = True
         scene.edge.sip.refer(scene.ours, scene.replaces)
-        await scene.answer_ours(scene.theirs, "the caller hears music")
+        await scene.edge.answer_ours(scene.theirs, "the caller hears music")
         await asyncio.sleep(0.5)
         assert scene.edge.state_of(scene.theirs) == "transferring"
         scene.edge.store.is_away = False
-        await scene.answer_ours(bob, "bob is asked in")
-        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        await scene.edge.answer_ours(bob, "bob is asked in")
+        await scene.edge.answer_ours(scene.theirs, "the caller is brought to bob")
         assert scene.edge.state_of(scene.theirs) == "connected"
         assert (await scene.over()).agent == BOB
 
@@ -523,11 +518,11 @@ async def test_an_asker_who_gives_up_and_passes_the_caller_on_to_the_same_collea
         assert not scene.edge.sip.refusals
         if declines == "after the REFER":
             scene.edge.sip.decline(bob, 487)
-        await scene.answer_ours(scene.theirs, "the caller hears music")
+        await scene.edge.answer_ours(scene.theirs, "the caller hears music")
         again = await scene.rings()
         assert again != bob
         scene.edge.sip.pick_up(again)
-        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        await scene.edge.answer_ours(scene.theirs, "the caller is brought to bob")
         assert scene.edge.sip.notified[-1] == (scene.ours, 200, True)
         scene.edge.store.watch_latency_s = 0.0
         await scene.over()
@@ -551,11 +546,11 @@ async def test_who_passes_the_caller_on_to_the_one_whom_they_consult_hands_them_
         else:
             (call,) = scene.edge.switchboard.held()
             call.obey(ANN, "bob", lambda status, _: told.append(status))
-        await scene.answer_ours(scene.theirs, "the caller hears music")
+        await scene.edge.answer_ours(scene.theirs, "the caller hears music")
         if stage == "rings":
             scene.edge.sip.pick_up(bob)
-        await scene.answer_ours(bob, "bob is asked in")
-        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        await scene.edge.answer_ours(bob, "bob is asked in")
+        await scene.edge.answer_ours(scene.theirs, "the caller is brought to bob")
         assert scene.edge.state_of(scene.theirs) == "connected"
         if by == "telephone":
             told = [status for _, status, _ in scene.edge.sip.notified]

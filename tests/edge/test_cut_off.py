@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from edge.sip.events import LegId
-from state.model import Outcome, SiteId, TicketState
+from state.model import Outcome, SiteId
 from tests.edge.stage import SALES, Center, Edge, everybody_leaves
 from tests.edge.test_callbacks import NUMBER, _dialled, _rung, calling
 from tests.edge.virtual_time import in_virtual_time, until
@@ -20,10 +20,7 @@ def _now_s() -> float:
 
 
 async def _join(edge: Edge, theirs: LegId, agent: str) -> LegId:
-    ours = await edge.rung(agent)
-    edge.sip.pick_up(ours)
-    await until(lambda: edge.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-    edge.sip.answer_ours(theirs)
+    ours = await edge.joined(theirs, agent)
     await until(lambda: edge.switchboard.states().get("connected", 0) >= 1, "they talk")
     return ours
 
@@ -33,10 +30,7 @@ async def _cut_off(made: Center, agent: str) -> float:
     a1, b1 = made.edges["a1"], made.edges["b1"]
     theirs = await a1.waiting(caller=NUMBER)
     await _join(a1, theirs, agent)
-    await until(
-        lambda: [e.value.state for e in b1.snapshot.tickets.values()] == [TicketState.CONNECTED],
-        "seen to talk",
-    )
+    await b1.sees_them_talk()
     await a1.kill()
     b1.unreachable = DIED
     return _now_s()

@@ -211,8 +211,7 @@ async def test_a_caller_whose_place_is_closed_is_told_though_the_watch_lost_its_
         ours = await a1.rung("ann")
         a1.store.loses_events_of = "/ticket/"
         a1.sip.pick_up(ours)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-        a1.sip.answer_ours(theirs)
+        await a1.answer_ours(theirs)
         await settle()
         held = _shell(a1).records.held
         assert held is not None

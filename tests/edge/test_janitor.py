@@ -130,8 +130,7 @@ async def test_nothing_of_the_living_is_touched() -> None:
         await until(lambda: bool(a1.sip.rung("ann") or a1.sip.rung("bob")), "rung")
         ours = (a1.sip.rung("ann") or a1.sip.rung("bob"))[0]
         a1.sip.pick_up(ours)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "joined")
-        a1.sip.answer_ours(theirs)
+        await a1.answer_ours(theirs)
         waiting = await a2.waiting()
         before = {each.call: each for each in await made.tickets()}
         await asyncio.sleep(60)

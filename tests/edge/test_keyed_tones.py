@@ -146,13 +146,11 @@ async def test_the_next_agent_is_kept_from_who_keys_on_and_hears_who_does_not(
     async with scene("bob") as now:
         await now.keys()
         now.edge.sip.refer(now.ann, "sip:bob@everline")
-        await until(lambda: now.edge.sip.open[now.theirs].our_offer is not None, "music")
-        now.edge.sip.answer_ours(now.theirs)
+        await now.edge.answer_ours(now.theirs, "music")
         if not keys_on:
             now.edge.recorder.hears_tones()
         now.edge.sip.pick_up(await now.edge.rung("bob"), BOB_SDP)
-        await until(lambda: now.edge.sip.open[now.theirs].our_offer is not None, "bob is joined")
-        now.edge.sip.answer_ours(now.theirs)
+        await now.edge.answer_ours(now.theirs, "bob is joined")
         if keys_on:
             await now.until(AWAY, "bob is kept from the caller")
             now.edge.recorder.hears_tones()
@@ -164,14 +162,11 @@ async def test_an_agent_to_whom_the_caller_comes_back_hears_them() -> None:
     async with scene("bob") as now:
         await now.keys()
         now.edge.sip.refer(now.ann, "sip:bob@everline")
-        await until(lambda: now.edge.sip.open[now.theirs].our_offer is not None, "music")
-        now.edge.sip.answer_ours(now.theirs)
+        await now.edge.answer_ours(now.theirs, "music")
         now.edge.recorder.hears_tones()
         now.edge.sip.decline(await now.edge.rung("bob"))
-        await until(lambda: now.edge.sip.open[now.ann].our_offer is not None, "ann is asked")
-        now.edge.sip.answer_ours(now.ann, AGENT_SDP)
-        await until(lambda: now.edge.sip.open[now.theirs].our_offer is not None, "back")
-        now.edge.sip.answer_ours(now.theirs)
+        await now.edge.answer_ours(now.ann, "ann is asked", sdp=AGENT_SDP)
+        await now.edge.answer_ours(now.theirs, "back")
         await now.until(ANN, "ann hears the caller")
 
 

@@ -13,7 +13,7 @@ from edge.acd.fallen_silent import AGAIN_S, LOOK_S, LOST_S, PATIENCE_S
 from edge.calls.call import CallShell
 from edge.media.errors import MediaRefused, MediaUnavailable
 from edge.sip.events import LegId
-from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
+from state.model import AgentId, Outcome, SiteId, WorkEnd
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, THEIR_HOST
 from tests.edge.stage import Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
@@ -28,9 +28,7 @@ GIVEN_UP_S = PATIENCE_S + LOOK_S
 
 async def _talk(edge: Edge) -> tuple[LegId, LegId]:
     theirs, ours = await edge.talking("ann")
-    await until(
-        lambda: [e.value.state for e in edge.snapshot.tickets.values()] == [TicketState.CONNECTED]
-    )
+    await edge.sees_them_talk()
     await _speak(edge, 10)
     return theirs, ours
 
@@ -63,10 +61,7 @@ async def test_a_caller_whose_agents_line_dies_waits_at_the_old_place_for_anothe
         a1.sip.vanish(ours)
         a1.sip.answer_ours(theirs)
         await made.agent("bob")
-        bob = await a1.rung("bob")
-        a1.sip.pick_up(bob)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-        a1.sip.answer_ours(theirs)
+        bob = await a1.joined(theirs, "bob")
         a1.sip.hang_up(theirs)
         a1.sip.hang_up(bob)
         record = await made.record(a1, theirs)
@@ -204,8 +199,7 @@ async def test_who_is_rung_for_a_caller_who_was_being_asked_gets_them() -> None:
         a1.sip.tell_of(theirs, is_there=False)
         await _speak(a1, 1, caller=False)
         a1.sip.pick_up(ours)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-        a1.sip.answer_ours(theirs)
+        await a1.answer_ours(theirs)
         assert a1.state_of(theirs) == "connected"
 
 

@@ -10,7 +10,7 @@ import pytest
 from edge.calls.journal import Journal
 from edge.sip.events import LegId
 from state import keys
-from state.model import AgentId, CallRecord, Outcome, TicketState
+from state.model import AgentId, CallRecord, Outcome
 from tests.edge.stage import WRAP_UP_S, Center, Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
@@ -63,12 +63,7 @@ async def test_a_talk_that_ended_while_the_store_was_away_counts_as_answered_and
     async with center("ann", edges=()) as made:
         a1 = await made.edge("a1", tmp_path)
         theirs, ours = await a1.talking()
-        await until(
-            lambda: (
-                [e.value.state for e in a1.snapshot.tickets.values()] == [TicketState.CONNECTED]
-            ),
-            "it is written that they talk",
-        )
+        await a1.sees_them_talk()
         await asyncio.sleep(5.0)
         a1.store.is_away = True
         a1.sip.hang_up(theirs)
@@ -90,8 +85,7 @@ async def test_a_talk_of_which_the_store_was_never_told_counts_as_answered(tmp_p
         ours = await a1.rung("ann")
         a1.store.is_away = True
         a1.sip.pick_up(ours)
-        await until(lambda: a1.sip.open[leg].our_offer is not None, "the caller is re-invited")
-        a1.sip.answer_ours(leg)
+        await a1.answer_ours(leg)
         await asyncio.sleep(2.0)
         a1.sip.hang_up(leg)
         a1.sip.hang_up(ours)

@@ -143,11 +143,9 @@ async def test_the_next_agent_hears_the_caller_though_the_recorder_has_died() ->
         await at.pause()
         at.recorder.is_there.clear()
         now.edge.sip.refer(now.ann, "sip:bob@everline")
-        await until(lambda: now.edge.sip.open[now.theirs].our_offer is not None, "music")
-        now.edge.sip.answer_ours(now.theirs)
+        await now.edge.answer_ours(now.theirs, "music")
         now.edge.sip.pick_up(await now.edge.rung("bob"), BOB_SDP)
-        await until(lambda: now.edge.sip.open[now.theirs].our_offer is not None, "bob is joined")
-        now.edge.sip.answer_ours(now.theirs)
+        await now.edge.answer_ours(now.theirs, "bob is joined")
         assert not at.is_silent
         await at.says(hears_caller=True)
 
@@ -164,11 +162,9 @@ async def test_what_an_agent_keyed_for_is_lifted_when_they_leave_by_an_edge_that
         if fails:
             now.edge.media.fails_with["silence_caller"] = MediaUnavailable("no answer")
         now.edge.sip.vanish(now.ann)
-        await until(lambda: now.edge.sip.open[now.theirs].our_offer is not None, "music")
-        now.edge.sip.answer_ours(now.theirs)
+        await now.edge.answer_ours(now.theirs, "music")
         now.edge.sip.pick_up(await now.edge.rung("bob"), BOB_SDP)
-        await until(lambda: now.edge.sip.open[now.theirs].our_offer is not None, "bob is joined")
-        now.edge.sip.answer_ours(now.theirs)
+        await now.edge.answer_ours(now.theirs, "bob is joined")
         assert now.edge.state_of(now.theirs) == "connected"
         assert not at.is_silent
 

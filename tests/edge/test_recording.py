@@ -58,13 +58,9 @@ async def test_the_recorder_hears_of_hold_of_an_agent_who_is_lost_and_of_the_nex
         await until(lambda: ("resume", call(a1)) in a1.recorder.said)
         a1.sip.vanish(ours)
         await until(lambda: ("leave", call(a1)) in a1.recorder.said)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None)
-        a1.sip.answer_ours(theirs)  # back to the music
+        await a1.answer_ours(theirs)  # back to the music
         await made.agent("bob")
-        bob = await a1.rung("bob")
-        a1.sip.pick_up(bob)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None)
-        a1.sip.answer_ours(theirs)
+        bob = await a1.joined(theirs, "bob")
         told = [each[0] for each in a1.recorder.said]
         assert told == ["record", "hold", "resume", "leave", "record"]
         assert [each[3:] for each in a1.recorder.said if each[0] == "record"] == [

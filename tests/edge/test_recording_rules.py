@@ -99,8 +99,7 @@ async def test_who_presses_the_key_is_recorded() -> None:
         ours = await edge.rung("ann")
         assert edge.played[:2] == ["announcement", "consent"]  # type: ignore[attr-defined]
         edge.sip.pick_up(ours)
-        await until(lambda: edge.sip.open[leg].our_offer is not None, "re-invited")
-        edge.sip.answer_ours(leg)
+        await edge.answer_ours(leg)
         assert len(recorded(edge)) == 1
         assert (await over(made, edge, leg, ours)).unrecorded == ""
 

@@ -258,8 +258,7 @@ async def test_a_call_takes_one_transaction_until_a_free_agent_rings_and_two_mor
         ours = await a1.rung("ann")
         assert a1.store.txns - before == until_it_rings
         a1.sip.pick_up(ours)
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-        a1.sip.answer_ours(theirs)
+        await a1.answer_ours(theirs)
         await settle()
         a1.sip.hang_up(theirs)
         await everybody_leaves(made)
@@ -273,9 +272,7 @@ async def test_only_that_two_talk_may_wait_to_be_written_of_a_call_and_not_its_e
         a1 = made.edges["a1"]
         a1.store.patience_s.clear()
         theirs = await a1.waiting(SALES)
-        a1.sip.pick_up(await a1.rung("ann"))
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
-        a1.sip.answer_ours(theirs)
+        await a1.joined(theirs, "ann")
         await settle()
         a1.sip.hang_up(theirs)
         await everybody_leaves(made)

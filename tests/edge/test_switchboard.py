@@ -90,9 +90,7 @@ async def test_a_draining_edge_sends_new_calls_on_and_keeps_those_it_has() -> No
         assert a1.sip.over[a1.sip.arrive(SALES)].status == 503
         # The call that is here by another way is here, and not to be served elsewhere.
         assert a1.sip.over[a1.sip.arrive(SALES, sip_call_id="kept@carrier")].status == 482
-        a1.sip.pick_up(await a1.rung("ann"))
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "joined")
-        a1.sip.answer_ours(theirs)
+        await a1.joined(theirs, "ann")
         assert a1.state_of(theirs) == "connected"
         for leg in list(a1.sip.open):
             a1.sip.hang_up(leg)
@@ -192,11 +190,8 @@ async def test_a_caller_waits_on_whose_agents_answer_is_no_use_to_the_relay(
         first = "ann" if a1.sip.rung("ann") else "bob"
         a1.media.fails_with["join"] = error
         a1.sip.pick_up(a1.sip.rung(first)[0])
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "told where the music is")
-        a1.sip.answer_ours(theirs)
-        a1.sip.pick_up(await a1.rung("bob" if first == "ann" else "ann"))
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "told where the agent is")
-        a1.sip.answer_ours(theirs)
+        await a1.answer_ours(theirs, "told where the music is")
+        await a1.joined(theirs, "bob" if first == "ann" else "ann")
         assert a1.state_of(theirs) == "connected"
         await everybody_leaves(made)
 

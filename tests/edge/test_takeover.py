@@ -523,7 +523,7 @@ async def test_a_caller_who_was_taken_over_may_refuse_what_they_need_not_know(
         a1 = await made.edge("a1", tmp_path)
         await a1.takeover().run()
         a1.sip.pick_up(await a1.rung("ann"))
-        await until(lambda: a1.sip.open[theirs].our_offer is not None, "re-invited")
+        await a1.reinvited(theirs)
         a1.sip.refuse_ours(theirs)
         assert a1.state_of(theirs) == "connected"
         a1.sip.hang_up(theirs)

@@ -38,11 +38,6 @@ def _state(edge: Edge, agent: AgentId) -> AgentState:
     return agent_states(edge.snapshot, LoopClock().now())[agent]
 
 
-async def _answer_ours(edge: Edge, leg: LegId, what: str) -> None:
-    await until(lambda: edge.sip.open[leg].our_offer is not None, what)
-    edge.sip.answer_ours(leg)
-
-
 async def _passing(made: Center, edge: Edge) -> tuple[LegId, LegId, LegId]:
     """Go on until bob is being rung; the caller has been told where the music is."""
     await made.presence("bob", PresenceState.PAUSED)
@@ -51,7 +46,7 @@ async def _passing(made: Center, edge: Edge) -> tuple[LegId, LegId, LegId]:
     await made.presence("bob", PresenceState.READY)
     await settle()
     edge.sip.refer(ours, TO_BOB)
-    await _answer_ours(edge, theirs, "the caller hears music")
+    await edge.answer_ours(theirs, "the caller hears music")
     return theirs, ours, await edge.rung("bob")
 
 
@@ -78,7 +73,7 @@ async def test_a_caller_is_passed_on_to_another_agent_and_the_first_is_out() -> 
         assert (_state(a1, ANN), _state(a1, BOB)) == (AgentState.TALKING, AgentState.OFFERED)
         a1.sip.ring(second)
         a1.sip.pick_up(second)
-        await _answer_ours(a1, theirs, "the caller is brought to bob")
+        await a1.answer_ours(theirs, "the caller is brought to bob")
         assert a1.state_of(theirs) == "connected"
         assert a1.sip.notified == [(first, 180, False), (first, 200, True)]
         assert a1.sip.open[first].state is S.ENDING
@@ -113,8 +108,8 @@ async def test_a_target_who_does_not_answer_brings_the_caller_back(how: str) -> 
             case _:
                 await asyncio.sleep(RING_S + 0.1)
                 a1.sip.decline(second, 487)
-        await _answer_ours(a1, first, "ann is asked back")
-        await _answer_ours(a1, theirs, "the caller is brought back to ann")
+        await a1.answer_ours(first, "ann is asked back")
+        await a1.answer_ours(theirs, "the caller is brought back to ann")
         assert a1.state_of(theirs) == "connected"
         status = {"declines": 603, "busy": 486, "lets it ring": 408, "is gone": 408}[how]
         assert a1.sip.notified[-1] == (first, status, True)
@@ -123,9 +118,9 @@ async def test_a_target_who_does_not_answer_brings_the_caller_back(how: str) -> 
         # She can pass them on again.
         await until(lambda: _state(a1, BOB) is AgentState.READY, "bob is rested")
         a1.sip.refer(first, TO_BOB)
-        await _answer_ours(a1, theirs, "music again")
+        await a1.answer_ours(theirs, "music again")
         a1.sip.pick_up(await a1.rung("bob"))
-        await _answer_ours(a1, theirs, "bob has them")
+        await a1.answer_ours(theirs, "bob has them")
         record = await _over(made, a1, theirs)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
         assert [talk.agent for talk in record.talks] == [ANN, ANN, BOB]
@@ -139,11 +134,11 @@ async def test_an_agent_who_hangs_up_right_after_the_refer_has_passed_the_caller
         other = "bob"
         a1.sip.refer(ours, f"sip:{other}@everline")
         a1.sip.hang_up(ours)
-        await _answer_ours(a1, theirs, "music")
+        await a1.answer_ours(theirs, "music")
         second = await a1.rung(other)
         await until(lambda: _state(a1, ANN) is AgentState.WRAP_UP, "ann is out")
         a1.sip.pick_up(second)
-        await _answer_ours(a1, theirs, "bob has them")
+        await a1.answer_ours(theirs, "bob has them")
         assert a1.state_of(theirs) == "connected"
         record = await _over(made, a1, theirs)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
@@ -162,7 +157,7 @@ async def test_without_both_agents_the_caller_waits_at_the_old_place() -> None:
         again = await a1.rung("ann")
         assert a1.sip.open[again].headers["X-Everline-Call"] == _call(a1, theirs)
         a1.sip.pick_up(again)
-        await _answer_ours(a1, theirs, "ann has them again")
+        await a1.answer_ours(theirs, "ann has them again")
         a1.sip.hang_up(later)
         record = await _over(made, a1, theirs)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, ANN)
@@ -209,9 +204,9 @@ async def test_a_target_who_was_taken_meanwhile_is_busy_and_the_caller_comes_bac
         a1.sip.refer(ours, TO_BOB)
         await until(lambda: bool(a1.sip.notified), "ann hears that it failed")
         assert a1.sip.notified == [(ours, 486, True)]
-        await _answer_ours(a1, ours, "ann is asked back")
-        await _answer_ours(a1, theirs, "music")
-        await _answer_ours(a1, theirs, "the caller is brought back")
+        await a1.answer_ours(ours, "ann is asked back")
+        await a1.answer_ours(theirs, "music")
+        await a1.answer_ours(theirs, "the caller is brought back")
         assert a1.state_of(theirs) == "connected"
         a2.sip.hang_up(other)
         await _over(made, a1, theirs)
@@ -268,7 +263,7 @@ async def test_who_does_not_talk_passes_nobody_on() -> None:
         a1.sip.pick_up(ours)
         a1.sip.refer(ours, TO_BOB)
         assert [each[0] for each in a1.sip.refusals] == [403, 403]
-        await _answer_ours(a1, theirs, "joined")
+        await a1.answer_ours(theirs, "joined")
         a1.sip.refer(ours, TO_BOB)
         a1.sip.refer(ours, TO_BOB)
         assert [each[0] for each in a1.sip.refusals] == [403, 403, 491]
@@ -301,7 +296,7 @@ async def test_a_caller_is_put_into_another_queue_and_keeps_what_they_have_waite
         assert a1.sip.notified == [(ours, 200, True)]
         assert a1.sip.open[ours].state is S.ENDING
         a1.sip.hang_up(ours)
-        await _answer_ours(a1, theirs, "music")
+        await a1.answer_ours(theirs, "music")
         await settle()
         waiting = next(iter(a1.snapshot.tickets.values())).value
         assert (waiting.queue, waiting.priority) == (support, 7)
@@ -310,7 +305,7 @@ async def test_a_caller_is_put_into_another_queue_and_keeps_what_they_have_waite
         assert [talk.agent for talk in waiting.talks] == [ANN]
         await made.presence("bob", PresenceState.READY)
         a1.sip.pick_up(await a1.rung("bob"))
-        await _answer_ours(a1, theirs, "bob has them")
+        await a1.answer_ours(theirs, "bob has them")
         record = await _over(made, a1, theirs)
         assert (record.queue, record.agent) == (support, BOB)
         assert record.unrecorded == "queue"
@@ -332,7 +327,7 @@ async def test_an_edge_that_is_killed_in_a_transfer_goes_on_with_it(
             theirs, first, second = await _passing(made, a1)
             if state == "connected":
                 a1.sip.pick_up(second)
-                await _answer_ours(a1, theirs, "bob has them")
+                await a1.answer_ours(theirs, "bob has them")
             elif state == "returning":
                 a1.sip.decline(second)
         await until(lambda: a1.state_of(theirs) == state, state)
@@ -352,13 +347,13 @@ async def _next_life(
     await a1.takeover().run()
     if state != "connected":
         if state != "returning":
-            await _answer_ours(a1, first, "ann is asked back")
-            await _answer_ours(a1, theirs, "the caller is brought back to ann")
+            await a1.answer_ours(first, "ann is asked back")
+            await a1.answer_ours(theirs, "the caller is brought back to ann")
         else:
             await until(lambda: a1.state_of(theirs) == "queued", "the caller waits again")
             await made.presence("bob", PresenceState.PAUSED)
             a1.sip.pick_up(await a1.rung("ann"))
-            await _answer_ours(a1, theirs, "the caller is with ann")
+            await a1.answer_ours(theirs, "the caller is with ann")
         assert a1.state_of(theirs) == "connected"
     return await _over(made, a1, theirs)
 
@@ -382,9 +377,9 @@ async def test_a_wish_passes_the_caller_on_and_hears_how_it_gets_on() -> None:
         call.obey(ANN, "bob", tell)
         call.obey(ANN, "bob", tell)
         assert [status for status, _ in told] == [100, 491]
-        await _answer_ours(a1, theirs, "music")
+        await a1.answer_ours(theirs, "music")
         a1.sip.pick_up(await a1.rung("bob"))
-        await _answer_ours(a1, theirs, "bob has them")
+        await a1.answer_ours(theirs, "bob has them")
         assert told[-1] == (200, "")
         assert a1.sip.notified == [], "her telephone has asked for nothing"
         assert a1.sip.open[first].state is S.ENDING
@@ -400,11 +395,10 @@ async def test_an_agent_who_passed_on_from_hold_and_has_the_caller_back_is_seen_
         await until(lambda: _state(a1, ANN) is AgentState.HOLD, "ann holds, as telephones do")
         await asyncio.sleep(2)
         a1.sip.refer(first, TO_BOB)
-        await _answer_ours(a1, theirs, "music")
+        await a1.answer_ours(theirs, "music")
         a1.sip.decline(await a1.rung("bob"))
-        await until(lambda: a1.sip.open[first].our_offer is not None, "ann is asked back")
-        a1.sip.answer_ours(first, AGENT_SDP)
-        await _answer_ours(a1, theirs, "the caller is brought back to ann")
+        await a1.answer_ours(first, "ann is asked back", sdp=AGENT_SDP)
+        await a1.answer_ours(theirs, "the caller is brought back to ann")
         await settle()
         assert _state(a1, ANN) is AgentState.TALKING
         await asyncio.sleep(1)
