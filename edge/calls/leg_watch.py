@@ -2,9 +2,9 @@
 
 The dialog runs through the home site's Kamailio, the audio does not: a dead site is no reason to
 cut off two people who hear each other. So an agent counts as gone only if their site is out of
-reach and the relay has had nothing of them for some seconds; one who has put the caller on hold
-says nothing by right. The same answer of the relay tells whether the caller is gone with them, if
-theirs is out of reach too (`edge.acd.gone` decides).
+reach and the relay has had nothing of them for some seconds; one who has put the caller on hold, or
+is muted by their own word, says nothing by right. The same answer of the relay tells whether the
+caller is gone with them, if theirs is out of reach too (`edge.acd.gone` decides).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LegWatch:
         while True:
             await asyncio.sleep(PERIOD_S)
             sites = self._unreachable()
-            watched = [each for each in self._calls() if each.talks_to in sites] if sites else []
+            watched = [each for each in self._calls() if _tells(each, sites)] if sites else []
             self._heard = {
                 call.id: heard
                 for call in watched
@@ -65,8 +65,8 @@ class LegWatch:
         except MediaError as error:
             log.warning("relay_not_asked", call=call.id, error=str(error))
             return
-        site, now_s = call.talks_to, self._clock.now().mono_s
-        if AGENT not in packets or site is None:
+        now_s = self._clock.now().mono_s
+        if AGENT not in packets or not _tells(call, out_of_reach):
             return
         pair = listened(
             self._heard.get(call.id), call.attempt, packets[AGENT], packets.get(CALLER), now_s
@@ -77,6 +77,13 @@ class LegWatch:
         if found is None:
             return
         is_caller_silent = found is Gone.BOTH
-        log.warning("agent_silent", call=call.id, site=site, is_caller_silent=is_caller_silent)
+        log.warning(
+            "agent_silent", call=call.id, site=call.talks_to, is_caller_silent=is_caller_silent
+        )
         del self._heard[call.id]
         call.deliver(AgentSilent(attempt=pair.attempt, is_caller_silent=is_caller_silent))
+
+
+def _tells(call: CallShell, out_of_reach: frozenset[SiteId]) -> bool:
+    """Tell whether an agent's silence says anything: they are cut off, and should be heard."""
+    return call.talks_to in out_of_reach and call.media.is_to_be_heard(Side.AGENT)

@@ -18,6 +18,10 @@ B = frozenset({SiteId("b")})
 BOTH = B | {SiteId("a")}
 HOLD = AGENT_SDP.replace(b"sendrecv", b"inactive")
 MUTED = CALLER_SDP.replace(b"sendrecv", b"recvonly")
+OFFERS = {
+    "the agent holds": HOLD,
+    "the agent is muted": AGENT_SDP.replace(b"sendrecv", b"recvonly"),
+}
 
 
 async def _talking_to_b(made: Center, edge: Edge) -> tuple[LegId, LegId]:
@@ -127,14 +131,16 @@ async def test_a_caller_who_may_be_there_is_served_anew(why: str) -> None:
         assert a1.state_of(theirs) == "queued"
 
 
-@pytest.mark.parametrize("why", ["the site lives", "the agent holds", "the relay is away"])
+@pytest.mark.parametrize(
+    "why", ["the site lives", "the agent holds", "the agent is muted", "the relay is away"]
+)
 @in_virtual_time
 async def test_silence_alone_ends_nothing(why: str) -> None:
     async with center(edges=("a1", "b1")) as made:
         a1 = made.edges["a1"]
         theirs, ours = await _talking_to_b(made, a1)
-        if why == "the agent holds":
-            a1.sip.offer(ours, HOLD)
+        if why in OFFERS:
+            a1.sip.offer(ours, OFFERS[why])
             await settle()
         if why != "the site lives":
             a1.unreachable = B
