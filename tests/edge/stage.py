@@ -46,6 +46,7 @@ from state.model import (
     EdgeId,
     Now,
     Offer,
+    Outcome,
     Presence,
     PresenceState,
     Queue,
@@ -325,10 +326,14 @@ class Edge:
         """What it knows."""
         return self.mirror.snapshot
 
+    def call_of(self, leg: LegId) -> CallId:
+        """Return the id of the call of a caller's leg, also if that is over."""
+        held = self.sip.open.get(leg) or self.sip.over[leg]
+        return keys.call_id_for(held.sip_call_id, "theirs")
+
     def state_of(self, leg: LegId) -> str:
         """Return the state of the call of a caller's leg; `gone` when it is held no more."""
-        held = self.sip.open.get(leg) or self.sip.over[leg]
-        call = self.switchboard.call(keys.call_id_for(held.sip_call_id, "theirs"))
+        call = self.switchboard.call(self.call_of(leg))
         return "gone" if call is None else call.state
 
     async def waiting(self, number: str = SALES, **how: str) -> LegId:
@@ -406,6 +411,11 @@ class Center:
         await made.start()
         return made
 
+    async def next_life(self, edge: Edge, run_dir: Path) -> Edge:
+        """Kill an edge, and bring it up again by the journal that it has left."""
+        await edge.kill()
+        return await self.edge(edge.name, run_dir)
+
     async def configure(self) -> None:
         """Publish two queues and three numbers, of which one leads nowhere."""
         for number, site in enumerate("ab", start=1):
@@ -465,14 +475,18 @@ class Center:
 
     async def record(self, edge: Edge, leg: LegId) -> CallRecord:
         """Return the record of a caller's call, when it is written."""
-        held = edge.sip.open.get(leg) or edge.sip.over[leg]
-        call = keys.call_id_for(held.sip_call_id, "theirs")
-        for _ in range(10_000):
+        call = edge.call_of(leg)
+        for _ in range(3000):
             found = (await self.records()).get(call)
             if found is not None:
                 return found
             await asyncio.sleep(0.01)
         raise AssertionError(f"no record of {call}")
+
+    async def outcome(self, edge: Edge, leg: LegId) -> tuple[Outcome, str]:
+        """Return how a caller's call ended, and of what, when it is written."""
+        record = await self.record(edge, leg)
+        return record.outcome, record.cause
 
     async def left(self) -> list[str]:
         """Name whatever is left of any call."""

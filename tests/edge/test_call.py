@@ -164,8 +164,7 @@ async def test_a_caller_who_will_not_be_re_invited_is_let_go_and_so_is_the_agent
         a1.sip.refuse_ours(theirs)
         assert {a1.sip.open[leg].state for leg in (theirs, ours)} == {S.ENDING}
         await _end(made, a1)
-        record = await made.record(a1, theirs)
-        assert (record.outcome, record.cause) == (Outcome.LOST, "reinvite_refused")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "reinvite_refused")
         work = a1.snapshot.works.get(next(iter(a1.snapshot.agents)))
         assert work is not None
         assert work.value.end is WorkEnd.WITHDRAWN

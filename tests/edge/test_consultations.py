@@ -478,8 +478,7 @@ async def test_an_edge_that_dies_meanwhile_goes_on_with_the_caller_and_frees_the
         if stage == "handed":
             await scene.hand_over()
             await settle()
-        await first.kill()
-        second = await made.edge("a1", tmp_path)
+        second = await made.next_life(first, tmp_path)
         await second.takeover().run()
         whose = BOB if stage == "handed" else ANN
         await until(lambda: set(second.snapshot.offers) == {whose}, "one agent is held")

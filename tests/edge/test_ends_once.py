@@ -179,8 +179,7 @@ async def test_a_call_whose_place_only_seems_lost_is_ended_by_its_own_edge(state
         await settle()
         _shell(a1).deliver(ev.TicketLost())
         _all_go(a1)
-        record = await made.record(a1, leg)
-        assert (record.outcome, record.cause) == (Outcome.LOST, "held_elsewhere")
+        assert await made.outcome(a1, leg) == (Outcome.LOST, "held_elsewhere")
         await made.nothing_is_left()
         assert len(await made.records()) == 1
 
@@ -237,8 +236,7 @@ async def test_a_talk_ends_with_its_record_though_somebody_wrote_its_agents_work
         await made.put(keys.work(ANN), Work(agent=ANN, end=WorkEnd.WITHDRAWN, rest_s=1.0))
         a1.sip.hang_up(theirs if who == "caller" else ours)
         _all_go(a1)
-        record = await made.record(a1, theirs)
-        assert (record.outcome, record.cause) == (Outcome.ANSWERED, f"{who}_hung_up")
+        assert await made.outcome(a1, theirs) == (Outcome.ANSWERED, f"{who}_hung_up")
         await made.nothing_is_left()
         assert a1.snapshot.works[ANN].value.end is WorkEnd.TALKED
 

@@ -14,7 +14,7 @@ from edge.media.plan import AGENT, CALLER, Party
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
-from tests.edge.stage import Center, Edge, center
+from tests.edge.stage import Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 PARTY: dict[Side, Party] = {Side.AGENT: AGENT, Side.CALLER: CALLER}
@@ -33,11 +33,6 @@ async def _talk(edge: Edge, gone: Side, *, unheard_s: int) -> tuple[LegId, LegId
     return (ours, theirs) if gone is Side.AGENT else (theirs, ours)
 
 
-async def _outcome(made: Center, edge: Edge, leg: LegId) -> tuple[Outcome, str]:
-    record = await made.record(edge, leg)
-    return record.outcome, record.cause
-
-
 @in_virtual_time
 @SIDES
 async def test_who_hangs_up_into_a_dead_line_keeps_the_place_for_the_same_agent(
@@ -52,7 +47,7 @@ async def test_who_hangs_up_into_a_dead_line_keeps_the_place_for_the_same_agent(
         assert not await made.records(), "our goodbye may be answered yet"
         a1.sip.be_gone(dead)
         theirs = leaver if gone is Side.AGENT else dead
-        assert await _outcome(made, a1, theirs) == (Outcome.LOST, f"{gone}_unheard")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, f"{gone}_unheard")
         (place,) = a1.snapshot.places.values()
         assert place.value.prefers == AgentId("ann")
         assert a1.media.released.count(str(place.value.call)) == 1
@@ -69,7 +64,7 @@ async def test_whose_telephone_knows_of_no_call_and_was_silent_before_was_cut_of
         a1.sip.hang_up(leaver)
         a1.sip.be_gone(dead)
         theirs = leaver if gone is Side.AGENT else dead
-        assert await _outcome(made, a1, theirs) == (Outcome.LOST, f"{gone}_unheard")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, f"{gone}_unheard")
         assert a1.snapshot.places
 
 
@@ -83,7 +78,7 @@ async def test_who_was_heard_until_the_goodbye_was_told_it_in_peace(gone: Side) 
         await asyncio.sleep(5.0)
         a1.sip.vanish(dead)
         theirs = leaver if gone is Side.AGENT else dead
-        assert await _outcome(made, a1, theirs) == AS_BEFORE[gone]
+        assert await made.outcome(a1, theirs) == AS_BEFORE[gone]
         assert not a1.snapshot.places
 
 
@@ -133,7 +128,7 @@ async def test_who_may_be_silent_by_their_own_last_word_was_there(gone: Side) ->
         a1.sip.hang_up(leaver)
         a1.sip.be_gone(dead)
         theirs = leaver if gone is Side.AGENT else dead
-        assert await _outcome(made, a1, theirs) == AS_BEFORE[gone]
+        assert await made.outcome(a1, theirs) == AS_BEFORE[gone]
 
 
 @in_virtual_time
@@ -145,7 +140,7 @@ async def test_a_relay_that_does_not_answer_changes_nothing_and_still_lets_go() 
         a1.media.fails_with["last_heard"] = MediaUnavailable("no answer")
         a1.sip.hang_up(leaver)
         a1.sip.vanish(dead)
-        assert await _outcome(made, a1, leaver) == AS_BEFORE[Side.AGENT]
+        assert await made.outcome(a1, leaver) == AS_BEFORE[Side.AGENT]
         assert call in a1.media.released
 
 
@@ -158,9 +153,8 @@ async def test_a_next_life_writes_what_was_known_when_the_edge_died(tmp_path: Pa
         a1.sip.hang_up(theirs)
         await asyncio.sleep(3.0)
         assert not await made.records()
-        await a1.kill()
-        await made.edge("a1", tmp_path)
-        assert await _outcome(made, a1, theirs) == (Outcome.ANSWERED, "caller_hung_up")
+        await made.next_life(a1, tmp_path)
+        assert await made.outcome(a1, theirs) == (Outcome.ANSWERED, "caller_hung_up")
 
 
 @in_virtual_time
@@ -177,8 +171,7 @@ async def test_a_next_life_writes_that_the_talk_was_cut_off_once_that_was_known(
         await settle()
         (owed,) = Journal(tmp_path / "journal-a1").load().owed.values()
         assert owed.ending.cause == "agent_unheard"
-        await a1.kill()
-        again = await made.edge("a1", tmp_path)
-        assert await _outcome(made, a1, theirs) == (Outcome.LOST, "agent_unheard")
+        again = await made.next_life(a1, tmp_path)
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "agent_unheard")
         assert again.snapshot.places
         await until(lambda: not again.debts.owed, "nothing is owed any more")

@@ -15,7 +15,7 @@ import pytest
 from edge.calls.journal import Journal
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome
-from tests.edge.stage import Center, Edge, center
+from tests.edge.stage import Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 Pick = Callable[[LegId, LegId], LegId]
@@ -27,11 +27,6 @@ def _caller(theirs: LegId, _ours: LegId) -> LegId:
 
 def _agent(_theirs: LegId, ours: LegId) -> LegId:
     return ours
-
-
-async def _outcome(made: Center, edge: Edge, leg: LegId) -> tuple[Outcome, str]:
-    record = await made.record(edge, leg)
-    return record.outcome, record.cause
 
 
 def _has_answered(edge: Edge, leg: LegId) -> bool:
@@ -70,7 +65,7 @@ async def test_nobody_was_told_of_an_end_that_their_edge_could_not_write(who: Pi
         a1.sip.hang_up(ours)
         await settle()
         await a1.kill()
-        assert await _outcome(made, a1, theirs) == (Outcome.LOST, "edge_died")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "edge_died")
         assert not a1.sip.answered_goodbyes
 
 
@@ -97,7 +92,7 @@ async def test_a_goodbye_that_crosses_ours_changes_nothing_of_how_the_call_ended
             a1.switchboard.media_lost(call)
         assert a1.sip.open[theirs].said[-1] == "bye"
         a1.sip.hang_up(theirs)
-        assert await _outcome(made, a1, theirs) == outcome
+        assert await made.outcome(a1, theirs) == outcome
         await until(lambda: _has_answered(a1, theirs), "the goodbye is answered")
 
 
@@ -127,7 +122,7 @@ async def test_a_caller_who_leaves_the_queue_is_answered_once_that_is_written() 
         assert not _has_answered(a1, theirs)
         a1.store.is_away = False
         await until(lambda: _has_answered(a1, theirs), "the store is back")
-        assert await _outcome(made, a1, theirs) == (Outcome.ABANDONED, "caller_hung_up")
+        assert await made.outcome(a1, theirs) == (Outcome.ABANDONED, "caller_hung_up")
 
 
 @in_virtual_time
@@ -137,7 +132,7 @@ async def test_an_agents_goodbye_to_a_caller_who_was_gone_is_a_loss() -> None:
         theirs, ours = await a1.talking()
         a1.sip.hang_up(ours)
         a1.sip.be_gone(theirs)
-        assert await _outcome(made, a1, theirs) == (Outcome.LOST, "caller_unreachable")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "caller_unreachable")
 
 
 @in_virtual_time
@@ -147,7 +142,7 @@ async def test_a_callers_goodbye_that_crosses_the_agents_ends_the_call_well() ->
         theirs, ours = await a1.talking()
         a1.sip.hang_up(ours)
         a1.sip.hang_up(theirs)
-        assert await _outcome(made, a1, theirs) == (Outcome.ANSWERED, "agent_hung_up")
+        assert await made.outcome(a1, theirs) == (Outcome.ANSWERED, "agent_hung_up")
         await until(lambda: _has_answered(a1, theirs) and _has_answered(a1, ours), "both are told")
 
 
@@ -162,7 +157,7 @@ async def test_who_is_gone_without_a_goodbye_that_was_heard_has_ended_nothing(wh
         a1.sip.be_gone(who(theirs, ours))
         a1.sip.hang_up(theirs)
         a1.sip.hang_up(ours)
-        assert await _outcome(made, a1, theirs) == (Outcome.LOST, "goodbye_unheard")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "goodbye_unheard")
         assert not a1.snapshot.places, "nobody is missed: somebody had hung up"
 
 
@@ -173,7 +168,7 @@ async def test_a_caller_who_is_gone_from_the_queue_without_a_goodbye_is_lost() -
         theirs = await a1.waiting()
         await settle()
         a1.sip.be_gone(theirs)
-        assert await _outcome(made, a1, theirs) == (Outcome.LOST, "goodbye_unheard")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "goodbye_unheard")
 
 
 @in_virtual_time
@@ -192,8 +187,7 @@ async def test_a_goodbye_that_was_written_and_not_answered_is_answered_by_the_ne
         a1.sip.hang_up(other)
         record = await made.record(a1, theirs)
         assert not a1.sip.answered_goodbyes
-        await a1.kill()
-        again = await made.edge("a1", tmp_path)
+        again = await made.next_life(a1, tmp_path)
         for leg in (leaver, other):
             assert again.sip.say_goodbye_again(a1.sip.over[leg].sip_call_id) == 200
         await until(lambda: not again.debts.owed, "nothing is owed any more")
@@ -218,8 +212,7 @@ async def test_a_caller_who_left_the_queue_is_answered_by_the_next_life(tmp_path
         a1.sip.hang_up(theirs)
         record = await made.record(a1, theirs)
         assert not _has_answered(a1, theirs)
-        await a1.kill()
-        again = await made.edge("a1", tmp_path)
+        again = await made.next_life(a1, tmp_path)
         assert again.sip.say_goodbye_again(a1.sip.over[theirs].sip_call_id) == 200
         await until(lambda: not again.debts.owed, "nothing is owed any more")
         await made.nothing_is_left()
@@ -242,7 +235,7 @@ async def test_what_is_owed_names_the_legs_whose_goodbyes_the_next_life_answers(
         legs = {a1.sip.over[theirs].sip_call_id, a1.sip.open[ours].sip_call_id}
         assert owed.sip_call_ids == legs
         await made.edge("a1", tmp_path)
-        assert await _outcome(made, a1, theirs) == (Outcome.ANSWERED, "caller_hung_up")
+        assert await made.outcome(a1, theirs) == (Outcome.ANSWERED, "caller_hung_up")
 
 
 @in_virtual_time
@@ -255,9 +248,8 @@ async def test_an_agents_goodbye_that_the_caller_had_not_answered_yet_ends_the_c
         theirs, ours = await a1.talking()
         await settle()
         a1.sip.hang_up(ours)
-        await a1.kill()
-        again = await made.edge("a1", tmp_path)
+        again = await made.next_life(a1, tmp_path)
         assert again.sip.say_goodbye_again(a1.sip.over[ours].sip_call_id) == 200
-        assert await _outcome(made, a1, theirs) == (Outcome.ANSWERED, "agent_hung_up")
+        assert await made.outcome(a1, theirs) == (Outcome.ANSWERED, "agent_hung_up")
         await until(lambda: not again.debts.owed, "nothing is owed any more")
         await made.nothing_is_left()

@@ -19,18 +19,13 @@ CALLER, OTHER = "4930777", "4930888"
 LEASE_S = 8.0
 
 
-def _call(edge: Edge, leg: LegId) -> CallId:
-    held = edge.sip.open.get(leg) or edge.sip.over[leg]
-    return keys.call_id_for(held.sip_call_id, "theirs")
-
-
 def _state(edge: Edge, call: CallId) -> TicketState | None:
     entry = edge.snapshot.tickets.get(call)
     return None if entry is None else entry.value.state
 
 
 async def _ticket(made: Center, edge: Edge, leg: LegId) -> Ticket:
-    call = _call(edge, leg)
+    call = edge.call_of(leg)
     (found,) = [each for each in await made.tickets() if each.call == call]
     return found
 
@@ -39,12 +34,12 @@ async def _lost(made: Center, *, is_frozen: bool = False) -> tuple[LegId, int]:
     """Let somebody wait at a1, which dies (or does not reach the store); return their place."""
     a1, b1 = made.edges["a1"], made.edges["b1"]
     old = await a1.waiting(caller=CALLER)
-    await until(lambda: _call(a1, old) in b1.snapshot.tickets, "seen")
+    await until(lambda: a1.call_of(old) in b1.snapshot.tickets, "seen")
     if is_frozen:
         a1.store.is_away = True
     else:
         await a1.kill()
-    return old, b1.snapshot.tickets[_call(a1, old)].create_revision
+    return old, b1.snapshot.tickets[a1.call_of(old)].create_revision
 
 
 @in_virtual_time
@@ -61,7 +56,7 @@ async def test_they_are_rung_for_at_the_old_place_long_before_the_old_call_is_cl
         assert (b1.state_of(again), b1.state_of(between)) == ("ringing", "queued")
         written = await _ticket(made, b1, again)
         assert (written.state, written.place) == (TicketState.OFFERED, place)
-        assert b1.snapshot.heirs[_call(a1, old)].value.heir == written.call
+        assert b1.snapshot.heirs[a1.call_of(old)].value.heir == written.call
         await everybody_leaves(made)
 
 
@@ -74,7 +69,7 @@ async def test_who_dials_when_the_silence_is_known_has_ticket_place_and_agent_at
         await until(lambda: b1.reserver.silent == {"a1"}, "silent")
         again = await b1.waiting(caller=CALLER)
         await b1.rung("ann")
-        (entry,) = [e for e in b1.snapshot.tickets.values() if e.value.call == _call(b1, again)]
+        (entry,) = [e for e in b1.snapshot.tickets.values() if e.value.call == b1.call_of(again)]
         assert (entry.create_revision, entry.value.place) == (entry.mod_revision, place)
         await everybody_leaves(made)
 
@@ -90,7 +85,7 @@ async def test_who_comes_before_an_heirs_ticket_is_seen_finds_the_line_as_it_is(
         b1.store.watch_latency_s = 0.5
         again = await b1.waiting(caller=CALLER)
         await until(lambda: b1.reserver.landed == 1, "landed")
-        assert _call(b1, again) not in b1.snapshot.tickets
+        assert b1.call_of(again) not in b1.snapshot.tickets
         after = await b1.waiting(caller=OTHER)
         await made.agent("bea", site="b")
         await b1.rung("bea")
@@ -115,7 +110,7 @@ async def test_when_the_old_call_is_closed_its_place_is_nobodys_any_more() -> No
         fourth = await b1.waiting(caller=CALLER)
         assert (await _ticket(made, b1, fourth)).place is None
         await everybody_leaves(made)
-        assert _call(a1, old) in b1.snapshot.heirs
+        assert a1.call_of(old) in b1.snapshot.heirs
         await asyncio.sleep(PLACE_KEPT_S)
         assert not b1.snapshot.heirs
 
@@ -174,7 +169,7 @@ async def test_a_greeting_that_was_heard_before_is_not_played_again() -> None:
     async with center(edges=("a1", "b1")) as made:
         a1, b1 = made.edges["a1"], made.edges["b1"]
         old = await a1.waiting(GREETED, caller=CALLER)
-        await until(lambda: _state(b1, _call(a1, old)) is TicketState.QUEUED, "greeted")
+        await until(lambda: _state(b1, a1.call_of(old)) is TicketState.QUEUED, "greeted")
         await a1.kill()
         await made.agent("bea", site="b")
         early = await b1.waiting(GREETED, caller=CALLER)

@@ -83,8 +83,7 @@ async def test_a_caller_whose_line_dies_is_missed_and_their_agent_free_for_other
         assert "caller_silent" in a1.sip.open[ours].reasons[-1]
         a1.sip.hang_up(ours)
         a1.sip.vanish(theirs)
-        record = await made.record(a1, theirs)
-        assert (record.outcome, record.cause) == (Outcome.LOST, "caller_silent")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "caller_silent")
         await until(lambda: bool(a1.snapshot.places), "their place is kept")
         (place,) = a1.snapshot.places.values()
         assert place.value.prefers == "ann"
@@ -178,8 +177,7 @@ async def test_nobody_is_rung_for_a_caller_whose_line_has_died_as_they_waited() 
             lambda: "bye" in a1.sip.open[theirs].said, "they are let go", within_s=GIVEN_UP_S
         )
         a1.sip.vanish(theirs)
-        record = await made.record(a1, theirs)
-        assert (record.outcome, record.cause) == (Outcome.LOST, "caller_silent")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "caller_silent")
         await until(lambda: bool(a1.snapshot.places), "their place is kept")
         await made.agent("ann")
         await asyncio.sleep(5.0)
@@ -281,8 +279,7 @@ async def test_nobody_waits_behind_a_caller_whose_line_has_died_for_them_to_hear
         await made.agent("ann")
         await until(lambda: bool(b1.sip.rung("ann")), "the next one's turn has come", within_s=1)
         assert b1.state_of(next_one) == "ringing"
-        record = await made.record(a1, theirs)
-        assert (record.outcome, record.cause) == (Outcome.LOST, "caller_silent")
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "caller_silent")
         a1.sip.vanish(theirs)
 
 
@@ -308,8 +305,7 @@ async def test_a_call_taken_up_by_the_next_life_is_watched(tmp_path: Path) -> No
     async with center("ann", edges=()) as made:
         a1 = await made.edge("a1", tmp_path)
         theirs, ours = await _talk(a1)
-        await a1.kill()
-        heir = await made.edge("a1", tmp_path)
+        heir = await made.next_life(a1, tmp_path)
         await heir.takeover().run()
         assert heir.state_of(theirs) == "connected"
         asked = _asked(heir, ours)
@@ -351,8 +347,7 @@ async def test_an_edge_that_dies_of_a_caller_whose_line_had_has_one_record(
             a1.media.packets += 1
             await asyncio.sleep(0.001)
         await asyncio.sleep(ms / 1000)
-        await a1.kill()
-        heir = await made.edge("a1", tmp_path)
+        heir = await made.next_life(a1, tmp_path)
         await heir.takeover().run()
         await asyncio.sleep(5.0)
         (record,) = (await made.records()).values()

@@ -55,5 +55,4 @@ async def test_who_offers_what_the_relay_cannot_read_hears_that_it_is_not_accept
         theirs: LegId = a1.sip.arrive("15550001")
         await until(lambda: not a1.sip.open, "refused")
         assert a1.sip.over[theirs].status == 488
-        record = await made.record(a1, theirs)
-        assert (record.outcome, record.cause) == (Outcome.REFUSED, "offer_unreadable")
+        assert await made.outcome(a1, theirs) == (Outcome.REFUSED, "offer_unreadable")

@@ -8,28 +8,9 @@ from pathlib import Path
 import pytest
 
 from edge.calls.journal import Journal
-from edge.sip.events import LegId
-from state import keys
-from state.model import AgentId, CallRecord, Outcome
-from tests.edge.stage import WRAP_UP_S, Center, Edge, center
+from state.model import AgentId, Outcome
+from tests.edge.stage import WRAP_UP_S, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
-
-
-async def _next_life(made: Center, edge: Edge, path: Path) -> Edge:
-    """Kill an edge and bring it up again with the journal that it leaves."""
-    await edge.kill()
-    return await made.edge(edge.name, path)
-
-
-async def _record(made: Center, edge: Edge, leg: LegId) -> CallRecord:
-    held = edge.sip.open.get(leg) or edge.sip.over[leg]
-    call = keys.call_id_for(held.sip_call_id, "theirs")
-    for _ in range(3000):
-        found = await made.records()
-        if call in found:
-            return found[call]
-        await asyncio.sleep(0.01)
-    raise AssertionError("no record")
 
 
 @in_virtual_time
@@ -46,8 +27,8 @@ async def test_a_caller_who_left_while_the_store_was_away_has_a_record_after_a_k
         await asyncio.sleep(3.0)
         a1.sip.hang_up(leg)
         await settle()
-        again = await _next_life(made, a1, tmp_path)
-        record = await _record(made, a1, leg)
+        again = await made.next_life(a1, tmp_path)
+        record = await made.record(a1, leg)
         assert (record.outcome, record.cause) == (Outcome.ABANDONED, "caller_hung_up")
         assert record.queued_ms is not None
         assert record.ended_ms - record.queued_ms == pytest.approx(3000, abs=200)
@@ -69,8 +50,8 @@ async def test_a_talk_that_ended_while_the_store_was_away_counts_as_answered_and
         a1.sip.hang_up(theirs)
         a1.sip.hang_up(ours)
         await settle()
-        again = await _next_life(made, a1, tmp_path)
-        record = await _record(made, a1, theirs)
+        again = await made.next_life(a1, tmp_path)
+        record = await made.record(a1, theirs)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
         await until(lambda: not again.debts.owed, "nothing is owed any more")
         assert not await made.offers()
@@ -90,8 +71,8 @@ async def test_a_talk_of_which_the_store_was_never_told_counts_as_answered(tmp_p
         a1.sip.hang_up(leg)
         a1.sip.hang_up(ours)
         await settle()
-        await _next_life(made, a1, tmp_path)
-        record = await _record(made, a1, leg)
+        await made.next_life(a1, tmp_path)
+        record = await made.record(a1, leg)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
         assert record.connected_ms is not None
         assert record.ended_ms - record.connected_ms == pytest.approx(2000, abs=200)
@@ -107,11 +88,11 @@ async def test_a_record_that_stands_already_is_left_as_it_is(tmp_path: Path) -> 
         a1.sip.hang_up(leg)
         await settle()
         await a1.kill()
-        guess = await _record(made, a1, leg)  # a survivor closes it
+        guess = await made.record(a1, leg)  # a survivor closes it
         assert guess.cause == "edge_died"
-        again = await _next_life(made, a1, tmp_path)
+        again = await made.next_life(a1, tmp_path)
         await until(lambda: not again.debts.owed, "nothing is owed any more")
-        assert (await _record(made, a1, leg)).cause == "edge_died"
+        assert (await made.record(a1, leg)).cause == "edge_died"
 
 
 @in_virtual_time
@@ -121,7 +102,7 @@ async def test_what_the_store_has_taken_is_owed_no_more(tmp_path: Path) -> None:
         leg = await a1.waiting()
         await settle()
         a1.sip.hang_up(leg)
-        await _record(made, a1, leg)
+        await made.record(a1, leg)
         await made.nothing_is_left()
         left = Journal(tmp_path / "journal-a1").load()
         assert (left.calls, left.owed) == ({}, {})

@@ -181,8 +181,7 @@ async def test_a_call_that_another_edge_gave_up_just_before_is_taken_over(ending
         await settle()
         await _cancelled(a1)
         await made.nothing_is_left()
-        record = await made.record(a1, theirs)
-        assert (record.outcome, record.cause) == (Outcome.ABANDONED, "caller_hung_up")
+        assert await made.outcome(a1, theirs) == (Outcome.ABANDONED, "caller_hung_up")
 
 
 @in_virtual_time

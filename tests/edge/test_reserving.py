@@ -240,8 +240,7 @@ async def test_a_record_tells_who_was_presumed_to_be_on_the_way_to_another_edges
         await everybody_leaves(made)
         decision = (await made.record(a1, ours)).decision
         assert decision is not None
-        other = a2.sip.over[theirs].sip_call_id
-        assert decision.asked == {keys.call_id_for(other, "theirs"): "ann"}
+        assert decision.asked == {a2.call_of(theirs): "ann"}
         assert decision.unreachable == ("b",)
 
 

@@ -333,8 +333,7 @@ async def test_whose_telephone_refuses_to_be_told_what_it_knows_hears_the_music_
         await settle()
         assert a1.state_of(LEG) == "queued"
         a1.sip.hang_up(LEG)
-        record = await made.record(a1, LEG)
-        assert (record.outcome, record.cause) == (Outcome.ABANDONED, "caller_hung_up")
+        assert await made.outcome(a1, LEG) == (Outcome.ABANDONED, "caller_hung_up")
 
 
 @in_virtual_time
@@ -422,8 +421,7 @@ async def test_a_relay_that_starts_after_the_edge_is_asked_again_before_anybody_
         await asyncio.sleep(0.1)
         a1.media.is_dead = False
         await running
-        record = await made.record(a1, LEG)
-        assert (record.outcome, record.cause) == (Outcome.LOST, "media_lost")
+        assert await made.outcome(a1, LEG) == (Outcome.LOST, "media_lost")
 
 
 @in_virtual_time
@@ -443,7 +441,7 @@ async def test_a_talk_that_the_former_life_did_not_write_has_its_agent_in_the_re
     async with center("ann") as made:
         a1 = made.edges["a1"]
         theirs, ours = await a1.talking()
-        call = keys.call_id_for(a1.sip.open[theirs].sip_call_id, "theirs")
+        call = a1.call_of(theirs)
         await settle()
         shell = a1.switchboard.call(call)
         assert shell is not None
@@ -519,8 +517,7 @@ async def test_a_caller_who_was_taken_over_may_refuse_what_they_need_not_know(
         first.media.is_pinned = True
         theirs = await first.waiting()
         await first.rung("ann")
-        await first.kill()
-        a1 = await made.edge("a1", tmp_path)
+        a1 = await made.next_life(first, tmp_path)
         await a1.takeover().run()
         a1.sip.pick_up(await a1.rung("ann"))
         await a1.reinvited(theirs)

@@ -13,7 +13,6 @@ from state import keys
 from state.model import (
     Agent,
     AgentId,
-    CallId,
     CallRecord,
     Limit,
     Outcome,
@@ -155,16 +154,12 @@ async def test_without_both_agents_the_caller_waits_at_the_old_place() -> None:
         a1.sip.decline(second)
         await until(lambda: a1.state_of(theirs) in {"queued", "ringing"}, "the caller waits")
         again = await a1.rung("ann")
-        assert a1.sip.open[again].headers["X-Everline-Call"] == _call(a1, theirs)
+        assert a1.sip.open[again].headers["X-Everline-Call"] == a1.call_of(theirs)
         a1.sip.pick_up(again)
         await a1.answer_ours(theirs, "ann has them again")
         a1.sip.hang_up(later)
         record = await _over(made, a1, theirs)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, ANN)
-
-
-def _call(edge: Edge, leg: LegId) -> str:
-    return keys.call_id_for(edge.sip.open[leg].sip_call_id, "theirs")
 
 
 @pytest.mark.parametrize("phase", ["reserving", "ringing", "joining", "returning"])
@@ -342,8 +337,7 @@ async def _next_life(
 ) -> CallRecord:
     """Kill the edge, let its next life take the call up, and let its people go on."""
     state = before.state_of(theirs)
-    await before.kill()
-    a1 = await made.edge("a1", path)
+    a1 = await made.next_life(before, path)
     await a1.takeover().run()
     if state != "connected":
         if state != "returning":
@@ -363,7 +357,7 @@ async def test_a_wish_passes_the_caller_on_and_hears_how_it_gets_on() -> None:
     async with center("ann", "bob") as made:
         a1 = made.edges["a1"]
         theirs, first = await a1.talking("ann")
-        call = a1.switchboard.call(CallId(_call(a1, theirs)))
+        call = a1.switchboard.call(a1.call_of(theirs))
         assert call is not None
         told: list[tuple[int, str]] = []
 
