@@ -127,14 +127,29 @@ def restoring(now: Document, then: Document, tenant: str, *, but: frozenset[str]
     """Return the edits that make a tenant's tables what they were `then`.
 
     Sections in `but` stay as they are, and so does what is another tenant's now: a number that was
-    given to somebody else is not taken back.
+    given to somebody else is not taken back. Nor is a secret: one that was replaced may have been
+    seen by others, and the telephone of whoever has it knows the new one.
     """
     return [
-        Edit(section=change.section, id=change.id, body=change.after)
+        Edit(
+            section=change.section, id=change.id, body=_keeping_secrets(change.before, change.after)
+        )
         for change in difference(_of(now, tenant), _of(then, tenant))
         if change.section not in but
         and ((held := now.get((change.section, change.id))) is None or held.tenant == tenant)
     ]
+
+
+def _keeping_secrets(now: Body | None, then: Body | None) -> Body | None:
+    """Return a table as it was `then`, with the secrets that it has `now`, if it is there."""
+    if now is None or then is None:
+        return then
+    return {name: value for name, value in then.items() if name not in SECRET} | secrets_of(now)
+
+
+def secrets_of(body: Body) -> dict[str, Any]:
+    """Return the fields of a table that no answer tells; an agent may have none."""
+    return {name: value for name, value in body.items() if name in SECRET}
 
 
 def taken_from(configuration: Configuration) -> list[Edit]:

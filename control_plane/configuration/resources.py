@@ -20,7 +20,7 @@ from control_plane.api.sight import in_sight
 from control_plane.configuration import store, telling, traffic
 from control_plane.configuration.book import Newest, Outcome
 from control_plane.configuration.desk import DESK
-from control_plane.configuration.document import Body, Edit, Item
+from control_plane.configuration.document import Body, Edit, Item, secrets_of
 from control_plane.configuration.errors import (
     BROKEN,
     DID_NOT_ASSIGNED,
@@ -270,8 +270,8 @@ class _Resource:
 
     def _edit(self, identifier: str, sent: Body, tenant: str, held: Body | None) -> Edit:
         body = dict(sent)
-        if self._noun.section == "agents" and held is not None and "password" not in body:
-            body["ha1"] = held["ha1"]
+        if held is not None and "password" not in body:
+            body |= secrets_of(held)
         if not self._noun.is_platform:
             body["tenant"] = tenant
         return Edit(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from control_plane.configuration.check import check
+from control_plane.configuration.desk import DESK
 from control_plane.configuration.document import NOTHING, Edit, applied
 from control_plane.permissions import Role
 from state.configuration import ha1_of
@@ -243,6 +244,38 @@ async def test_replacing_an_agent_without_a_password_keeps_theirs(center: Center
     reply = await person.ask("PUT", "/v1/agents/anna", body, {"If-Match": etag})
     (change,) = reply.json["changes"]
     assert change["before"]["ha1"] == change["after"]["ha1"]
+
+
+async def test_an_agent_who_has_no_password_can_be_replaced_and_still_has_none(
+    center: Center,
+) -> None:
+    person = await whole(center)
+    body = {"site": "a", "skills": {}}
+    await added(person, "agents", {"id": "bea", **body})
+    etag = (await person.get("/v1/agents/bea")).headers["ETag"]
+    more = body | {"skills": {"sales": 3}}
+    reply = await person.ask("PUT", "/v1/agents/bea", more, {"If-Match": etag})
+    assert reply.status == 200, reply.body
+    (change,) = reply.json["changes"]
+    assert "ha1" not in change["after"]
+
+
+async def test_a_rollback_brings_no_password_back_that_was_replaced_since(center: Center) -> None:
+    person = await whole(center)
+    await added(person, "agents", {"id": "bea", "site": "a", "skills": {}})
+    then = (await person.get("/v1/configuration")).json["version"]
+    for agent in ("anna", "bea"):  # one had a password that leaked, the other none
+        etag = (await person.get(f"/v1/agents/{agent}")).headers["ETag"]
+        body = {"site": "a", "skills": {"sales": 1}, "password": f"fresh word of {agent}"}
+        await person.ask("PUT", f"/v1/agents/{agent}", body, {"If-Match": etag})
+    back = await person.post("/v1/configuration/rollback", {"to": then})
+    assert back.json["is_written"], back.body
+    async with center.services.database.read() as connection:
+        document = (await center.app[DESK].book.newest(connection)).document
+    anna, bea = (document["agents", agent].body for agent in ("anna", "bea"))
+    assert (anna["skills"], bea["skills"]) == ({"sales": 7}, {})
+    assert anna["ha1"] == ha1_of("anna", "fresh word of anna")
+    assert bea["ha1"] == ha1_of("bea", "fresh word of bea")
 
 
 @pytest.mark.parametrize(
