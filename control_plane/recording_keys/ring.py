@@ -27,6 +27,9 @@ OVERLAP_MS: Final = 60_000
 WHOLE_EVERY: Final = 300
 """Turns after which the whole folder is compared."""
 _FIRST: Final = ("", "")
+TRIES: Final = 2
+_TRIAL: Final = bytes(32)
+"""What is wrapped to see whether a provider opens anything; it is no key of anybody's."""
 
 
 class NotWrittenDownError(CustodyError):
@@ -129,7 +132,10 @@ class Ringkeeper:
             return False
 
     async def rotate(self, now_ms: int) -> int:
-        """Rewrap every key that an older generation holds, then let go of that; return how many."""
+        """Rewrap every key that an older generation holds, then let go of that; return how many.
+
+        Raise `NoKeyError`: the provider opens nothing now, and keeps what it has.
+        """
         # Before keys are looked for: from now on nobody wraps for what is let go of at the end.
         recipient = await self.publish()
         if self._written_down != (newest := id_of(recipient.text)):
@@ -139,17 +145,38 @@ class Ringkeeper:
         while some := await self._keys.stale(self._name, newest, after, AT_ONCE):
             opened: list[tuple[str, str, Wrapped]] = []
             for tenant, key_id, wrapped in some:
-                try:
-                    private = await self._provider.unwrap(tenant, key_id, wrapped)
-                except TamperedError:
+                private = await self._private(tenant, key_id, wrapped, recipient)
+                if private is None:
                     lost += 1  # nor did it open before
-                    continue
-                opened.append((tenant, key_id, recipient.wrap(tenant, key_id, private)))
+                else:
+                    opened.append((tenant, key_id, recipient.wrap(tenant, key_id, private)))
             await self._keys.rewrap(self._name, opened, now_ms)
             count, after = count + len(opened), some[-1][:2]
         await asyncio.to_thread(self._provider.end_rotation)
         log.info("recording_keys_rotated", provider=self._name, rewrapped=count, unreadable=lost)
         return count
+
+    async def _private(
+        self, tenant: str, key_id: str, wrapped: Wrapped, recipient: Recipient
+    ) -> bytes | None:
+        """Return a key; None: it is damaged. Raise `NoKeyError`: the provider opens nothing now.
+
+        A token that fails says the same of a key as of one that is damaged; but at the end of the
+        rotation what was not rewrapped is lost for ever. So it counts as damaged only if it does
+        not open a second time, with one between that does.
+        """
+        for _ in range(TRIES):
+            try:
+                return await self._provider.unwrap(tenant, key_id, wrapped)
+            except TamperedError:
+                await self._check_opens(tenant, key_id, recipient)
+        return None
+
+    async def _check_opens(self, tenant: str, key_id: str, recipient: Recipient) -> None:
+        try:
+            await self._provider.unwrap(tenant, key_id, recipient.wrap(tenant, key_id, _TRIAL))
+        except TamperedError as error:
+            raise NoKeyError(f"provider {self._name} opens no key at all now") from error
 
     def _say(self, problem: str) -> None:
         if problem != self._said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,10 +19,11 @@ from control_plane.keys.store import KeyDestroyedError
 from control_plane.recording_keys.ring import Ringkeeper
 from control_plane.recording_keys.store import RecordingKeys
 from custody import keyfile, keyring, seal
-from custody.errors import KeyFileError, NoKeyError
+from custody.errors import KeyFileError, NoKeyError, TamperedError
 from custody.keyring import Keyring
 from custody.place import Place
 from custody.providers import LocalFile
+from custody.wrapping import Wrapped
 
 PROJECT = Path(__file__).parents[3]
 PLACE = Place(tenant="main", call="c", recording="c", segment=1, key_id="k")
@@ -241,6 +243,45 @@ async def test_a_next_secret_that_cannot_be_read_takes_no_other_s_place(sites: S
         with pytest.raises(KeyFileError, match=r"provider\.key\.next"):
             each()
     assert sites.secret("a").read_bytes() == old
+
+
+@pytest.mark.parametrize("fails", [1, 2, 3])
+async def test_a_provider_that_fails_during_a_rotation_loses_no_key(
+    sites: Sites, fails: int
+) -> None:
+    """What was not rewrapped is let go of with the older secret, and opens there no more."""
+    await sites.turn()
+    key = sites.rings["a"].newest("main")
+    provider, left = LocalFile.load(sites.secret("a")), iter(range(fails))
+    unwrap = provider.unwrap
+
+    async def now_and_then(tenant: str, subject: str, wrapped: Wrapped) -> bytes:
+        if next(left, None) is not None:
+            raise TamperedError("a wrapped key does not open with this token")
+        return await unwrap(tenant, subject, wrapped)
+
+    provider.unwrap = now_and_then  # type: ignore[method-assign]
+    provider.begin_rotation()
+    keeper = Ringkeeper(sites.keys, sites.rings["a"], "a", provider, written)
+    for _ in range(fails + 1):
+        with contextlib.suppress(NoKeyError):  # the loop gives it another turn
+            await keeper.turn((), 9_000)
+    assert not LocalFile.load(sites.secret("a")).is_rotating
+    assert await sites.opens("a", "main", key.id)
+
+
+async def test_a_key_that_is_damaged_holds_no_rotation_up(sites: Sites) -> None:
+    await sites.turn()
+    good = await sites.keys.make("main", 2_000, customer="cus_1")
+    bad = sites.rings["a"].newest("main")
+    under = bad.wrapped["a"].under
+    damaged = ("main", bad.id, Wrapped(under=under, sealed=bad.wrapped["b"].sealed))
+    await sites.keys.rewrap("a", [damaged], 2_000)
+    LocalFile.load(sites.secret("a")).begin_rotation()
+    await sites.turn(3_000)
+    assert not LocalFile.load(sites.secret("a")).is_rotating
+    assert await sites.opens("a", "main", good.id)
+    assert [await sites.opens(name, "main", bad.id) for name in "ab"] == [False, True]
 
 
 async def test_a_key_made_while_a_rotation_goes_on_is_not_wrapped_for_what_it_lets_go_of(
