@@ -7,7 +7,6 @@ refresh tokens and sessions, some time after the session.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
@@ -28,6 +27,9 @@ from control_plane.tenants import store as tenants
 log = structlog.get_logger()
 
 SWEEP_S: Final = 600.0
+AT_ONCE: Final = 5_000
+"""Calls in one transaction. A tenant may have years of them when it first says for how long they
+are kept: one statement for all would take longer than any may, and be taken back each time."""
 
 
 async def sweep(services: Services) -> int:
@@ -38,17 +40,24 @@ async def sweep(services: Services) -> int:
     async with services.database.read() as connection:
         kept = await tenants.retentions(connection)
     for tenant, days in kept.items():
-        async with services.database.write() as connection:
-            await turn.take(connection, tenant)
-            count += await calls.drop_older(
-                connection, tenant, tenants.kept_since(now_ms, days), spare=has_hold()
-            )
+        count += await _drop_calls(services, tenant, tenants.kept_since(now_ms, days))
     async with services.database.write() as connection:
         await sessions.drop_tokens(connection, now_ms)
         await sessions.drop_sessions(connection, now_ms)
     if count:
         log.info("calls_deleted", count=count)
     return count
+
+
+async def _drop_calls(services: Services, tenant: str, before_ms: int) -> int:
+    count = 0
+    while True:
+        async with services.database.write() as connection:
+            await turn.take(connection, tenant)
+            gone = await calls.drop_older(connection, tenant, before_ms, AT_ONCE, spare=has_hold())
+        count += gone
+        if gone < AT_ONCE:
+            return count
 
 
 async def context(app: web.Application) -> AsyncIterator[None]:
@@ -59,6 +68,8 @@ async def context(app: web.Application) -> AsyncIterator[None]:
 
 async def _sweep_for_ever(services: Services) -> None:
     while True:
-        with contextlib.suppress(DatabaseUnavailableError):  # what is too old stays so
+        try:
             await sweep(services)
+        except DatabaseUnavailableError as error:
+            log.warning("not_swept", because=str(error))  # what is too old stays so
         await asyncio.sleep(SWEEP_S)

@@ -11,6 +11,7 @@ from control_plane.api.tables import AnswerRow
 from control_plane.calls import store as calls
 from control_plane.calls.store import PastCall
 from control_plane.permissions import Role
+from control_plane.tenancy import sweeper
 from control_plane.tenancy.sweeper import sweep
 from state.model import CallId, CallRecord, DidNumber, EdgeId, Outcome, QueueId, SiteId
 from tests.control_plane.center import PASSWORD, Center, Person
@@ -104,6 +105,30 @@ async def test_calls_that_a_tenant_keeps_no_longer_are_deleted(center: Center) -
         manager = await center.person(Role.MANAGER, tenant=tenant)
         items = (await manager.get("/v1/calls")).json["items"]
         assert [int(each["id"], 16) for each in items] == left
+
+
+async def test_calls_of_years_are_deleted_some_at_a_time(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No statement may take long: what is cut off is taken back, and all of it stays."""
+    admin, now = await center.administrator(), center.clock.now().wall_ms
+    tag = {"If-Match": (await admin.get("/v1/tenant")).headers["ETag"]}
+    await admin.ask("PATCH", "/v1/tenant", {"call_retention_days": 2}, tag)
+    async with center.services.database.write() as connection:
+        old = (past(number, "main", now - (49 + number) * HOUR_MS) for number in range(1, 6))
+        await calls.carry(connection, (*old, past(6, "main", now)))
+    dropping, dropped = calls.drop_older, list[int]()
+
+    async def drop(*words: Any, **more: Any) -> int:  # noqa: ANN401 - whatever it takes
+        dropped.append(await dropping(*words, **more))
+        return dropped[-1]
+
+    monkeypatch.setattr(calls, "drop_older", drop)
+    monkeypatch.setattr(sweeper, "AT_ONCE", 2, raising=False)
+    assert await sweep(center.services) == 5
+    assert dropped == [2, 2, 1]
+    items = (await (await center.person(Role.MANAGER)).get("/v1/calls")).json["items"]
+    assert [int(each["id"], 16) for each in items] == [6]
 
 
 async def test_answers_kept_for_a_repeated_request_are_deleted_after_their_day(
