@@ -22,6 +22,7 @@ from control_plane.customers.schemas import (
     MergeView,
     SharedNumberView,
 )
+from control_plane.customers.store import Customer
 from control_plane.customers.tables import MergeRow
 from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
 from control_plane.history import store as history
@@ -67,7 +68,7 @@ async def list_shared(ask: Shared) -> Page[SharedNumberView]:
 
 
 async def merge(ask: Merged) -> MergeView:
-    """Make two into one: the one in the path stays, with the numbers and tags of both."""
+    """Make two into one: the one in the path stays, with numbers, tags and refusals of both."""
     await turn.take(ask.db, ask.tenant)
     kept = await service.load(ask, ask.at.customer)
     gone = await service.load(ask, ask.body.gone)
@@ -77,8 +78,14 @@ async def merge(ask: Merged) -> MergeView:
         raise ApiError(CANNOT_MERGE)
     numbers = tuple(each for each in gone.numbers if each not in kept.numbers)
     tags = tuple(each for each in gone.tags if each not in kept.tags)
-    both = {"numbers": kept.numbers + numbers, "tags": kept.tags + tags}
-    await _change(ask, kept, both)
+    before = _refused_by(gone, kept.consent)
+    both = {
+        "numbers": kept.numbers + numbers,
+        "tags": kept.tags + tags,
+        "consent": kept.consent | dict.fromkeys(before, False),
+    }
+    changed = await _change(ask, kept, both)
+    await service.note_consent(ask, changed, kept.consent)
     await _change(ask, gone, {"merged_into": kept.id})
     made = fresh("mrg", ask.now_ms)
     await ask.db.execute(
@@ -89,12 +96,29 @@ async def merge(ask: Merged) -> MergeView:
             gone=gone.id,
             numbers=msgspec.json.encode(numbers).decode(),
             tags=msgspec.json.encode(tags).decode(),
+            consent=msgspec.json.encode(before).decode(),
             at_ms=ask.now_ms,
             undone_ms=None,
         )
     )
     await _note(ask, kept.id, made, "merged")
     return MergeView(id=made, kept=kept.id, gone=gone.id)
+
+
+def _refused_by(gone: Customer, consent: Mapping[str, bool]) -> dict[str, bool | None]:
+    """PURE. Return what `consent` said of that to which `gone` has said no; None: nothing.
+
+    The kept one has the numbers now, so a no of either is one of both; a yes stays whose it was.
+    """
+    refused = [name for name, said in gone.consent.items() if not said]
+    return {name: consent.get(name) for name in refused if consent.get(name) is not False}
+
+
+def _as_before(consent: Mapping[str, bool], before: Mapping[str, bool | None]) -> dict[str, bool]:
+    """PURE. Return `consent` without what a merge has made of it; what was said since stays."""
+    made = {name: said for name, said in before.items() if consent.get(name) is False}
+    given = {name: said for name, said in made.items() if said is not None}
+    return {name: said for name, said in consent.items() if name not in made} | given
 
 
 async def undo(ask: Undone) -> MergeView:
@@ -119,8 +143,12 @@ async def undo(ask: Undone) -> MergeView:
     left = {
         "numbers": tuple(each for each in kept.numbers if each not in numbers),
         "tags": tuple(each for each in kept.tags if each not in tags),
+        "consent": _as_before(
+            kept.consent, msgspec.json.decode(row.consent, type=dict[str, bool | None])
+        ),
     }
-    await _change(ask, kept, left)
+    changed = await _change(ask, kept, left)
+    await service.note_consent(ask, changed, kept.consent)
     # Nobody knows of whom a court spoke when it spoke of both as one.
     is_held = kept.has_legal_hold or gone.has_legal_hold
     await _change(ask, gone, {"merged_into": None, "has_legal_hold": is_held})
@@ -129,10 +157,12 @@ async def undo(ask: Undone) -> MergeView:
 
 
 async def _change(
-    ask: Merged | Undone, customer: store.Customer, values: Mapping[str, object]
-) -> None:
-    if await store.change(ask.db, customer, values, ask.now_ms) is None:
+    ask: Merged | Undone, customer: Customer, values: Mapping[str, object]
+) -> Customer:
+    changed = await store.change(ask.db, customer, values, ask.now_ms)
+    if changed is None:
         raise ApiError(VERSION_MISMATCH)
+    return changed
 
 
 async def _note(ask: Merged | Undone, customer: str, merge: str, what: str) -> None:

@@ -116,5 +116,7 @@ class MergeRow(Table):
     numbers: Mapped[str]
     """JSON: what the kept one got by it."""
     tags: Mapped[str]
+    consent: Mapped[str] = mapped_column(server_default="{}")
+    """JSON: what the kept one had said before of that to which the other has said no."""
     at_ms: Mapped[Ms]
     undone_ms: Mapped[Ms | None]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -16,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from control_plane.db import database as database_module
 from control_plane.db import migrate as migrate_module
 from control_plane.db.database import Database
-from control_plane.db.migrate import HERE, migrate, newest
+from control_plane.db.migrate import HERE, config, migrate, newest
 from control_plane.db.tables import Table
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.settings import DRIVERS
@@ -48,6 +50,46 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_knows(
 
 def test_the_migrations_are_one_line_and_the_last_is_known_by_its_name() -> None:
     assert ScriptDirectory(HERE).get_heads() == [newest()]
+
+
+async def test_who_has_somebody_s_numbers_refuses_what_they_refused_after_an_update_too(
+    empty_database_url: str,
+) -> None:
+    """Bo, who had said no, was merged into Ada, and she into Cy, before a merge took that along."""
+    database = _open(empty_database_url)
+    named = {"ada": "{}", "bo": '{"callback": false, "news": true}', "cy": '{"callback": true}'}
+    try:
+        async with database.write() as connection:
+            await connection.run_sync(lambda made: command.upgrade(config(made), "0020"))
+        async with database.write() as connection:
+            tenant = "INSERT INTO tenants (id, name, created_ms, updated_ms, version)"
+            await connection.execute(text(f"{tenant} VALUES ('main', 'Main', 1, 1, 1)"))
+            for name, consent in named.items():
+                customer = (
+                    "INSERT INTO customers (id, tenant, name, name_key, language, email, address,"
+                    " notes, consent, numbers, tags, has_legal_hold, created_ms, updated_ms,"
+                    " version) VALUES (:id, 'main', :id, :id, '', '', '', '', :consent, '[]', '[]',"
+                    " false, 1, 1, 1)"
+                )
+                await connection.execute(text(customer), {"id": name, "consent": consent})
+            for at, kept, gone in ((1, "ada", "bo"), (2, "cy", "ada")):
+                merge = (
+                    "INSERT INTO customer_merges (id, tenant, kept, gone, numbers, tags, at_ms)"
+                    " VALUES (:id, 'main', :kept, :gone, '[]', '[]', :at)"
+                )
+                words = {"id": f"m{at}", "kept": kept, "gone": gone, "at": at}
+                await connection.execute(text(merge), words)
+        await migrate(database)
+        async with database.read() as connection:
+            told = await connection.execute(text("SELECT id, consent FROM customers"))
+            said = {row.id: json.loads(row.consent) for row in told}
+            kept = await connection.execute(text("SELECT id, consent FROM customer_merges"))
+            before = {row.id: json.loads(row.consent) for row in kept}
+    finally:
+        await database.close()
+    refused = {"callback": False}
+    assert said == {"ada": refused, "bo": refused | {"news": True}, "cy": refused}
+    assert before == {"m1": {"callback": None}, "m2": {"callback": True}}
 
 
 async def test_a_database_that_lacks_nothing_is_not_migrated(
