@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
 import msgspec
@@ -149,11 +150,26 @@ async def undo(ask: Undone) -> MergeView:
     }
     changed = await _change(ask, kept, left)
     await service.note_consent(ask, changed, kept.consent)
-    # Nobody knows of whom a court spoke when it spoke of both as one.
-    is_held = kept.has_legal_hold or gone.has_legal_hold
+    is_held = await _is_held(ask, kept, gone, numbers)
     await _change(ask, gone, {"merged_into": None, "has_legal_hold": is_held})
     await _note(ask, kept.id, row.id, "parted")
     return MergeView(id=row.id, kept=kept.id, gone=gone.id)
+
+
+async def _is_held(ask: Undone, kept: Customer, gone: Customer, numbers: AbstractSet[str]) -> bool:
+    """Tell whether who is parted has to be kept, with the numbers that they take along.
+
+    Nobody knows of whom a court spoke when it spoke of both as one. And who stays merged into the
+    kept one may be under hold and have one of these numbers: nobody else has it from now on.
+    """
+    if kept.has_legal_hold or gone.has_legal_hold:
+        return True
+    theirs = set(await store.merged_away(ask.db, ask.tenant, gone.id))
+    stay = set(await store.merged_away(ask.db, ask.tenant, kept.id)) - theirs - {gone.id}
+    return any(
+        each.has_legal_hold and not numbers.isdisjoint(each.numbers)
+        for each in await store.find_all(ask.db, ask.tenant, stay)
+    )
 
 
 async def _change(

@@ -1,4 +1,4 @@
-"""What a merge must not lose: that somebody has said no."""
+"""What a merge must not lose: that somebody has said no, and that somebody has to be kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from control_plane.customers import store
 from control_plane.permissions import Role
 from tests.control_plane.center import Center, Person
+from tests.control_plane.customers.stage import WHY
 
 ADAS, BOS = "+49305550", "+49305551"
 
@@ -66,3 +67,21 @@ async def test_what_was_said_since_a_merge_stays_when_the_two_are_parted(center:
     assert (await manager.ask("PATCH", f"/v1/customers/{ada}", agreed, seen)).status == 200
     await parted(manager, merge)
     assert await consent(manager, ada) == {"callback": True}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "is_held"), [([ADAS, BOS], True), (["+49305552"], False)], ids=["same", "others"]
+)
+async def test_who_takes_along_a_number_of_somebody_under_hold_is_under_hold(
+    center: Center, numbers: list[str], *, is_held: bool
+) -> None:
+    """Cy stays merged into Ada, who loses Bo's number: calls from there are kept by Bo alone."""
+    manager, officer = [await center.person(r) for r in (Role.MANAGER, Role.PRIVACY_OFFICER)]
+    ada = await added(manager, "Ada", [])
+    bo, cy = await added(manager, "Bo", [BOS]), await added(manager, "Cy", numbers)
+    body, seen = {"has_legal_hold": True}, WHY | {"If-Match": '"1"'}
+    assert (await officer.ask("PUT", f"/v1/customers/{cy}/hold", body, seen)).status == 200
+    first, _ = await merged(manager, ada, bo), await merged(manager, ada, cy)
+    await parted(manager, first)
+    shown = await manager.get(f"/v1/customers/{bo}")
+    assert shown.json["has_legal_hold"] is is_held
