@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 
+from edge.acd.answering_hosts import AnsweringHosts
 from edge.acd.heirs import Earlier
 from edge.acd.plan import Held
 from edge.alone.alone import Alone
@@ -20,6 +21,7 @@ from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal
 from edge.calls.leg_watch import LegWatch
 from edge.calls.line_watch import LineWatch
+from edge.calls.lookout import Lookout
 from edge.calls.places import PlaceGiver
 from edge.calls.recording_wishes import RecordingWishes
 from edge.calls.records import Written
@@ -288,18 +290,14 @@ class Assembly:
             calls=self.switchboard.with_media,
             on_lost=self.switchboard.media_lost,
         )
-        self.leg_watch = LegWatch(
+        lookout = Lookout(
             relay=self.media,
             clock=self.clock,
             calls=self.switchboard.held,
             unreachable=lambda: self.prober.unreachable,
         )
-        self.line_watch = LineWatch(
-            relay=self.media,
-            clock=self.clock,
-            calls=self.switchboard.held,
-            unreachable=lambda: self.prober.unreachable,
-        )
+        self.leg_watch = LegWatch(lookout)
+        self.line_watch = LineWatch(lookout, AnsweringHosts())
         self.switchboard.on_answer(self.line_watch.take)
 
     def _make_ears(self) -> None:

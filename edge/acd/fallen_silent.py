@@ -52,6 +52,8 @@ class Line(Struct, frozen=True, kw_only=True):
     """When they were first so many."""
     asked: Asked = Asked.NOT
     asked_s: float = 0.0
+    tried: str = ""
+    """The host at which it has been asked to see if those there answer (`answering_hosts`)."""
 
 
 class Next(Enum):
@@ -59,20 +61,29 @@ class Next(Enum):
 
     NOTHING = auto()
     ASK = auto()
+    TRY = auto()
+    """Ask it to see if those at its host answer at all: whatever it does says nothing of it."""
     GIVE_UP = auto()
     """It is dead."""
 
 
 def looked(before: Line | None, packets: int, now_s: float) -> Line:
     """Return a line after a look that has found so many packets of it."""
-    if before is not None and before.packets == packets:
+    if before is None:
+        return Line(packets=packets, since_s=now_s)
+    if before.packets == packets:
         return before
-    return Line(packets=packets, since_s=now_s)
+    return Line(packets=packets, since_s=now_s, tried=before.tried)
 
 
 def asked(line: Line, now_s: float) -> Line:
     """Return a line whose telephone is being asked."""
     return replace(line, asked=Asked.UNDER_WAY, asked_s=now_s)
+
+
+def tried(line: Line, host: str) -> Line:
+    """Return a line whose telephone is being asked to see if those at its host answer."""
+    return replace(line, tried=host)
 
 
 def answered(line: Line, *, is_there: bool) -> Line:

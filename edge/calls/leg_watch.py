@@ -10,70 +10,52 @@ caller is gone with them, if theirs is out of reach too (`edge.acd.gone` decides
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
 
 import structlog
 
 from edge.acd.call_events import AgentSilent, Side
 from edge.acd.gone import Gone, Pair, gone, listened
 from edge.calls.call import CallShell
-from edge.media.errors import MediaError
-from edge.media.plan import AGENT, CALLER
-from edge.media.relay import Relay
-from state.clock import Clock
-from state.model import CallId, SiteId
+from edge.calls.lookout import PERIOD_S, Lookout
+from edge.media.plan import AGENT, CALLER, Party
+from state.model import CallId
 
 log = structlog.get_logger()
-
-PERIOD_S = 1.0
 
 
 class LegWatch:
     """Asks the relay about calls whose agents are at sites out of reach; there are seldom any."""
 
-    def __init__(
-        self,
-        *,
-        relay: Relay,
-        clock: Clock,
-        calls: Callable[[], Iterable[CallShell]],
-        unreachable: Callable[[], frozenset[SiteId]],
-    ) -> None:
-        self._relay = relay
-        self._clock = clock
-        self._calls = calls
-        self._unreachable = unreachable
+    def __init__(self, lookout: Lookout) -> None:
+        self._lookout = lookout
         self._heard: dict[CallId, Pair] = {}
 
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
             await asyncio.sleep(PERIOD_S)
-            sites = self._unreachable()
-            watched = [each for each in self._calls() if _tells(each, sites)] if sites else []
+            calls = self._lookout.calls() if self._lookout.unreachable() else ()
+            watched = [each for each in calls if self._tells(each)]
             self._heard = {
                 call.id: heard
                 for call in watched
                 if (heard := self._heard.get(call.id)) is not None
             }
-            for call in watched:
-                await self._look(call, sites)
+            await self._lookout.look(watched, self._look)
 
-    async def _look(self, call: CallShell, out_of_reach: frozenset[SiteId]) -> None:
-        try:
-            packets = await self._relay.packets_from(call.id) or {}
-        except MediaError as error:
-            log.warning("relay_not_asked", call=call.id, error=str(error))
-            return
-        now_s = self._clock.now().mono_s
-        if AGENT not in packets or not _tells(call, out_of_reach):
+    def _look(self, call: CallShell, packets: Mapping[Party, int]) -> None:
+        now_s = self._lookout.clock.now().mono_s
+        if AGENT not in packets or not self._tells(call):
             return
         pair = listened(
             self._heard.get(call.id), call.attempt, packets[AGENT], packets.get(CALLER), now_s
         )
         self._heard[call.id] = pair
-        is_cut_off = call.way_of(None) in out_of_reach and call.media.is_to_be_heard(Side.CALLER)
-        found = gone(pair, now_s, is_caller_cut_off=is_cut_off)
+        is_cut_off = call.way_of(None) in self._lookout.unreachable()
+        found = gone(
+            pair, now_s, is_caller_cut_off=is_cut_off and call.media.is_to_be_heard(Side.CALLER)
+        )
         if found is None:
             return
         is_caller_silent = found is Gone.BOTH
@@ -83,7 +65,7 @@ class LegWatch:
         del self._heard[call.id]
         call.deliver(AgentSilent(attempt=pair.attempt, is_caller_silent=is_caller_silent))
 
-
-def _tells(call: CallShell, out_of_reach: frozenset[SiteId]) -> bool:
-    """Tell whether an agent's silence says anything: they are cut off, and should be heard."""
-    return call.talks_to in out_of_reach and call.media.is_to_be_heard(Side.AGENT)
+    def _tells(self, call: CallShell) -> bool:
+        """Tell whether an agent's silence says anything: they are cut off, and should be heard."""
+        is_cut_off = call.talks_to in self._lookout.unreachable()
+        return is_cut_off and call.media.is_to_be_heard(Side.AGENT)

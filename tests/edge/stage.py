@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from edge import former_life
+from edge.acd.answering_hosts import AnsweringHosts
 from edge.acd.heirs import Earlier
 from edge.calls.callbacks import Callbacks
 from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal, Left
 from edge.calls.leg_watch import LegWatch
 from edge.calls.line_watch import LineWatch
+from edge.calls.lookout import Lookout
 from edge.calls.places import PlaceGiver
 from edge.calls.records import Written
 from edge.calls.ringing import Ringing
@@ -213,20 +215,17 @@ class Edge:
             calls=self.switchboard.with_media,
             on_lost=self.switchboard.media_lost,
         )
-        self.leg_watch = LegWatch(
+        lookout = Lookout(
             relay=self.media,
             clock=self.clock,
             calls=self.switchboard.held,
             unreachable=lambda: self.unreachable,
         )
-        self.line_watch = LineWatch(
-            relay=self.media,
-            clock=self.clock,
-            calls=self.switchboard.held,
-            unreachable=lambda: self.unreachable,
-        )
+        self.leg_watch = LegWatch(lookout)
+        hosts = AnsweringHosts()
+        hosts.learn(THEIR_HOST)
+        self.line_watch = LineWatch(lookout, hosts)
         self.switchboard.on_answer(self.line_watch.take)
-        self.line_watch.learn(THEIR_HOST)
 
     def _take(self, event: object) -> None:
         if self.is_deaf or self.callbacks.take(event):  # type: ignore[arg-type]  # an Event

@@ -364,14 +364,14 @@ async def test_nobody_is_given_up_whose_like_has_never_answered_such_a_question(
     """There are carriers that pass on no OPTIONS within a dialog, and send nothing in silence."""
     async with center("ann", edges=("a1",)) as made:
         a1 = made.edges["a1"]
-        a1.line_watch._answering.clear()  # noqa: SLF001
-        theirs, ours = await _talk(a1)
-        assert (_asked(a1, theirs), _asked(a1, ours)) == (1, 1), "each once, while it is heard"
-        a1.sip.tell_of(theirs, is_there=answers)
-        await _speak(a1, int(ASKED_WITHIN_S), caller=False)
-        assert _asked(a1, theirs) == (2 if answers else 1)
-        a1.sip.tell_of(theirs, is_there=False)
-        await _speak(a1, int(GIVEN_UP_S) + 1, caller=False)
+        with patch.object(CallShell, "host_of", lambda _call, _side: "new"):
+            theirs, ours = await _talk(a1)
+            assert (_asked(a1, theirs), _asked(a1, ours)) == (1, 1), "each once, while it is heard"
+            a1.sip.tell_of(theirs, is_there=answers)
+            await _speak(a1, int(ASKED_WITHIN_S), caller=False)
+            assert _asked(a1, theirs) == (2 if answers else 1)
+            a1.sip.tell_of(theirs, is_there=False)
+            await _speak(a1, int(GIVEN_UP_S) + 1, caller=False)
         assert (a1.state_of(theirs) == "connected") is not answers
 
 
