@@ -140,8 +140,12 @@ def _due_s(ticket: Ticket, ending: Ending) -> float | None:
 
 
 def _was_dialled(ticket: Ticket) -> bool:
-    """Tell whether somebody's telephone may have rung: it does once an agent is reserved."""
-    return ticket.state is not TicketState.QUEUED or ticket.connected_ms is not None
+    """Tell whether somebody's telephone may have rung: it does once an agent is reserved.
+
+    Agents are rung once the caller has answered: of one who did not take them it is known.
+    """
+    is_waiting = ticket.state is TicketState.QUEUED and not ticket.tried
+    return not is_waiting or ticket.connected_ms is not None
 
 
 def _until_ms(ticket: Ticket, at: Now) -> int | None:

@@ -60,8 +60,9 @@ class Patience:
             if entry is None:
                 continue
             turn_away = effective_now(snapshot.queues, entry, now).turn_away
-            if turn_away is None or entry.value.talks:
-                # Who has talked to an agent has been let in, and is passed on, not sent away.
+            if turn_away is None or entry.value.talks or entry.value.callback_of is not None:
+                # Who has talked to an agent has been let in, and is passed on, not sent away. Whom
+                # we call back has been sent away before.
                 self._overdue.discard(call)
                 self._steps.set(call, next_step_s(snapshot.queues, entry, now))
             else:

@@ -305,6 +305,44 @@ async def test_an_agent_who_does_not_answer_leaves_the_caller_first_in_the_line(
 
 
 @in_virtual_time
+async def test_who_has_answered_waits_on_though_the_agent_does_not_take_them() -> None:
+    """They have waited in the line for longer than the queue lets anybody wait."""
+    async with calling() as made:
+        await _sent_away(made, made.edges["a1"])
+        await asyncio.sleep(20.0)
+        await made.agent("ann")
+        edge, theirs = await _rung(made)
+        edge.sip.pick_up(theirs)
+        edge.sip.decline(await edge.rung("ann"))
+        ours = await edge.rung("ann")
+        edge.sip.pick_up(ours)
+        await until(lambda: edge.sip.open[theirs].our_offer is not None, "joined")
+        edge.sip.answer_ours(theirs)
+        for leg in (theirs, ours):
+            edge.sip.hang_up(leg)
+        await made.nothing_is_left()
+        assert [each.outcome for each in await _back_records(made)] == [Outcome.ANSWERED]
+
+
+@in_virtual_time
+async def test_who_has_answered_and_is_cut_off_as_they_wait_on_has_been_called_back() -> None:
+    async with calling(longest_wait_s=None) as made:
+        a1 = made.edges["a1"]
+        await made.put(keys.place(LOST.call), LOST)
+        await made.agent("ann")
+        edge, theirs = await _rung(made)
+        edge.sip.pick_up(theirs)
+        edge.sip.decline(await edge.rung("ann"))
+        await until(lambda: edge.switchboard.states() == {"queued": 1}, "they wait on")
+        edge.sip.vanish(theirs)
+        await until(lambda: bool(a1.snapshot.places), "their place is kept")
+        (place,) = await _places(made)
+        assert (place.tries, place.due_s) == (1, RULES.pause_s)
+        await asyncio.sleep(RULES.pause_s - 1.0)
+        assert not _dialled(made)
+
+
+@in_virtual_time
 async def test_a_callback_may_be_cancelled_and_only_while_it_waits_for_its_time() -> None:
     async with calling("ann") as made:
         a1 = made.edges["a1"]
