@@ -83,8 +83,8 @@ async def test_who_has_somebody_s_numbers_refuses_what_they_refused_after_an_upd
         async with database.read() as connection:
             told = await connection.execute(text("SELECT id, consent FROM customers"))
             said = {row.id: json.loads(row.consent) for row in told}
-            kept = await connection.execute(text("SELECT id, consent FROM customer_merges"))
-            before = {row.id: json.loads(row.consent) for row in kept}
+            merges = await connection.execute(text("SELECT id, consent FROM customer_merges"))
+            before = {row.id: json.loads(row.consent) for row in merges}
     finally:
         await database.close()
     refused = {"callback": False}
