@@ -98,6 +98,8 @@ class Runner:
         self._looks: list[Look] = []
         self._method: tuple[Fault, ...] = ()
         self._verdicts: tuple[Verdict, ...] = ()
+        self._made: dict[int, Made] = {}
+        """What was ever heard of as made, each as it was told last."""
         self._began_ms: int | None = None
         self._abort = asyncio.Event()
         self._abort_why = ""
@@ -230,6 +232,7 @@ class Runner:
         for fault in sorted(self._method, key=lambda each: each.at_s):
             await asyncio.sleep(max(0.0, began_s + fault.at_s - self._clock.now().mono_s))
             made = await self._faults.make(fault)
+            self._heard((made,))
             first = self._began_ms is None
             self._began_ms = made.at_ms if self._began_ms is None else self._began_ms
             self._notes.append(Note(at_ms=made.at_ms, who="fault", what=fault.told()))
@@ -240,7 +243,7 @@ class Runner:
         await asyncio.sleep(max(0.0, ends_s - self._clock.now().mono_s))
         # The timers at the target are what ends them; give them the moment that they need.
         for _ in range(20):
-            if all(each.healed_ms is not None for each in await self._faults.standing()):
+            if _are_over(self._heard(await self._faults.standing())):
                 return
             await asyncio.sleep(LOOK_EVERY_S / 2)
 
@@ -276,7 +279,7 @@ class Runner:
 
     async def _roll_back(self) -> tuple[Made, ...]:
         try:
-            made = await self._faults.heal_all("runner")
+            made = self._heard(await self._faults.heal_all("runner"))
         except FaultError as error:
             self.note("runner", f"what is broken ends by its timers: {error}")
             made = await self._until_over()
@@ -284,17 +287,26 @@ class Runner:
             if each.healed_ms is not None and each.fault.ttl_s:
                 what = f"{each.fault.told()} is over, by {each.by}"
                 self._notes.append(Note(at_ms=each.healed_ms, who="fault", what=what))
-        is_over = all(each.healed_ms is not None for each in made)
-        self._tell("all is mended" if is_over else "not all is known to be mended")
+            elif each.healed_ms is None:
+                self.note("runner", f"{each.fault.told()} is not known to be over")
+        self._tell("all is mended" if _are_over(made) else "not all is known to be mended")
         return made
+
+    def _heard(self, made: Iterable[Made]) -> tuple[Made, ...]:
+        """Return all that was ever made, with this news.
+
+        Whoever is asked may have been started anew and know of nothing: that undoes no fault.
+        """
+        self._made |= {each.id: each for each in made}
+        return tuple(self._made.values())
 
     async def _until_over(self) -> tuple[Made, ...]:
         """Wait until each fault has ended by its own timer, or a little longer; return the news."""
-        made: tuple[Made, ...] = ()
+        made = self._heard(())
         for _ in range(round((self._experiment.lasts_s + TIMERS_LATE_S) / LOOK_EVERY_S)):
             with contextlib.suppress(FaultError):
-                made = await self._faults.standing()
-                if all(each.healed_ms is not None for each in made):
+                made = self._heard(await self._faults.standing())
+                if _are_over(made):
                     break
             await asyncio.sleep(LOOK_EVERY_S)
         return made
@@ -322,6 +334,10 @@ class Runner:
 
     def _journal(self) -> tuple[Note, ...]:
         return tuple(sorted(self._notes, key=lambda each: each.at_ms))
+
+
+def _are_over(made: Iterable[Made]) -> bool:
+    return all(each.healed_ms is not None for each in made)
 
 
 def broken(bounds: Iterable[Bound], values: Mapping[str, float]) -> str:

@@ -98,8 +98,12 @@ class Lab:
         ]
 
 
-def runner(lab: Lab, experiment: Experiment = EXPERIMENT) -> Runner:
-    return Runner(experiment, ground=lab, faults=lab, clock=lab.clock)
+def runner(
+    lab: Lab,
+    experiment: Experiment = EXPERIMENT,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Runner:
+    return Runner(experiment, ground=lab, faults=lab, clock=lab.clock, tell=tell)
 
 
 GOOD = {"sites_serving": 3.0, "success_share": 1.0}
@@ -371,7 +375,31 @@ async def test_when_nothing_can_be_mended_the_timers_are_waited_for_and_evidence
 async def test_an_agent_that_never_answers_again_ends_the_drill_all_the_same() -> None:
     lab = Mute(lambda at_s: GOOD if at_s < 3.0 else {**GOOD, "success_share": 0.1})
     lab.deaf_s = 1e9
-    course = await runner(lab, replace(EXPERIMENT, recover_within_s=2.0)).run()
+    told: list[str] = []
+    course = await runner(lab, replace(EXPERIMENT, recover_within_s=2.0), told.append).run()
     assert course.end is End.ABORTED
-    assert course.made == ()
+    # What was made is known, and that it was undone is not.
+    assert [(each.fault.target, each.healed_ms) for each in course.made] == [("b", None)]
     assert course.healed_ms is None
+    assert "not all is known to be mended" in told
+    assert "all is mended" not in told
+
+
+@in_virtual_time
+async def test_a_fault_of_which_a_new_agent_knows_nothing_is_not_said_to_be_mended() -> None:
+    lab = Lab(lambda _: GOOD)
+
+    async def none() -> tuple[Made, ...]:
+        return ()
+
+    told: list[str] = []
+    one = runner(lab, replace(EXPERIMENT, recover_within_s=2.0), told.append)
+    running = asyncio.create_task(one.run())
+    await asyncio.sleep(5.0)
+    assert lab.made
+    lab.heal_all = lambda _: none()  # type: ignore[method-assign, assignment]
+    lab.standing = none  # type: ignore[method-assign]
+    course = await running
+    assert [(each.fault.target, each.healed_ms) for each in course.made] == [("b", None)]
+    assert "not all is known to be mended" in told
+    assert "all is mended" not in told
