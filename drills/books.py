@@ -24,14 +24,14 @@ SETTLED_AFTER_S: Final = 5.0
 _MS: Final = 1000.0
 
 
-def counts(seen: Seen) -> dict[str, float]:
+def counts(seen: Seen) -> dict[str, float | None]:
     """Return how many calls came to what, and whether everybody says the same."""
     book, wire = seen.ledger, seen.wire
     people = Counter(row.by_people for row in book.placed)
     edges = Counter(record.outcome for row in book.rows for record in row.records)
     by_sipp = [row for row in book.placed if row.planned.dialler is Dialler.SIPP]
     placed = {row.caller.sip_call_id for row in book.placed if row.caller}
-    found = {
+    found: dict[str, int] = {
         "offered": len(book.placed),
         "answered": people[Outcome.ANSWERED],
         "abandoned": people[Outcome.ABANDONED],
@@ -41,7 +41,6 @@ def counts(seen: Seen) -> dict[str, float]:
         "mismatches": len(book.mismatches()),
         "sipp_calls": len(by_sipp),
         "captured_calls": len(wire.calls),
-        "capture_dropped": seen.dropped,
         "wire_differs": len(wire_differs(book, wire))
         + len({e.sip_call_id for e in wire.calls} ^ placed),
     }
@@ -53,7 +52,7 @@ def counts(seen: Seen) -> dict[str, float]:
         and people == edges
         and not (found["mismatches"] or found["wire_differs"] or found["not_placed"])
     )
-    return {**found, "ledger_exact": float(is_exact)}
+    return {**found, "capture_dropped": seen.dropped, "ledger_exact": float(is_exact)}
 
 
 def wire_differs(book: Ledger, wire: Wire) -> tuple[str, ...]:
@@ -70,16 +69,15 @@ def wire_differs(book: Ledger, wire: Wire) -> tuple[str, ...]:
     return tuple(found)
 
 
-def failed_after(book: Ledger, t0_ms: int) -> tuple[Row, ...]:
-    """Return the calls placed later than `SETTLED_AFTER_S` that got no 200."""
-    return tuple(
-        row
+def failed_after(book: Ledger, t0_ms: int) -> int | None:
+    """Return how many calls of `SETTLED_AFTER_S` and later got no 200; None: none was placed."""
+    placed = [
+        row.caller
         for row in book.placed
-        if row.caller
-        and row.caller.invite_ms >= t0_ms + SETTLED_AFTER_S * _MS
-        and row.caller.ok_ms is None
-        and row.caller.end is not End.CANCELLED
-    )
+        if row.caller and row.caller.invite_ms >= t0_ms + SETTLED_AFTER_S * _MS
+    ]
+    failed = [each for each in placed if each.ok_ms is None and each.end is not End.CANCELLED]
+    return len(failed) if placed else None
 
 
 def lost_elsewhere(seen: Seen) -> tuple[Row, ...]:

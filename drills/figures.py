@@ -58,8 +58,8 @@ def figures(seen: Seen) -> dict[str, float | None]:
         answers["recording_lost_s"] = recording_lost_s(seen)
         answers |= cut_off_talk(seen)
     if seen.clocks_meanwhile:
-        # What is certain: both ends of a bound are on one side of right.
-        sure_ms = (min(abs(e.least_ms), abs(e.most_ms)) for e in seen.clocks_meanwhile)
+        # What is certain: where a bound has right between its ends, nothing is.
+        sure_ms = (max(e.least_ms, -e.most_ms, 0.0) for e in seen.clocks_meanwhile)
         answers["clock_off_s"] = max(sure_ms) / _MS
     answers["stores_away"] = seen.said.get("store_away", 0)
     answers["members_away"] = seen.said.get("etcd_member_benched", 0)
@@ -70,7 +70,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["rto_s"] = ledger_rto_s(seen.ledger, t0_ms, after, first_site)
     answers["rto_capture_s"] = rto_s(seen.wire, t0_ns, after, ANSWER_LIMIT_S, first_site)
     answers["rto_error_ms"] = _difference_ms(answers["rto_s"], answers["rto_capture_s"])
-    answers["failed"] = len(failed_after(seen.ledger, t0_ms))
+    answers["failed"] = failed_after(seen.ledger, t0_ms)
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))
     answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, first_site)
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms)
@@ -84,7 +84,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["sign_in_rto_s"] = sign_in_rto_s(seen.sign_ins, t0_ms)
     merged = [at_ms for at_ms in seen.merged_ms if at_ms >= t0_ms]
     healed_ms = course.healed_ms
-    is_known = merged and healed_ms is not None
+    is_known = merged and not seen.alone_still and healed_ms is not None
     answers["reconciled_s"] = (max(merged) - (healed_ms or 0)) / _MS if is_known else None
     answers["abort_back_s"] = abort_back_s(seen)
     if seen.written is not None:
@@ -158,8 +158,10 @@ def _is_unanswered(row: Row, t0_ms: int) -> bool:
     return caller.end in {End.SILENCE, End.UNFINISHED}
 
 
-def _overrun_s(course: Course) -> float:
-    """Return by how much a fault outlived its time."""
+def _overrun_s(course: Course) -> float | None:
+    """Return by how much a fault outlived its time; None: nobody told of the faults any more."""
+    if course.method and not course.made:
+        return None
     late = [
         (each.healed_ms - each.until_ms) / _MS if each.healed_ms is not None else float("inf")
         for each in course.made

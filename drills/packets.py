@@ -131,6 +131,14 @@ def read_wire(pcap: bytes, callers: str) -> Wire:
     )
 
 
+def heard(pcap: bytes, callers: str, *, dropped: int | None) -> Wire:
+    """Return what a capture says; nothing if it never told how many packets it `dropped`.
+
+    It does so at its end: one that ended before is silent of whatever failed afterwards.
+    """
+    return Wire(calls=(), audio_ns={}) if dropped is None else read_wire(pcap, callers)
+
+
 def rto_s(
     wire: Wire, from_ns: int, after: Collection[str], limit_s: float, first_site: str | None
 ) -> float | None:

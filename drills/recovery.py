@@ -249,13 +249,14 @@ def abort_back_s(seen: Seen) -> float | None:
 def writes(written: Written, t0_ms: int, healed_ms: int | None) -> dict[str, float | None]:
     """Return what became of writes to the database through the API.
 
-    The longest time without an acknowledged one counts from the first fault on, and to the end if
-    none came after it.
+    The longest time without an acknowledged one counts from the last before the first fault on,
+    and after the last one until nobody tried any more.
     """
     acknowledged = sorted(written.acknowledged_ms)
     before = [at_ms for at_ms in acknowledged if at_ms < t0_ms]
     after = [at_ms for at_ms in acknowledged if at_ms >= t0_ms]
-    edges_ms = [max(before, default=t0_ms), *after]
+    end_ms = () if written.until_ms is None else (written.until_ms,)
+    edges_ms = [max(before, default=t0_ms), *after, *end_ms]
     gap_ms = max((late - early for early, late in pairwise(edges_ms)), default=None)
     is_back = healed_ms is not None and written.whole_ms is not None
     whole_s = max(0, (written.whole_ms or 0) - (healed_ms or 0)) / _MS

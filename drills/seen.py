@@ -72,6 +72,8 @@ class Written(Struct, frozen=True, kw_only=True):
     """Since when the database's members are one; None: they are not."""
     most_lag_bytes: int
     """How far a replica was behind at most."""
+    until_ms: int | None = None
+    """When nobody tried to write any more; None: nobody has noted it."""
     notes: tuple[Note, ...] = ()
 
 
@@ -84,8 +86,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     offers: tuple[OfferEvent, ...]
     course: Course
     wire: Wire
-    dropped: int
-    """Packets that the capture lost."""
+    dropped: int | None
+    """Packets that the capture lost; None: it never told its end, and `wire` has nothing."""
     noticed_ms: Mapping[EdgeId, int]
     """When each edge first said that the first fault's site is out of reach."""
     stocks: tuple[Stock, ...]
@@ -100,6 +102,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """When agents of a site that was gone were first there by the word of another one."""
     merged_ms: tuple[int, ...] = ()
     """When edges had merged what they did without a quorum."""
+    alone_still: tuple[EdgeId, ...] = ()
+    """Edges that went on without one and have not said that they have merged it."""
     clocks_meanwhile: tuple[ClockBound, ...] = ()
     """How clocks differed a moment after the first fault, where that was to set one wrong."""
     aborted_ms: int | None = None

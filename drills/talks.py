@@ -34,7 +34,7 @@ def talks(seen: Seen, t0_ms: int) -> dict[str, float | None]:
         "talking_touched": len(touched),
         "talking_kept": len(kept),
         "kept_share": len(kept) / len(touched) if touched else None,
-        "cleared_s": max(cleared) if cleared else 0.0,
+        "cleared_s": max(cleared, default=0.0) if touched else None,
         "spared_gap_ms": max(gaps) if gaps else None,
     }
 

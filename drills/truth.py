@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from drills.blast import killed_site
 from drills.demo.reports import OfferChange
 from drills.guards import lost_sites
@@ -14,9 +16,25 @@ _MS = 1000.0
 def untrue_agent_s(seen: Seen, t0_ms: int) -> float:
     """Return for how long, at most, the shared state said something untrue of an agent.
 
-    Busy with a call whose telephone had put it down or never heard of it; or ready at a site that
-    was gone, until the last of the surviving edges had taken that site out.
+    Busy with a call whose telephone had put it down or never heard of it, for ever where they are
+    so at the end, when nobody talks any more; or ready at a site that was gone, until the last of
+    the surviving edges had taken that site out.
     """
+    worst_ms = _taken_ms(seen, t0_ms)
+    gone = killed_site(seen.course.method)
+    lost = lost_sites(seen.course.method)
+    survivors = [edge for edge, site in seen.edges.items() if site not in lost]
+    if gone is not None and survivors:
+        noticed = [seen.noticed_ms.get(edge) for edge in survivors]
+        known = [at_ms for at_ms in noticed if at_ms is not None]
+        if len(known) < len(noticed):
+            return math.inf
+        worst_ms = max(worst_ms, max(known) - t0_ms)
+    return worst_ms / _MS
+
+
+def _taken_ms(seen: Seen, t0_ms: int) -> float:
+    """Return for how long, at most, somebody was taken without having their call."""
     ended: dict[tuple[AgentId, CallId], int] = {}
     for report in seen.agents:
         if report.call is not None:
@@ -37,13 +55,4 @@ def untrue_agent_s(seen: Seen, t0_ms: int) -> float:
             over_ms = ended.get((event.agent, call), since)
             if event.at_ms >= t0_ms:
                 worst_ms = max(worst_ms, event.at_ms - max(over_ms, min(t0_ms, since)))
-    gone = killed_site(seen.course.method)
-    lost = lost_sites(seen.course.method)
-    survivors = [edge for edge, site in seen.edges.items() if site not in lost]
-    if gone is not None and survivors:
-        noticed = [seen.noticed_ms.get(edge) for edge in survivors]
-        known = [at_ms for at_ms in noticed if at_ms is not None]
-        if len(known) < len(noticed):
-            return float("inf")
-        worst_ms = max(worst_ms, max(known) - t0_ms)
-    return worst_ms / _MS
+    return math.inf if given else worst_ms

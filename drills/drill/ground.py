@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from drills.blast import touches
+from drills.books import SETTLED_AFTER_S
 from drills.course import FaultError, Made
 from drills.demo.reports import CallerReport, End
 from drills.demo.run import Stage, quiet_instant
@@ -37,6 +38,9 @@ OF_TALKS = frozenset({"cleared_s", "kept_share"})
 SPARED_WITHIN_S, LOOK_EVERY_S = 8.0, 0.05
 CALLS_AFTER_S = 3.0
 """So long at least calls have to come after the first fault: nothing else shows a recovery."""
+SETTLED_CALLS_S = SETTLED_AFTER_S + 2.0
+"""So long in a drill that expects something of those that come once the dust has settled: `failed`
+is of none otherwise. The fault comes a little later yet, when nobody is hanging up."""
 MOST_LAG_BYTES = 1_048_576
 """As much as Patroni lets a replica lack that is to become the primary."""
 _GOOD = frozenset({"answered", "joined"})
@@ -52,6 +56,12 @@ class Hands:
     is_alone: bool
     """No other drill runs here."""
     machine: Machine = field(default_factory=Machine)
+
+
+def calls_after_s(experiment: Experiment) -> float:
+    """Return for how long at least calls have to come from when the method may begin."""
+    expected = {bound.figure for bound in experiment.expect}
+    return SETTLED_CALLS_S if "failed" in expected else CALLS_AFTER_S
 
 
 class LabGround:
@@ -71,6 +81,7 @@ class LabGround:
         expected = {bound.figure for bound in experiment.expect}
         self._spared = SPARED if "spared_gap_ms" in expected else 0
         self._touched = TOUCHED if expected & OF_TALKS else 0
+        self._calls_after_s = calls_after_s(experiment)
         self._faults = faults
 
     async def leader(self) -> str | None:
@@ -145,7 +156,7 @@ class LabGround:
         """
         loop = asyncio.get_running_loop()
         people = self._stage.people
-        last_s = people.call_from_s + people.scenario.calls[-1].at_s - CALLS_AFTER_S
+        last_s = people.call_from_s + people.scenario.calls[-1].at_s - self._calls_after_s
         deadline_s = loop.time() + SPARED_WITHIN_S
         while loop.time() <= last_s:
             is_late = loop.time() > deadline_s

@@ -21,7 +21,7 @@ from drills.demo.waiting import waiting
 from drills.drill import witnesses
 from drills.drill.short_calls import is_short
 from drills.evidence import ClockBound
-from drills.packets import read_wire
+from drills.packets import heard
 from drills.seen import CalledBack, CallingBack, Redialled, Seen, Written
 from state.model import AgentId, EdgeId, Unreplicated
 
@@ -35,8 +35,8 @@ class Kept(Struct, frozen=True, kw_only=True):
     ledger_from: int
     """The ledger's revision before any call came."""
     pcap: bytes
-    dropped: int
-    """Packets that the kernel did not give to the capture."""
+    dropped: int | None
+    """Packets that the kernel did not give to the capture; None: it never told its end."""
     redialled: tuple[Redialled, ...]
     called: tuple[CalledBack, ...] | None
     """What came to callers' own telephones; None: nobody is called back."""
@@ -61,7 +61,7 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         return not (sip_call_id in extra or is_short(sip_call_id))
 
     agents = tuple(each for each in stage.people.agent_reports() if each.call not in again)
-    wire = read_wire(kept.pcap, stage.lab.addresses["callers"])
+    wire = heard(kept.pcap, stage.lab.addresses["callers"], dropped=kept.dropped)
     planned = tuple(each for each in wire.calls if is_planned(each.sip_call_id))
     book = join(
         stage.scenario,
@@ -79,6 +79,7 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         wire=msgspec.structs.replace(wire, calls=planned),
         moved_ms=_moved_ms(stage, course),
         merged_ms=witnesses.merged(stage),
+        alone_still=witnesses.still_alone(stage),
         clocks_meanwhile=kept.clocks,
         aborted_ms=kept.aborted_ms,
         said=witnesses.said(stage, course),

@@ -138,8 +138,14 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
             yield f"left at {stock.place}: {stock}"
     if seen.silent:
         yield f"edges that did not answer at the end: {', '.join(seen.silent)}"
-    if seen.dropped:
-        yield f"the capture lost {seen.dropped} packets"
+    if seen.dropped != 0:
+        yield _lacking(seen.dropped)
+
+
+def _lacking(dropped: int | None) -> str:
+    if dropped is None:
+        return "the capture never told its end: nothing is measured by it"
+    return f"the capture lost {dropped} packets"
 
 
 def _unrecorded(seen: Seen) -> Iterator[str]:

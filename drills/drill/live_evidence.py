@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -38,16 +39,16 @@ def figures(
     ]
     found: dict[str, float | None] = {
         "back_s": course.back_s,
-        "ttl_overrun_s": max([0.0, *late]),
+        # Faults of which nobody told any more may stand for ever.
+        "ttl_overrun_s": None if course.method and not course.made else max([0.0, *late]),
         "test_calls": len(probes),
     }
     if t0_ms is None:
         return found
     after = [each for each in probes if each.at_ms >= t0_ms]
     settled = [each for each in after if each.at_ms >= t0_ms + SETTLED_AFTER_S * 1000]
-    answers = [each.answered_ms - each.at_ms for each in after if each.answered_ms is not None]
-    found["failed"] = sum(each.answered_ms is None for each in settled)
-    found["final_answer_s"] = max(answers) / 1000 if answers else None
+    found["failed"] = sum(each.answered_ms is None for each in settled) if settled else None
+    found["final_answer_s"] = max(map(_final_s, after), default=None)
     found["rto_s"] = _rto_s(after, t0_ms, first_site)
     joined = [
         each.joined_ms
@@ -56,6 +57,12 @@ def figures(
     ]
     found["media_rto_s"] = (min(joined) - t0_ms) / 1000 if joined else None
     return found
+
+
+def _final_s(probed: Probed) -> float:
+    """Return how long a test call waited for its final answer: for ever, if none is known."""
+    final_ms = probed.ended_ms if probed.how is How.REFUSED else probed.answered_ms
+    return math.inf if final_ms is None else (final_ms - probed.at_ms) / 1000
 
 
 def _rto_s(probes: Iterable[Probed], t0_ms: int, first_site: SiteId | None) -> float | None:

@@ -23,7 +23,7 @@ from drills.demo.scenario import FEWEST_CALLS, Burst, Coming, Scenario, plan
 from drills.demo.stock import settle
 from drills.drill import joining, witnesses
 from drills.drill.called import Called
-from drills.drill.ground import CALLS_AFTER_S, DyingController, Hands, LabGround
+from drills.drill.ground import DyingController, Hands, LabGround, calls_after_s
 from drills.drill.joining import Kept
 from drills.drill.redial import Redialler
 from drills.drill.short_calls import ShortCalls
@@ -97,7 +97,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     finally:
         shutil.rmtree(keep, ignore_errors=True)
         stage.lab.keep_logs(keep)
-    content = pcap.read_bytes()
+    content = pcap.read_bytes() if pcap.exists() else b""
     kept = Kept(
         ledger_from=began_at,
         pcap=content,
@@ -137,7 +137,8 @@ async def _play(
         await calling
         await short.begin()
         await asyncio.sleep(max(0.0, began_s + experiment.load.before_s - loop.time()))
-        left_s = began_s + people.scenario.calls[-1].at_s - CALLS_AFTER_S - loop.time()
+        last_s = began_s + people.scenario.calls[-1].at_s - calls_after_s(experiment)
+        left_s = last_s - loop.time()
         course = await runner.run(within_s=min(STEADY_WITHIN_S, max(0.0, left_s)))
         await short.over()
 
@@ -239,7 +240,8 @@ async def _agent(stage: Stage) -> AsyncIterator[FaultClient]:
 
 
 class _Capture:
-    dropped = 0
+    dropped: int | None = None
+    """What it tells at its end; None: it has not."""
 
 
 @contextlib.asynccontextmanager

@@ -32,6 +32,7 @@ _TOLD = frozenset(
         "relay_dead",
         "relay_forgot_calls",
         "alone",
+        "alone_again",
         "merged",
         "lease_kept_again",
         "edges_silent",
@@ -41,6 +42,9 @@ _TOLD = frozenset(
     }
 )
 """Lines of the logs of edges and recorders that belong on a timeline."""
+_ALONE = frozenset({"alone", "alone_again"})
+_TOGETHER = frozenset({"merged", "edge_started"})
+"""A life that begins with what one before it did alone says so: `alone_again`."""
 _OF_THE_LOG = frozenset({"level", "edge", "site"})
 
 
@@ -89,6 +93,22 @@ def merged(stage: Stage) -> tuple[int, ...]:
         for at_ms, what in _log_lines(stage.lab.paths.run / "log" / f"edge-{edge}.log")
         if what.startswith("merged")
     )
+
+
+def still_alone(stage: Stage) -> tuple[EdgeId, ...]:
+    """Return the edges that went on without a quorum, and have not merged what they did then."""
+    return tuple(
+        edge
+        for edge in edge_homes(stage.lab)
+        if _last_word(stage.lab.paths.run / "log" / f"edge-{edge}.log", _ALONE | _TOGETHER)
+        in _ALONE
+    )
+
+
+def _last_word(log: Path, events: frozenset[str]) -> str:
+    """Return which of these events an edge wrote down last; empty: none."""
+    said = (what.partition(" ")[0] for _, what in _log_lines(log))
+    return ([""] + [each for each in said if each in events])[-1]
 
 
 def moments(stage: Stage, course: Course) -> Iterator[Moment]:

@@ -44,6 +44,7 @@ class Writer:
         self._standing = ""
         self._most_lag = 0
         self._whole_ms: int | None = None
+        self._until_ms: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._client: aiohttp.ClientSession | None = None
 
@@ -79,6 +80,7 @@ class Writer:
     async def written(self) -> Written:
         """Wait until the members are one again, then look for every acknowledged write."""
         await self.stop()
+        self._until_ms = self._now_ms()
         try:
             cluster = await self._database.until_whole(WHOLE_WITHIN_S)
             if self._whole_ms is None:
@@ -93,6 +95,7 @@ class Writer:
             missing=tuple(missing),
             whole_ms=self._whole_ms,
             most_lag_bytes=self._most_lag,
+            until_ms=self._until_ms,
             notes=tuple(self._notes),
         )
 

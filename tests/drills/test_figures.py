@@ -96,6 +96,17 @@ def test_a_call_that_the_wire_did_not_see_and_the_ledger_is_not_exact() -> None:
     assert figures(deaf)["ledger_exact"] == 0.0
 
 
+def test_a_capture_that_never_told_its_end_bears_nothing_out_and_is_a_finding() -> None:
+    whole = replace(seen(), wire=Wire(calls=(), audio_ns={}), dropped=None)
+    found = figures(whole)
+    unknown = ("capture_dropped", "rto_capture_s", "rto_error_ms", "final_answer_s")
+    assert [found[each] for each in unknown] == [None] * 4
+    assert found["ledger_exact"] == 0.0
+    told = "the capture never told its end: nothing is measured by it"
+    assert told in evidence_of_run(whole).findings
+    assert not [each for each in evidence_of_run(seen()).findings if "capture" in each]
+
+
 def test_a_record_that_is_missing_and_the_ledger_is_not_exact() -> None:
     assert figures(seen(records=RECORDS[1:]))["ledger_exact"] == 0.0
 
@@ -107,6 +118,13 @@ def test_a_call_that_got_no_answer_after_the_dust_settled_has_failed() -> None:
         CALLERS, last, ok_ms=None, joined_ms=None, end=reports.End.REFUSED, status=503
     )
     assert figures(seen(callers=callers))["failed"] == 1
+
+
+def test_where_nobody_calls_once_the_dust_has_settled_nothing_tells_whether_calls_fail() -> None:
+    whole = seen()
+    # Of the fault that comes when the last callers come, nobody can say that it was over.
+    late = replace(whole.course, began_ms=max(each.invite_ms for each in CALLERS) - 3000)
+    assert figures(replace(whole, course=late))["failed"] is None
 
 
 def test_a_call_that_never_got_a_final_answer_waited_for_ever() -> None:
@@ -143,7 +161,15 @@ def test_an_agent_who_is_given_another_call_was_untrue_of_the_one_before_until_t
         at_ms=KILL_MS,
     )
     other = replace(put, call=CallId("another"), at_ms=over_ms + 21_000)
-    assert figures(seen(offers=(put, other)))["untrue_agent_s"] == 21.0
+    gone = replace(other, change=OfferChange.DELETED, call=None)
+    assert figures(seen(offers=(put, other, gone)))["untrue_agent_s"] == 21.0
+
+
+def test_an_agent_who_is_never_let_go_is_untrue_for_ever() -> None:
+    last = max(OFFERS, key=lambda each: each.at_ms)
+    assert last.change is OfferChange.DELETED
+    kept = tuple(each for each in OFFERS if each is not last)
+    assert figures(seen(offers=kept))["untrue_agent_s"] == float("inf")
 
 
 def test_a_survivor_that_never_notices_makes_the_dead_sites_agents_untrue_for_ever() -> None:
@@ -162,6 +188,13 @@ def test_where_two_sites_are_gone_only_the_edges_of_the_others_have_to_notice() 
 def test_a_fault_that_was_never_undone_outlived_its_time_for_ever() -> None:
     whole = replace(seen(), course=course(KILL_SITE, healed_ms=None))
     assert figures(whole)["ttl_overrun_s"] == float("inf")
+
+
+def test_a_fault_of_which_nobody_tells_any_more_has_no_end_that_is_known() -> None:
+    whole = replace(seen(), course=replace(course(KILL_SITE), made=(), healed_ms=None))
+    assert figures(whole)["ttl_overrun_s"] is None
+    load_alone = replace(whole.course, method=())
+    assert figures(replace(whole, course=load_alone))["ttl_overrun_s"] == 0.0
 
 
 def given(wait_ms: int) -> tuple[OfferEvent, ...]:
@@ -320,11 +353,24 @@ def test_a_clock_is_off_by_what_is_certain_of_the_worst() -> None:
     ahead = ClockBound(who="b", least_ms=599_990.0, most_ms=600_004.0)
     answers = figures(replace(seen(), clocks_meanwhile=(right, ahead)))
     assert answers["clock_off_s"] == 599.99
+    behind = ClockBound(who="b", least_ms=-600_004.0, most_ms=-599_990.0)
+    answers = figures(replace(seen(), clocks_meanwhile=(right, behind)))
+    assert answers["clock_off_s"] == 599.99
+    unsure = ClockBound(who="b", least_ms=-4_000.0, most_ms=5_000.0)
+    answers = figures(replace(seen(), clocks_meanwhile=(right, unsure)))
+    assert answers["clock_off_s"] == 0.0, "it may be right"
 
 
 def test_what_sites_say_of_stores_and_members_is_counted() -> None:
     answers = figures(replace(seen(), said={"store_away": 2, "site_down": 7}))
     assert (answers["stores_away"], answers["members_away"]) == (2, 0)
+
+
+def test_what_sites_did_alone_is_merged_when_the_last_edge_that_was_alone_has_done_so() -> None:
+    whole = replace(seen(), merged_ms=(KILL_MS + 13_000, KILL_MS + 14_300))
+    assert figures(whole)["reconciled_s"] == 2.0
+    waiting = replace(whole, alone_still=(SURVIVORS[0],))
+    assert figures(waiting)["reconciled_s"] is None
 
 
 def test_which_calls_a_fault_touches() -> None:
@@ -408,6 +454,21 @@ def test_a_gap_is_what_was_sent_and_not_heard_while_two_talked_over_the_fault() 
     assert gap_ms(held=True, first_held_ms=t0_ms + 100) is None
     assert gap_ms(held=True, first_held_ms=None) is None
     assert gap_ms(ended_ms=t0_ms + 150) is None, "nothing of the time after it"
+
+
+def test_where_nobody_talked_where_it_was_broken_nobody_knows_how_soon_people_are_free() -> None:
+    whole = seen()
+    t0_ms = next(
+        row.caller.joined_ms + 1000
+        for row in whole.ledger.placed
+        if row.caller and row.caller.joined_ms is not None
+    )
+    assert talks(whole, t0_ms)["talking_touched"] == 0
+    assert talks(whole, t0_ms)["cleared_s"] is None
+    everywhere = course(*(replace(KILL_SITE, target=site) for site in SCENARIO.sites))
+    kept = talks(replace(whole, course=everywhere), t0_ms)
+    assert kept["talking_touched"]
+    assert kept["cleared_s"] == 0.0, "nobody was cut off"
 
 
 def test_who_was_moved_where_is_counted() -> None:
@@ -502,6 +563,13 @@ def test_the_time_without_an_acknowledged_write_spans_the_loss_of_the_primary() 
     assert found["write_gap_s"] == pytest.approx(22.5)
     assert (found["writes"], found["writes_after"], found["writes_lost"]) == (5, 3, 0)
     assert found["database_whole_s"] == pytest.approx(10.0)
+
+
+def test_a_time_without_an_acknowledged_write_that_never_ended_counts_to_the_last_try() -> None:
+    whole = replace(written(-0.2, 0.1, 0.4, whole_s=50.0), until_ms=KILL_MS + 31_400)
+    assert writes(whole, KILL_MS, KILL_MS + 40_000)["write_gap_s"] == pytest.approx(31.0)
+    none = replace(written(-0.2), until_ms=KILL_MS + 31_400)
+    assert writes(none, KILL_MS, KILL_MS + 40_000)["write_gap_s"] == pytest.approx(31.6)
 
 
 def test_an_acknowledged_write_that_is_gone_is_counted() -> None:

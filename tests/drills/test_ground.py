@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from msgspec.structs import replace
 
+from drills.books import SETTLED_AFTER_S
 from drills.demo.people import LATE_S, People
 from drills.demo.phones import Line
 from drills.drill import ground
-from drills.drill.ground import CALLS_AFTER_S, SPARED_WITHIN_S, Hands, LabGround
+from drills.drill.ground import (
+    CALLS_AFTER_S,
+    SPARED_WITHIN_S,
+    Hands,
+    LabGround,
+    calls_after_s,
+)
 from drills.experiment import CALLERS_COME, Bound
 from drills.fault import Fault, FaultKind
 from drills.library import experiment_of
@@ -101,6 +108,23 @@ async def test_a_good_instant_is_not_waited_for_until_nobody_calls_any_more(
     began_s = loop.time()
     await lab.good_instant([KILL_EDGE])
     assert loop.time() - began_s <= 0.1
+
+
+@in_virtual_time
+async def test_a_drill_about_calls_once_the_dust_has_settled_begins_while_some_are_still_to_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ground, "quiet_instant", quiet)
+    everybody, lab = ground_of(tmp_path, {}, "failed")
+    loop = asyncio.get_running_loop()
+    last_s = loop.time() + 20.0
+    everybody.call_from_s = last_s - SCENARIO.calls[-1].at_s
+    lab._touched = 1  # noqa: SLF001 - it waits for somebody who never talks
+    await lab.good_instant([KILL_EDGE])
+    # And a moment in which nobody hangs up is waited for then.
+    assert last_s - loop.time() > SETTLED_AFTER_S + 1.0
+    shown = experiment_of("carrier_floods")
+    assert calls_after_s(shown) == CALLS_AFTER_S, "all of its calls come within seconds"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from drills.cli.drill_report import report
 from drills.cli.errors import Exit
 from drills.course import Course, End, Look, Made, Note
+from drills.demo.reports import End as How
 from drills.desk.answers import AgentRow, Agents, Faults, Health, Status
 from drills.desk.asks import AgentsAsk, CallsAsk, FaultAsk, FaultDo, PlaceAsk
 from drills.desk.call_answers import CallRow, Calls
@@ -190,11 +191,16 @@ def probe(at_s: float, first: SiteId, took_s: float | None = 0.3) -> Probed:
     )
 
 
+def refused(at_s: float, first: SiteId, took_s: float) -> Probed:
+    ended_ms = T0_MS + round((at_s + took_s) * 1000)
+    return replace(probe(at_s, first, None), ended_ms=ended_ms, how=How.REFUSED)
+
+
 def test_service_is_back_with_the_first_test_call_after_which_all_are_answered() -> None:
     probes = [
         probe(-1.0, A),
-        probe(0.5, A, None),
-        probe(1.0, B, None),
+        refused(0.5, A, 0.9),
+        refused(1.0, B, 0.9),
         probe(2.0, A, 3.5),
         probe(3.0, A, 1.2),
         probe(6.0, A),
@@ -207,6 +213,25 @@ def test_service_is_back_with_the_first_test_call_after_which_all_are_answered()
     assert found["ttl_overrun_s"] == 1.5
     assert figures(COURSE, [*probes, probe(8.0, B, None)], A, END_MS)["failed"] == 1
     assert figures(COURSE, [*probes, probe(8.0, A, None)], A, END_MS)["rto_s"] is None
+
+
+def test_a_test_call_without_a_final_answer_waited_for_ever_and_a_refusal_is_one() -> None:
+    probes = [probe(-1.0, A, None), probe(1.0, A), refused(2.0, B, 4.2)]
+    assert figures(COURSE, probes, A, END_MS)["final_answer_s"] == 4.2
+    waits = figures(COURSE, [*probes, probe(3.0, A, None)], A, END_MS)
+    assert waits["final_answer_s"] == float("inf")
+
+
+def test_where_no_test_call_came_once_the_dust_had_settled_nothing_tells_whether_calls_fail() -> (
+    None
+):
+    assert figures(COURSE, [probe(4.9, A)], A, END_MS)["failed"] is None
+    assert figures(COURSE, [probe(5.1, A)], A, END_MS)["failed"] == 0
+
+
+def test_faults_of_which_nobody_tells_any_more_have_no_end_that_is_known() -> None:
+    silent = replace(COURSE, made=(), healed_ms=None)
+    assert figures(silent, [], A, END_MS)["ttl_overrun_s"] is None
 
 
 def test_a_fault_that_was_never_undone_outlives_its_time_until_now() -> None:

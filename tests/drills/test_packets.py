@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import socket
 import struct
+from types import SimpleNamespace
 
 import pytest
 
+from drills import capture
 from drills.capture import is_whole
-from drills.packets import longest_gap_ms, packets, read_wire, rto_s
+from drills.packets import Wire, heard, longest_gap_ms, packets, read_wire, rto_s
 
 CALLER, CARRIER = "198.18.11.10", "198.18.10.10"
 T0_S = 1_700_000_000
@@ -130,6 +136,40 @@ def test_what_is_no_capture_of_ours_is_refused_and_a_cut_one_read_as_far_as_it_g
     whole = pcap((1.0, audio()), (2.0, audio()))
     assert len(list(packets(whole))) == 2
     assert len(list(packets(whole[:-3]))) <= 2
+
+
+def test_a_capture_that_never_told_its_end_says_nothing() -> None:
+    whole = pcap((1.0, invite("1", "a")), (1.2, answer("1", 200)))
+    assert heard(whole, CALLER, dropped=0) == read_wire(whole, CALLER)
+    # Whoever stopped in between has not seen what failed afterwards.
+    for cut in (whole, whole[:-3], b""):
+        assert heard(cut, CALLER, dropped=None) == Wire(calls=(), audio_ns={})
+
+
+def test_whoever_is_told_to_end_still_takes_all_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, end = os.pipe()
+    os.close(end)
+    waiting = iter([(audio(), [(0, 0, struct.pack("@qq", T0_S, 0))], 0, None)] * 1000)
+
+    def recvmsg(*_: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
+        if (found := next(waiting, None)) is None:
+            raise BlockingIOError
+        return found
+
+    tap = SimpleNamespace(
+        bind=lambda _: None,
+        fileno=lambda: ready,
+        getsockopt=lambda *_: struct.pack("=II", 1000, 3),
+        recvmsg=recvmsg,
+        setblocking=lambda _: None,
+        setsockopt=lambda *_: None,
+    )
+    monkeypatch.setattr(socket, "socket", lambda *_: contextlib.nullcontext(tap))
+    file = io.BytesIO()
+    # Both can be read from the beginning: more waits than is taken at once.
+    assert capture.record("any", file, ready) == (1000, 3)
+    os.close(ready)
+    assert len(list(packets(file.getvalue()))) == 1000
 
 
 def test_a_packet_that_says_it_has_a_longer_head_than_it_is_long_is_left_out_and_recorded() -> None:

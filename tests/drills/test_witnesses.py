@@ -1,0 +1,57 @@
+"""What sites wrote down themselves of a drill, as their logs have it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from drills.drill import witnesses
+from state.model import EdgeId, SiteId
+
+if TYPE_CHECKING:
+    from drills.demo.run import Stage
+
+EDGE = EdgeId("b1")
+
+
+def stage_of(folder: Path, *events: str) -> Stage:
+    (folder / "log").mkdir()
+    lines = (
+        json.dumps({"event": event, "timestamp": f"2026-11-30T08:00:{second:02}Z", "site": "b"})
+        for second, event in enumerate(events)
+    )
+    (folder / "log" / f"edge-{EDGE}.log").write_text("\n".join(lines) + "\n")
+    return cast("Stage", SimpleNamespace(lab=SimpleNamespace(paths=SimpleNamespace(run=folder))))
+
+
+@pytest.mark.parametrize(
+    ("events", "is_alone"),
+    [
+        ((), False),
+        (("edge_started", "alone", "merged"), False),
+        (("alone",), True),
+        (("alone", "merged", "alone"), True),
+        (("alone", "edge_started"), False),
+        (("alone", "edge_started", "alone_again"), True),
+        (("alone", "edge_started", "alone_again", "merged"), False),
+    ],
+    ids=[
+        "never_alone",
+        "merged",
+        "alone",
+        "alone_once_more",
+        "anew_without_anything_to_merge",
+        "anew_with_something_to_merge",
+        "anew_and_merged",
+    ],
+)
+def test_an_edge_is_still_alone_that_has_not_merged_what_it_did_so(
+    events: tuple[str, ...], *, is_alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnesses, "edge_homes", lambda _: {EDGE: SiteId("b")})
+    found = witnesses.still_alone(stage_of(tmp_path, *events))
+    assert found == ((EDGE,) if is_alone else ())
