@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from edge import former_life
 from edge.acd.answering_hosts import AnsweringHosts
 from edge.acd.heirs import Earlier
@@ -436,6 +438,13 @@ class Center:
             )
         for number_, queue in ((SALES, "sales"), (GREETED, "greeted"), (NOWHERE, "nowhere")):
             await self.put(keys.did(number_), Did(number=number_, queue=QueueId(queue)))
+
+    async def change_queue(self, **changes: object) -> None:
+        """Let sales have other rules, and every edge know them."""
+        key = keys.queue(QueueId("sales"))
+        queue = decode(Queue, (await self.store.range(key)).records[0].value, key)
+        await self.put(key, replace(queue, **changes))
+        await settle()
 
     async def agent(self, name: str, *, site: str = "a") -> None:
         """Let an agent be there and ready."""

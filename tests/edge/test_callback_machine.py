@@ -11,12 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from msgspec.structs import replace
 
 from edge.calls.callbacks import DIAL
 from state import keys
-from state.codec import decode
-from state.model import CallBack, Limit, PresenceState, Queue, QueueId, Trunk, TrunkId, TurnAway
+from state.model import CallBack, Limit, PresenceState, Trunk, TrunkId, TurnAway
 from tests.edge.fake_telephony import S
 from tests.edge.stage import SALES, Center, Edge
 from tests.edge.virtual_time import VirtualLoop
@@ -55,13 +53,11 @@ class Callbacks(RuleBasedStateMachine):
             id=TrunkId("t"), addresses=("192.0.2.1",), sip="192.0.2.1:5060", dial_out=("4930",)
         )
         await made.put(keys.trunk(trunk.id), trunk)
-        key = keys.queue(QueueId("sales"))
-        queue = decode(Queue, (await made.store.range(key)).records[0].value, key)
         rules = CallBack(
             trunk=trunk.id, tries=TRIES, pause_s=PAUSE_S, ring_s=RING_S, after_lost_s=10.0
         )
         limit = Limit(most=3.0, turn_away=TurnAway.CALLBACK)
-        await made.put(key, replace(queue, call_back=rules, longest_wait_s=limit))
+        await made.change_queue(call_back=rules, longest_wait_s=limit)
         for name in AGENTS:
             await made.agent(name)
             await made.presence(name, PresenceState.PAUSED)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
 
 from edge.errors import CommandError
-from edge.sip.events import LegId
 from state import keys
-from state.codec import decode
 from state.model import (
     AgentId,
     Calendar,
     CalendarId,
     CallBack,
     CallId,
-    CallRecord,
     Clearance,
     Did,
     Limit,
     Outcome,
     Place,
     PresenceState,
-    Queue,
     QueueId,
     Trunk,
     TrunkId,
@@ -34,19 +28,24 @@ from state.model import (
 )
 from state.overlay import ALONE_FROM
 from state.store import Delete
+from tests.edge.calling_back import (
+    NUMBER,
+    RULES,
+    TRUNK,
+    back_records,
+    calling,
+    dialled,
+    joined,
+    places,
+    rung_back,
+    sent_away,
+)
 from tests.edge.fake_telephony import S
-from tests.edge.stage import SALES, Center, Edge, center
+from tests.edge.stage import SALES, Center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
-NUMBER = "+4930123"
 _ANN = AgentId("ann")
 _PAUSED, _READY = PresenceState.PAUSED, PresenceState.READY
-RULES = CallBack(trunk=TrunkId("t"), tries=2, pause_s=30.0, ring_s=10.0, after_lost_s=20.0)
-TRUNK = Trunk(
-    id=TrunkId("t"), addresses=("192.0.2.1",), sip="192.0.2.1:5060", dial_out=("+49", "1555")
-)
-
-
 LOST = Place(
     call=keys.call_id_for("lost@carrier", "theirs"),
     did=SALES,
@@ -60,109 +59,38 @@ LOST = Place(
 )
 
 
-@asynccontextmanager
-async def calling(
-    *agents: str,
-    rules: CallBack | None = RULES,
-    trunk: Trunk = TRUNK,
-    edges: tuple[str, ...] = ("a1",),
-    longest_wait_s: float | None = 5.0,
-) -> AsyncIterator[Center]:
-    """Run a center whose queue sends callers away after 5 s, to be called back."""
-    async with center(*agents, edges=edges) as made:
-        await made.put(keys.trunk(trunk.id), trunk)
-        key = keys.queue(QueueId("sales"))
-        queue = decode(Queue, (await made.store.range(key)).records[0].value, key)
-        limit = None
-        if longest_wait_s is not None:
-            limit = Limit(most=longest_wait_s, turn_away=TurnAway.CALLBACK)
-        await made.put(key, replace(queue, call_back=rules, longest_wait_s=limit))
-        await settle()
-        looks = asyncio.create_task(made.clearing.run())
-        try:
-            yield made
-        finally:
-            looks.cancel()
-
-
-def _dialled(made: Center) -> list[tuple[Edge, LegId]]:
-    """Return the legs on which a caller is being dialled now."""
-    return [
-        (edge, leg.id)
-        for edge in made.edges.values()
-        if not edge.is_deaf
-        for leg in edge.sip.open.values()
-        if leg.to.removeprefix("+").isdigit() and leg.state is S.CALLING
-    ]
-
-
-async def _rung(made: Center, *, within_s: float = 60.0) -> tuple[Edge, LegId]:
-    await until(lambda: bool(_dialled(made)), "somebody is called back", within_s=within_s)
-    (found,) = _dialled(made)
-    return found
-
-
-async def _sent_away(made: Center, edge: Edge, *, caller: str = NUMBER) -> LegId:
-    leg = edge.sip.arrive(SALES, caller=caller)
-    await until(lambda: edge.state_of(leg) not in {"new", "arriving"}, "answered")
-    edge.sip.acknowledge(leg)
-    await until(lambda: edge.sip.open[leg].state is S.ENDING, "sent away", within_s=8.0)
-    edge.sip.hang_up(leg)
-    assert (await made.record(edge, leg)).outcome is Outcome.CALLBACK
-    return leg
-
-
-async def _joined(edge: Edge, theirs: LegId, agent: str) -> LegId:
-    edge.sip.pick_up(theirs)
-    ours = await edge.joined(theirs, agent)
-    await until(lambda: edge.switchboard.states() == {"connected": 1}, "they talk")
-    return ours
-
-
-async def _back_records(made: Center) -> list[CallRecord]:
-    records = (await made.records()).values()
-    return sorted(
-        (each for each in records if each.callback_of is not None), key=lambda each: each.ended_ms
-    )
-
-
-async def _places(made: Center) -> list[Place]:
-    listed = await made.store.range(f"{keys.STATE}place/", prefix=True)
-    return [decode(Place, each.value, each.key) for each in listed.records]
-
-
 @in_virtual_time
 async def test_who_was_sent_away_is_dialled_once_an_agent_is_kept_and_then_they_talk() -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
-        lost = await _sent_away(made, a1)
+        lost = await sent_away(made, a1)
         await asyncio.sleep(20.0)
-        assert not _dialled(made), "nobody is there to talk to them"
+        assert not dialled(made), "nobody is there to talk to them"
         await made.agent("ann")
-        edge, theirs = await _rung(made)
+        edge, theirs = await rung_back(made)
         assert not edge.sip.rung("ann"), "the agent is rung when the caller is there"
         assert [offer.agent for offer in await made.offers()] == ["ann"]
         headers = edge.sip.open[theirs].headers
         assert headers["X-Everline-Dial"] == "t"
-        ours = await _joined(edge, theirs, "ann")
+        ours = await joined(edge, theirs, "ann")
         await asyncio.sleep(3.0)
         edge.sip.hang_up(theirs)
         edge.sip.hang_up(ours)
         await made.nothing_is_left()
-        (record,) = await _back_records(made)
+        (record,) = await back_records(made)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
         assert record.callback_of == (await made.record(a1, lost)).call
-        assert not await _places(made)
+        assert not await places(made)
 
 
 @in_virtual_time
 async def test_a_callback_keeps_its_place_before_who_came_later() -> None:
     async with calling(longest_wait_s=5.0) as made:
         a1 = made.edges["a1"]
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         later = await a1.waiting(caller="+4930999")
         await made.agent("ann")
-        edge, theirs = await _rung(made, within_s=4.0)
+        edge, theirs = await rung_back(made, within_s=4.0)
         assert not edge.sip.rung("ann")
         assert a1.state_of(later) == "queued"
         for leg in (theirs, later):
@@ -176,20 +104,20 @@ async def test_nobody_is_dialled_more_often_than_stated_nor_before_the_pause_is_
         a1 = made.edges["a1"]
         await made.agent("ann")
         await made.presence("ann", _PAUSED)
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.agent("ann")
-        edge, theirs = await _rung(made)
+        edge, theirs = await rung_back(made)
         edge.sip.decline(theirs, 486, "Busy Here")
         await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=2.0)
         await asyncio.sleep(RULES.pause_s - 2.0)
-        assert not _dialled(made)
-        edge, theirs = await _rung(made, within_s=5.0)
+        assert not dialled(made)
+        edge, theirs = await rung_back(made, within_s=5.0)
         await asyncio.sleep(RULES.ring_s + 0.5)  # they let it ring
         assert edge.sip.open[theirs].state is S.CANCELLING
         edge.sip.decline(theirs)
         await asyncio.sleep(3 * RULES.pause_s)
-        assert not _dialled(made)
-        causes = [each.cause for each in await _back_records(made)]
+        assert not dialled(made)
+        causes = [each.cause for each in await back_records(made)]
         assert causes == ["not_reached", "not_reached"]
         assert a1.snapshot.works[_ANN].value.rest_s == 0.0, "nothing that the agent did"
         await made.nothing_is_left()
@@ -199,17 +127,17 @@ async def test_nobody_is_dialled_more_often_than_stated_nor_before_the_pause_is_
 async def test_who_calls_by_themselves_is_not_called_back_and_has_the_place() -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         again = await a1.waiting(caller=NUMBER)
         await until(lambda: not a1.snapshot.places, "the place is given back")
         await made.agent("ann")
         await a1.rung("ann")
-        assert not _dialled(made)
+        assert not dialled(made)
         a1.sip.hang_up(again)
         for leg in a1.sip.rung("ann"):
             a1.sip.decline(leg)
         await asyncio.sleep(40.0)
-        assert not _dialled(made)
+        assert not dialled(made)
 
 
 @pytest.mark.parametrize(
@@ -232,10 +160,10 @@ async def test_nobody_is_dialled_whom_the_configuration_does_not_name(
     async with calling("ann", rules=rules, trunk=trunk) as made:
         a1 = made.edges["a1"]
         await made.presence("ann", _PAUSED)
-        await _sent_away(made, a1, caller=caller)
+        await sent_away(made, a1, caller=caller)
         await made.presence("ann", _READY)
         await asyncio.sleep(60.0)
-        assert not _dialled(made)
+        assert not dialled(made)
         assert not [each for each in a1.sip.over.values() if "X-Everline-Dial" in each.headers]
 
 
@@ -251,25 +179,25 @@ async def test_who_was_cut_off_while_waiting_and_does_not_call_is_called_back_by
         await until(lambda: bool(b1.snapshot.places), "the place is kept")
         died_s = asyncio.get_running_loop().time()
         await made.agent("bea", site="b")
-        edge, theirs = await _rung(made)
+        edge, theirs = await rung_back(made)
         assert edge is b1
         waited_s = asyncio.get_running_loop().time() - died_s
         assert waited_s == pytest.approx(20.0, abs=1.5)
-        ours = await _joined(edge, theirs, "bea")
+        ours = await joined(edge, theirs, "bea")
         edge.sip.hang_up(theirs)
         edge.sip.hang_up(ours)
         await until(lambda: not b1.switchboard.states(), "over")
-        assert (await _back_records(made))[-1].outcome is Outcome.ANSWERED
+        assert (await back_records(made))[-1].outcome is Outcome.ANSWERED
 
 
 @in_virtual_time
 async def test_two_edges_never_dial_the_same_caller_whatever_dies_between() -> None:
     async with calling(edges=("a1", "b1")) as made:
         a1, b1 = made.edges["a1"], made.edges["b1"]
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.agent("ann", site="a")
         await made.agent("bea", site="b")
-        dialler, theirs = await _rung(made)
+        dialler, theirs = await rung_back(made)
         await dialler.kill()  # its INVITE may ring on: nobody else dials before the pause is over
         other = b1 if dialler is a1 else a1
         await until(lambda: not other.snapshot.offers, "the agent is free", within_s=15.0)
@@ -277,8 +205,8 @@ async def test_two_edges_never_dial_the_same_caller_whatever_dies_between() -> N
         place = next(iter(other.snapshot.places.values()))
         assert (place.value.tries, place.value.due_s) == (1, RULES.pause_s)
         await asyncio.sleep(RULES.pause_s - 3.0)
-        assert not _dialled(made)
-        edge, theirs = await _rung(made, within_s=8.0)
+        assert not dialled(made)
+        edge, theirs = await rung_back(made, within_s=8.0)
         assert edge is other
         edge.sip.decline(theirs)
 
@@ -289,10 +217,10 @@ async def test_an_agent_who_does_not_answer_leaves_the_caller_first_in_the_line(
         a1 = made.edges["a1"]
         for name in ("ann", "bob"):
             await made.presence(name, _PAUSED)
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         for name in ("ann", "bob"):
             await made.presence(name, _READY)
-        edge, theirs = await _rung(made)
+        edge, theirs = await rung_back(made)
         edge.sip.pick_up(theirs)
         await until(lambda: bool(edge.sip.rung("ann") or edge.sip.rung("bob")), "one is rung")
         first = "ann" if edge.sip.rung("ann") else "bob"
@@ -301,27 +229,24 @@ async def test_an_agent_who_does_not_answer_leaves_the_caller_first_in_the_line(
         for leg in (theirs, ours):
             edge.sip.hang_up(leg)
         await made.nothing_is_left()
-        assert (await _back_records(made))[-1].outcome is Outcome.ANSWERED
+        assert (await back_records(made))[-1].outcome is Outcome.ANSWERED
 
 
 @in_virtual_time
 async def test_who_has_answered_waits_on_though_the_agent_does_not_take_them() -> None:
     """They have waited in the line for longer than the queue lets anybody wait."""
     async with calling() as made:
-        await _sent_away(made, made.edges["a1"])
+        await sent_away(made, made.edges["a1"])
         await asyncio.sleep(20.0)
         await made.agent("ann")
-        edge, theirs = await _rung(made)
+        edge, theirs = await rung_back(made)
         edge.sip.pick_up(theirs)
         edge.sip.decline(await edge.rung("ann"))
-        ours = await edge.rung("ann")
-        edge.sip.pick_up(ours)
-        await until(lambda: edge.sip.open[theirs].our_offer is not None, "joined")
-        edge.sip.answer_ours(theirs)
+        ours = await edge.joined(theirs, "ann")
         for leg in (theirs, ours):
             edge.sip.hang_up(leg)
         await made.nothing_is_left()
-        assert [each.outcome for each in await _back_records(made)] == [Outcome.ANSWERED]
+        assert [each.outcome for each in await back_records(made)] == [Outcome.ANSWERED]
 
 
 @in_virtual_time
@@ -330,16 +255,16 @@ async def test_who_has_answered_and_is_cut_off_as_they_wait_on_has_been_called_b
         a1 = made.edges["a1"]
         await made.put(keys.place(LOST.call), LOST)
         await made.agent("ann")
-        edge, theirs = await _rung(made)
+        edge, theirs = await rung_back(made)
         edge.sip.pick_up(theirs)
         edge.sip.decline(await edge.rung("ann"))
         await until(lambda: edge.switchboard.states() == {"queued": 1}, "they wait on")
         edge.sip.vanish(theirs)
         await until(lambda: bool(a1.snapshot.places), "their place is kept")
-        (place,) = await _places(made)
+        (place,) = await places(made)
         assert (place.tries, place.due_s) == (1, RULES.pause_s)
         await asyncio.sleep(RULES.pause_s - 1.0)
-        assert not _dialled(made)
+        assert not dialled(made)
 
 
 @in_virtual_time
@@ -347,7 +272,7 @@ async def test_a_callback_may_be_cancelled_and_only_while_it_waits_for_its_time(
     async with calling("ann") as made:
         a1 = made.edges["a1"]
         await made.presence("ann", _PAUSED)
-        lost = await _sent_away(made, a1)
+        lost = await sent_away(made, a1)
         call = (await made.record(a1, lost)).call
         await until(lambda: bool(a1.callbacks.stages()), "it waits in the line")
         with pytest.raises(CommandError, match="being called"):
@@ -355,12 +280,12 @@ async def test_a_callback_may_be_cancelled_and_only_while_it_waits_for_its_time(
         with pytest.raises(CommandError, match="nobody is to be called back"):
             await a1.callbacks.cancel(CallId("0" * 24))
         await made.presence("ann", _READY)
-        edge, theirs = await _rung(made)
+        edge, theirs = await rung_back(made)
         edge.sip.decline(theirs)
         await until(lambda: bool(a1.snapshot.places), "there is another try")
         await a1.callbacks.cancel(call)
         await asyncio.sleep(3 * RULES.pause_s)
-        assert not _dialled(made)
+        assert not dialled(made)
 
 
 @in_virtual_time
@@ -368,15 +293,15 @@ async def test_nobody_is_called_back_after_the_time_is_up() -> None:
     async with calling("ann", rules=replace(RULES, tries=10, expires_s=100.0)) as made:
         a1 = made.edges["a1"]
         await made.presence("ann", _PAUSED)
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.presence("ann", _READY)
         began_s = asyncio.get_running_loop().time()
         while asyncio.get_running_loop().time() < began_s + 300.0:
-            for edge, leg in _dialled(made):
+            for edge, leg in dialled(made):
                 assert asyncio.get_running_loop().time() < began_s + 105.0
                 edge.sip.decline(leg, 486, "Busy Here")
             await asyncio.sleep(1.0)
-        assert len(await _back_records(made)) == 4
+        assert len(await back_records(made)) == 4
 
 
 @in_virtual_time
@@ -384,9 +309,9 @@ async def test_nobody_is_dialled_while_the_number_is_closed() -> None:
     async with calling("ann") as made:
         a1 = made.edges["a1"]
         await made.presence("ann", _PAUSED)
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.presence("ann", _READY)
-        edge, leg = await _rung(made)
+        edge, leg = await rung_back(made)
         edge.sip.decline(leg)
         await made.put(
             keys.calendar(CalendarId("never")),
@@ -395,9 +320,9 @@ async def test_nobody_is_dialled_while_the_number_is_closed() -> None:
         did = Did(number=SALES, queue=QueueId("sales"), calendar=CalendarId("never"))
         await made.put(keys.did(SALES), did)
         await asyncio.sleep(3 * RULES.pause_s)
-        assert not _dialled(made)
+        assert not dialled(made)
         await made.put(keys.did(SALES), replace(did, calendar=None))
-        edge, leg = await _rung(made, within_s=3.0)
+        edge, leg = await rung_back(made, within_s=3.0)
         edge.sip.decline(leg)
 
 
@@ -408,46 +333,42 @@ async def test_a_callee_who_hangs_up_before_the_agent_answers_has_abandoned_and_
     async with calling("ann") as made:
         a1 = made.edges["a1"]
         await made.presence("ann", _PAUSED)
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.presence("ann", _READY)
-        edge, theirs = await _rung(made)
+        edge, theirs = await rung_back(made)
         edge.sip.pick_up(theirs)
         ours = await edge.rung("ann")
         edge.sip.hang_up(theirs)
         await settle()
         edge.sip.decline(ours)
         await made.nothing_is_left()
-        assert (await _back_records(made))[-1].outcome is Outcome.ABANDONED
+        assert (await back_records(made))[-1].outcome is Outcome.ABANDONED
 
 
 @in_virtual_time
 async def test_who_was_sent_away_more_than_once_is_called_back_once() -> None:
     async with calling(longest_wait_s=None) as made:
         a1 = made.edges["a1"]
-        key = keys.queue(QueueId("sales"))
-        queue = decode(Queue, (await made.store.range(key)).records[0].value, key)
-        full = Limit(most=0, turn_away=TurnAway.CALLBACK)
-        await made.put(key, replace(queue, longest_queue=full))
-        await settle()
+        await made.change_queue(longest_queue=Limit(most=0, turn_away=TurnAway.CALLBACK))
         for _ in range(2):
             leg = a1.sip.arrive(SALES, caller=NUMBER)
             assert a1.sip.over[leg].status == 486
             await asyncio.sleep(2.0)
         await made.agent("ann")
-        edge, theirs = await _rung(made)
-        ours = await _joined(edge, theirs, "ann")
+        edge, theirs = await rung_back(made)
+        ours = await joined(edge, theirs, "ann")
         for leg in (theirs, ours):
             edge.sip.hang_up(leg)
         await asyncio.sleep(120.0)
-        assert not _dialled(made)
-        assert len(await _back_records(made)) == 1
+        assert not dialled(made)
+        assert len(await back_records(made)) == 1
 
 
 @in_virtual_time
 async def test_nobody_is_dialled_whose_ticket_was_closed_while_the_relay_made_our_offer() -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         a1.media.delay_s = 1.0
         await made.agent("ann")
         await until(lambda: a1.callbacks.stages() == {"dialling": 1}, "dialling", within_s=30.0)
@@ -456,7 +377,7 @@ async def test_nobody_is_dialled_whose_ticket_was_closed_while_the_relay_made_ou
         await settle()
         assert not a1.callbacks.holds(ticket.call)
         await asyncio.sleep(1.5)
-        assert not _dialled(made), "a caller who answers would hear nobody, and for ever"
+        assert not dialled(made), "a caller who answers would hear nobody, and for ever"
         assert ticket.call in a1.media.released
 
 
@@ -467,9 +388,9 @@ async def test_a_callback_that_another_edge_has_closed_leaves_nothing_at_the_rel
 ) -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.agent("ann")
-        _, theirs = await _rung(made)
+        _, theirs = await rung_back(made)
         (ticket,) = await made.tickets()
         if has_answered:
             a1.media.delay_s = 1.0
@@ -490,9 +411,9 @@ async def test_a_callback_that_another_edge_has_closed_leaves_nothing_at_the_rel
 async def test_who_is_dialled_by_a_site_that_was_alone_is_let_go_if_another_has_closed_it() -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.agent("ann")
-        _, theirs = await _rung(made)
+        _, theirs = await rung_back(made)
         (ticket,) = await made.tickets()
         back = a1.callbacks.call(ticket.call)
         assert back is not None
@@ -534,9 +455,9 @@ async def test_who_calls_by_themselves_while_an_agent_is_being_kept_for_them_is_
 async def test_who_offers_anew_or_refers_us_before_their_answer_is_taken_in_is_refused() -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.agent("ann")
-        _, theirs = await _rung(made)
+        _, theirs = await rung_back(made)
         a1.media.delay_s = 1.0
         a1.sip.pick_up(theirs)
         a1.sip.offer(theirs)
@@ -556,17 +477,17 @@ async def test_who_offers_anew_or_refers_us_before_their_answer_is_taken_in_is_r
 async def test_a_fault_frees_the_agent_and_leaves_the_caller_for_another_time(step: str) -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         a1.media.fails_with[step] = RuntimeError("a fault of ours")
         await made.agent("ann")
         if step == "caller_answered":
-            _, theirs = await _rung(made)
+            _, theirs = await rung_back(made)
             a1.sip.pick_up(theirs)
         for _ in range(300):
-            if await _back_records(made):
+            if await back_records(made):
                 break
             await asyncio.sleep(0.1)
-        (record,) = await _back_records(made)
+        (record,) = await back_records(made)
         assert record.outcome is Outcome.CALLBACK
         assert not await made.tickets()
         assert not await made.offers()
@@ -584,20 +505,20 @@ async def test_nobody_is_dialled_of_whom_nobody_has_looked_whether_they_may_be()
         await made.presence("ann", _PAUSED)
         a1, clearing = made.edges["a1"], made.clearing
         clearing.is_away = True
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await made.presence("ann", _READY)
         await asyncio.sleep(300.0)
-        assert not _dialled(made)
+        assert not dialled(made)
         assert not a1.callbacks.stages(), "nor is an agent kept for them"
         clearing.is_away = False
-        edge, theirs = await _rung(made, within_s=3.0)
+        edge, theirs = await rung_back(made, within_s=3.0)
         assert not await _clearances(made), "it was for this try"
         clearing.is_away = True
         edge.sip.decline(theirs, 486, "Busy Here")
         await asyncio.sleep(3 * RULES.pause_s)
-        assert not _dialled(made), "each try is looked at anew"
+        assert not dialled(made), "each try is looked at anew"
         clearing.is_away = False
-        edge, theirs = await _rung(made, within_s=3.0)
+        edge, theirs = await rung_back(made, within_s=3.0)
         edge.sip.decline(theirs)
 
 
@@ -607,7 +528,7 @@ async def test_who_said_no_is_not_dialled_and_has_the_place_when_they_call_thems
         a1 = made.edges["a1"]
         made.clearing.refusing = frozenset({NUMBER})
         await made.presence("ann", _PAUSED)
-        await _sent_away(made, a1)
+        await sent_away(made, a1)
         await until(
             lambda: [each.value.due_s for each in a1.snapshot.places.values()] == [None],
             "nobody is to be called back",
@@ -616,7 +537,7 @@ async def test_who_said_no_is_not_dialled_and_has_the_place_when_they_call_thems
         await until(lambda: not a1.snapshot.clearances, "nothing is left of it", within_s=20.0)
         await made.presence("ann", _READY)
         await asyncio.sleep(60.0)
-        assert not _dialled(made)
+        assert not dialled(made)
         again = await a1.waiting(caller=NUMBER)
         await until(lambda: not a1.snapshot.places, "the place is given back")
         ours = await a1.rung("ann")
@@ -639,7 +560,7 @@ async def test_where_nobody_has_to_look_callers_are_called_back_without() -> Non
     async with calling("ann", rules=replace(RULES, needs_clearance=False)) as made:
         made.clearing.is_away = True
         await made.presence("ann", _PAUSED)
-        await _sent_away(made, made.edges["a1"])
+        await sent_away(made, made.edges["a1"])
         await made.presence("ann", _READY)
-        edge, theirs = await _rung(made, within_s=5.0)
+        edge, theirs = await rung_back(made, within_s=5.0)
         edge.sip.decline(theirs)

@@ -9,23 +9,13 @@ import asyncio
 from collections import Counter
 
 import pytest
-from msgspec.structs import replace
 
 from edge.acd.agent_state import AgentState, agent_states
-from state import keys
-from state.codec import decode
-from state.model import AgentId, Queue, QueueId, Strategy
+from state.model import AgentId, Strategy
 from tests.edge.stage import Center, Edge, center
-from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
+from tests.edge.virtual_time import LoopClock, in_virtual_time, until
 
 ANN = AgentId("ann")
-
-
-async def _queue(made: Center, **changes: object) -> None:
-    key = keys.queue(QueueId("sales"))
-    queue = decode(Queue, (await made.store.range(key)).records[0].value, key)
-    await made.put(key, replace(queue, **changes))
-    await settle()
 
 
 async def _served(made: Center, edge: Edge) -> str:
@@ -49,7 +39,7 @@ async def _served(made: Center, edge: Edge) -> str:
 @in_virtual_time
 async def test_calls_are_spread_over_agents_who_are_alike(strategy: Strategy) -> None:
     async with center("ann", "bob", "cyd") as made:
-        await _queue(made, strategy=strategy, wrap_up_s=0.0)
+        await made.change_queue(strategy=strategy, wrap_up_s=0.0)
         served = Counter([await _served(made, made.edges["a1"]) for _ in range(9)])
         if strategy is Strategy.WEIGHTED:  # by what they have done in an hour, not in a round
             assert set(served) == {"ann", "bob", "cyd"}
@@ -90,7 +80,7 @@ async def test_an_edge_that_starts_frees_nobody_elses_agents_and_abandons_no_cal
 @in_virtual_time
 async def test_a_rest_is_as_long_as_it_should_be_though_its_edge_is_restarted() -> None:
     async with center("ann", edges=("a1", "a2")) as made:
-        await _queue(made, wrap_up_s=20.0)
+        await made.change_queue(wrap_up_s=20.0)
         a1, a2 = made.edges["a1"], made.edges["a2"]
         theirs, ours = await a1.talking()
         a1.sip.hang_up(theirs)

@@ -6,8 +6,8 @@ import asyncio
 
 from edge.sip.events import LegId
 from state.model import Outcome, SiteId
+from tests.edge.calling_back import NUMBER, calling, dialled, rung_back
 from tests.edge.stage import SALES, Center, Edge, everybody_leaves
-from tests.edge.test_callbacks import NUMBER, _dialled, _rung, calling
 from tests.edge.virtual_time import in_virtual_time, until
 
 AFTER_LOST_S = 30.0
@@ -81,7 +81,7 @@ async def test_who_talks_again_when_the_old_call_is_closed_is_not_called_back() 
         b1.sip.hang_up(ours)
         assert (await made.record(b1, theirs)).outcome is Outcome.ANSWERED
         await asyncio.sleep(AFTER_LOST_S + 20.0)
-        assert not _dialled(made)
+        assert not dialled(made)
 
 
 @in_virtual_time
@@ -97,7 +97,7 @@ async def test_who_has_talked_and_gone_before_the_old_call_is_closed_is_not_call
         (old,) = await made.tickets()
         assert old.holder == "a1", "not closed yet"
         await asyncio.sleep(AFTER_LOST_S + 20.0)
-        assert not _dialled(made)
+        assert not dialled(made)
         assert not await made.tickets()
         assert not b1.snapshot.places
 
@@ -131,9 +131,9 @@ async def test_who_is_cut_off_in_talk_twice_is_called_back_once_for_the_later_ca
         await until(lambda: not b2.snapshot.tickets, "both are closed", within_s=15.0)
         await until(lambda: len(b2.snapshot.places) == 1, "one place is left", within_s=2.0)
         assert list(b2.snapshot.places) == [again]
-        _, rung = await _rung(made)
+        _, rung = await rung_back(made)
         await asyncio.sleep(1.0)
-        assert [leg for _, leg in _dialled(made)] == [rung]
+        assert [leg for _, leg in dialled(made)] == [rung]
         await everybody_leaves(made)
 
 
