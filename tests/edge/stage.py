@@ -349,6 +349,11 @@ class Edge:
         await until(lambda: bool(self.sip.rung(agent)), f"{agent} is rung by {self.name}")
         return self.sip.rung(agent)[0]
 
+    async def one_rung(self, one: str, other: str) -> tuple[str, str]:
+        """Wait until either of two agents is rung by this edge; return who is, and the other."""
+        await until(lambda: bool(self.sip.rung(one) or self.sip.rung(other)), f"{one} or {other}")
+        return (one, other) if self.sip.rung(one) else (other, one)
+
     async def reinvited(self, leg: LegId, what: str = "the caller is re-invited") -> None:
         """Wait until a leg is offered other media by this edge."""
         await until(lambda: self.sip.open[leg].our_offer is not None, what)

@@ -222,10 +222,9 @@ async def test_an_agent_who_does_not_answer_leaves_the_caller_first_in_the_line(
             await made.presence(name, _READY)
         edge, theirs = await rung_back(made)
         edge.sip.pick_up(theirs)
-        await until(lambda: bool(edge.sip.rung("ann") or edge.sip.rung("bob")), "one is rung")
-        first = "ann" if edge.sip.rung("ann") else "bob"
+        first, other = await edge.one_rung("ann", "bob")
         edge.sip.decline(edge.sip.rung(first)[0])
-        ours = await edge.joined(theirs, "bob" if first == "ann" else "ann")
+        ours = await edge.joined(theirs, other)
         for leg in (theirs, ours):
             edge.sip.hang_up(leg)
         await made.nothing_is_left()

@@ -127,10 +127,8 @@ async def test_nothing_of_the_living_is_touched() -> None:
     async with center("ann", "bob", edges=("a1", "a2")) as made:
         a1, a2 = made.edges["a1"], made.edges["a2"]
         theirs = await a1.waiting()
-        await until(lambda: bool(a1.sip.rung("ann") or a1.sip.rung("bob")), "rung")
-        ours = (a1.sip.rung("ann") or a1.sip.rung("bob"))[0]
-        a1.sip.pick_up(ours)
-        await a1.answer_ours(theirs)
+        first, _ = await a1.one_rung("ann", "bob")
+        ours = await a1.joined(theirs, first)
         waiting = await a2.waiting()
         before = {each.call: each for each in await made.tickets()}
         await asyncio.sleep(60)

@@ -17,6 +17,16 @@ from tests.edge.stage import GREETED, PAUSE_S, SALES, Center, Edge, center, ever
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 
+async def _waits_while_ann_has_paused(made: Center) -> Edge:
+    """Let a caller wait at a1, as the only agent has paused; return that edge."""
+    a1 = made.edges["a1"]
+    await made.presence("ann", PresenceState.PAUSED)
+    await settle()
+    await a1.waiting()
+    await asyncio.sleep(1)
+    return a1
+
+
 @in_virtual_time
 async def test_an_agent_who_comes_is_given_to_a_caller_who_waits() -> None:
     async with center() as made:
@@ -31,11 +41,7 @@ async def test_an_agent_who_comes_is_given_to_a_caller_who_waits() -> None:
 @in_virtual_time
 async def test_an_agent_who_becomes_ready_is_given_to_a_caller_who_waits() -> None:
     async with center("ann") as made:
-        a1 = made.edges["a1"]
-        await made.presence("ann", PresenceState.PAUSED)
-        await settle()
-        await a1.waiting()
-        await asyncio.sleep(1)
+        a1 = await _waits_while_ann_has_paused(made)
         assert not a1.sip.rung("ann")
         await made.presence("ann", PresenceState.READY)
         await a1.rung("ann")
@@ -89,11 +95,7 @@ async def test_a_rest_that_ends_while_the_match_is_made_is_seen(slow_s: float) -
 @pytest.mark.parametrize("trouble", ["rejects", "loses_requests", "loses_answers"])
 async def test_a_reservation_that_goes_wrong_is_made_anew(trouble: str) -> None:
     async with center("ann") as made:
-        a1 = made.edges["a1"]
-        await made.presence("ann", PresenceState.PAUSED)
-        await settle()
-        await a1.waiting()
-        await asyncio.sleep(1)
+        a1 = await _waits_while_ann_has_paused(made)
         setattr(a1.store, trouble, 2)
         await made.presence("ann", PresenceState.READY)
         await a1.rung("ann")
@@ -104,11 +106,7 @@ async def test_a_reservation_that_goes_wrong_is_made_anew(trouble: str) -> None:
 @in_virtual_time
 async def test_a_store_that_rejects_is_not_asked_in_a_storm() -> None:
     async with center("ann") as made:
-        a1 = made.edges["a1"]
-        await made.presence("ann", PresenceState.PAUSED)
-        await settle()
-        await a1.waiting()
-        await asyncio.sleep(1)
+        a1 = await _waits_while_ann_has_paused(made)
         before = a1.store.txns
         a1.store.rejects = 1_000_000
         await made.presence("ann", PresenceState.READY)
@@ -122,11 +120,7 @@ async def test_a_store_that_rejects_is_not_asked_in_a_storm() -> None:
 @in_virtual_time
 async def test_a_caller_is_given_an_agent_when_the_store_is_back() -> None:
     async with center("ann") as made:
-        a1 = made.edges["a1"]
-        await made.presence("ann", PresenceState.PAUSED)
-        await settle()
-        await a1.waiting()
-        await asyncio.sleep(1)
+        a1 = await _waits_while_ann_has_paused(made)
         await made.presence("ann", PresenceState.READY)
         await until(
             lambda: a1.snapshot.presences[AgentId("ann")].value.state is PresenceState.READY
@@ -142,11 +136,7 @@ async def test_a_caller_is_given_an_agent_when_the_store_is_back() -> None:
 async def test_a_refusal_at_a_revision_that_this_mirror_never_sees_strands_nobody() -> None:
     """The store's revision also counts writes that no mirror watches."""
     async with center("ann") as made:
-        a1 = made.edges["a1"]
-        await made.presence("ann", PresenceState.PAUSED)
-        await settle()
-        await a1.waiting()
-        await asyncio.sleep(1)
+        a1 = await _waits_while_ann_has_paused(made)
         a1.store.latency_s = 0.2
         a1.store.watch_latency_s = 0.1
         await made.presence("ann", PresenceState.READY)

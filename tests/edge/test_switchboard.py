@@ -186,12 +186,11 @@ async def test_a_caller_waits_on_whose_agents_answer_is_no_use_to_the_relay(
     async with center("ann", "bob") as made:
         a1 = made.edges["a1"]
         theirs = await a1.waiting()
-        await until(lambda: bool(a1.sip.rung("ann") or a1.sip.rung("bob")), "rung")
-        first = "ann" if a1.sip.rung("ann") else "bob"
+        first, other = await a1.one_rung("ann", "bob")
         a1.media.fails_with["join"] = error
         a1.sip.pick_up(a1.sip.rung(first)[0])
         await a1.answer_ours(theirs, "told where the music is")
-        await a1.joined(theirs, "bob" if first == "ann" else "ann")
+        await a1.joined(theirs, other)
         assert a1.state_of(theirs) == "connected"
         await everybody_leaves(made)
 
@@ -201,8 +200,7 @@ async def test_an_offer_of_an_agent_whom_we_gave_up_is_refused() -> None:
     async with center("ann", "bob") as made:
         a1 = made.edges["a1"]
         theirs = await a1.waiting()
-        await until(lambda: bool(a1.sip.rung("ann") or a1.sip.rung("bob")), "rung")
-        first = (a1.sip.rung("ann") or a1.sip.rung("bob"))[0]
+        first = await a1.rung((await a1.one_rung("ann", "bob"))[0])
         a1.media.fails_with["join"] = SdpError("no audio")
         a1.sip.pick_up(first)
         await until(lambda: a1.sip.open[first].state is S.ENDING, "given up")
