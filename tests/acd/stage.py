@@ -532,6 +532,12 @@ class Stage:
             (close,) = self.closed
             assert (finished.outcome, finished.cause) == (close.outcome, close.cause)
 
+    def ended(self) -> tuple[Outcome | None, str]:
+        """Let everything come to its end, see that nothing is left, and return how it ended."""
+        self.settle()
+        self.check_ended()
+        return self.outcome
+
     @property
     def outcome(self) -> tuple[Outcome | None, str]:
         """How it ended."""

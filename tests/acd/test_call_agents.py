@@ -21,9 +21,7 @@ from tests.acd.worlds import NOW
 def test_a_call_that_the_agent_ended_is_answered() -> None:
     stage = at(State.CONNECTED)
     stage.agent_ends(FIRST, By.THEM)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "agent_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "agent_hung_up")
     assert stage.freed[0].part.end is WorkEnd.TALKED
 
 
@@ -31,9 +29,7 @@ def test_a_caller_whom_the_agents_goodbye_does_not_reach_is_lost() -> None:
     stage = at(State.CONNECTED)
     stage.agent_ends(FIRST, By.THEM)
     stage.caller_ends(By.FAULT)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "caller_unreachable")
+    assert stage.ended() == (Outcome.LOST, "caller_unreachable")
 
 
 def test_the_agent_is_let_go_before_an_unreachable_caller_is_given_up() -> None:
@@ -67,8 +63,7 @@ def test_a_caller_whose_agent_is_lost_waits_again_and_another_agent_takes_the_ca
     assert stage.freed[0].part.end is WorkEnd.TALKED
     stage.bring_to(State.CONNECTED)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "caller_hung_up")
 
 
 @LOST
@@ -76,8 +71,7 @@ def test_a_caller_whose_agent_is_lost_and_who_gives_up_waiting_was_lost(how: str
     stage = at(State.CONNECTED)
     _lost(stage, how=how)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "agent_lost")
+    assert stage.ended() == (Outcome.LOST, "agent_lost")
 
 
 def test_a_talk_of_which_both_are_gone_is_lost_and_nobody_waits_or_is_kept() -> None:
@@ -93,9 +87,7 @@ def test_a_talk_of_which_both_are_gone_is_lost_and_nobody_waits_or_is_kept() -> 
     assert stage.freed[0].part.end is WorkEnd.TALKED
     stage.agent_ends(FIRST, By.FAULT)
     stage.caller_ends(By.FAULT)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "both_silent")
+    assert stage.ended() == (Outcome.LOST, "both_silent")
 
 
 def _both_silent() -> Stage:
@@ -110,9 +102,7 @@ def test_a_goodbye_of_the_caller_that_comes_after_all_was_one_that_ended_the_tal
     stage = _both_silent()
     stage.caller_ends(By.BOTH)
     stage.agent_ends(FIRST, By.BOTH)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "caller_hung_up")
 
 
 @pytest.mark.parametrize(
@@ -130,18 +120,14 @@ def test_a_goodbye_of_the_agent_that_comes_after_all_counts_if_the_caller_hears_
     stage = _both_silent()
     stage.agent_ends(FIRST, By.BOTH)
     stage.caller_ends(caller)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == outcome
+    assert stage.ended() == outcome
 
 
 def test_a_talk_of_which_nobody_has_said_goodbye_stays_lost() -> None:
     stage = _both_silent()
     stage.agent_ends(FIRST, By.US)
     stage.caller_ends(By.US)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "both_silent")
+    assert stage.ended() == (Outcome.LOST, "both_silent")
 
 
 def test_a_late_goodbye_of_an_agent_before_tells_nothing_of_the_two_who_talked_last() -> None:
@@ -154,9 +140,7 @@ def test_a_late_goodbye_of_an_agent_before_tells_nothing_of_the_two_who_talked_l
     stage.agent_ends(FIRST, By.BOTH)
     stage.agent_ends(SECOND, By.US)
     stage.caller_ends(By.US)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "both_silent")
+    assert stage.ended() == (Outcome.LOST, "both_silent")
 
 
 def test_a_goodbye_that_crosses_ours_changes_nothing_where_we_know_how_it_ended() -> None:
@@ -164,9 +148,7 @@ def test_a_goodbye_that_crosses_ours_changes_nothing_where_we_know_how_it_ended(
     stage.deliver(ev.MediaLost(cause="media_lost"))
     stage.caller_ends(By.BOTH)
     stage.agent_ends(FIRST, By.BOTH)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "media_lost")
+    assert stage.ended() == (Outcome.LOST, "media_lost")
 
 
 def test_an_agent_who_is_silent_is_no_news_unless_they_talk() -> None:
@@ -194,9 +176,7 @@ def test_a_dead_telephone_does_not_keep_the_agent_in_the_call() -> None:
     assert [type(write) for write in stage.closed] == [wr.Close]
     assert stage.is_in(State.ENDING)
     stage.agent_ends(FIRST, By.FAULT)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "caller_hung_up")
 
 
 # ---- an agent does not take the call -------------------------------------------------------------
@@ -261,8 +241,7 @@ def test_a_late_answer_of_the_one_given_up_does_not_disturb_the_next() -> None:
     assert stage.is_in(State.JOINING)
     stage.bring_to(State.CONNECTED)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome[0] is Outcome.ANSWERED
+    assert stage.ended()[0] is Outcome.ANSWERED
 
 
 def test_a_ring_timer_that_runs_out_before_the_telephone_rings_means_nothing() -> None:
@@ -294,8 +273,7 @@ def test_an_agent_who_leaves_before_the_two_have_talked_puts_the_caller_back(
     assert isinstance(given_back, wr.GiveBack)
     assert (given_back.part.end, given_back.tried) == (end, True)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ABANDONED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ABANDONED, "caller_hung_up")
 
 
 def test_an_agent_whose_telephone_cannot_be_joined_is_hung_up_and_given_up() -> None:

@@ -22,9 +22,7 @@ def test_a_caller_whom_the_relay_cannot_serve_is_refused() -> None:
     stage = Stage()
     stage.relay(works=False)
     assert ef.RejectCaller(status=488, reason="no_common_codec") in stage.log
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.REFUSED, "no_common_codec")
+    assert stage.ended() == (Outcome.REFUSED, "no_common_codec")
 
 
 @pytest.mark.parametrize(
@@ -50,9 +48,7 @@ def test_the_loser_of_a_call_ends_its_legs_offers_nobody_and_writes_no_record(st
     stage = at(state)
     stage.take_away()
     stage.deliver(ev.TicketLost())
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (None, "held_elsewhere")
+    assert stage.ended() == (None, "held_elsewhere")
     assert not stage.closed
     said = ef.RejectCaller(status=482, reason="held_elsewhere")
     if state is not State.ARRIVING:
@@ -68,9 +64,7 @@ def test_a_refused_write_tells_that_the_call_is_anothers(state: State) -> None:
     stage.settle()
     if stage.is_in(State.GREETING):
         stage.greeting_ends()
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (None, "held_elsewhere")
+    assert stage.ended() == (None, "held_elsewhere")
     assert not stage.closed
 
 
@@ -91,18 +85,14 @@ def test_an_agent_freed_by_somebody_else_is_free() -> None:
     stage.agent_ends(FIRST, By.THEM)
     stage.time_out(ef.Timer.RELEASE)
     stage.take_away()
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (None, "agent_hung_up")
+    assert stage.ended() == (None, "agent_hung_up")
 
 
 def test_a_ticket_that_goes_by_our_own_close_is_not_lost() -> None:
     stage = at(State.QUEUED)
     stage.caller_ends(By.THEM)
     stage.deliver(ev.TicketLost())
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ABANDONED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ABANDONED, "caller_hung_up")
 
 
 def test_a_ticket_lost_while_the_legs_end_leaves_the_record_to_the_other() -> None:
@@ -110,9 +100,7 @@ def test_a_ticket_lost_while_the_legs_end_leaves_the_record_to_the_other() -> No
     stage.agent_ends(FIRST, By.THEM)
     stage.take_away()
     stage.deliver(ev.TicketLost())
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (None, "agent_hung_up")
+    assert stage.ended() == (None, "agent_hung_up")
     assert not stage.closed
 
 
@@ -146,9 +134,7 @@ def test_a_call_whose_store_is_away_goes_on_and_is_written_down_afterwards() -> 
     stage.agent_ends(FIRST, By.US)
     assert stage.is_in(State.ENDING)
     assert [type(write) for write in stage.line] == [wr.MarkConnected, wr.Close]
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "caller_hung_up")
 
 
 def test_the_end_is_stamped_when_it_happened_not_when_it_was_written() -> None:

@@ -34,8 +34,7 @@ def test_a_caller_who_hangs_up_after_a_talk_was_answered_whatever_became_of_the_
     stage = _joined(4.0)
     stage.caller_ends(By.THEM)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "caller_hung_up")
     (close,) = stage.closed
     assert close.part.end is WorkEnd.TALKED
     (connected,) = (each for each in _writes(stage) if isinstance(each, wr.MarkConnected))
@@ -46,8 +45,7 @@ def test_an_agent_who_hangs_up_after_a_talk_has_answered() -> None:
     stage = _joined(7.0)
     stage.agent_ends(FIRST, By.THEM)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "agent_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "agent_hung_up")
 
 
 def test_a_caller_whose_agent_is_lost_after_a_talk_waits_again_as_one_who_has_talked() -> None:

@@ -139,9 +139,7 @@ def test_a_caller_who_refuses_the_reinvite_is_let_go_properly() -> None:
     stage.deliver(ev.CallerReinviteRefused(status=488))
     assert stage.caller is Leg.BYE_SENT
     assert stage.agents == {FIRST: Leg.BYE_SENT}
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "reinvite_refused")
+    assert stage.ended() == (Outcome.LOST, "reinvite_refused")
     assert stage.closed[0].part == WITHDRAWN
 
 
@@ -168,8 +166,7 @@ def test_a_caller_who_refuses_what_they_need_not_know_talks_all_the_same(status:
     assert stage.is_in(State.CONNECTED)
     stage.caller_ends(By.THEM)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "caller_hung_up")
 
 
 @pytest.mark.parametrize("status", [408, 481])

@@ -35,8 +35,7 @@ def test_who_leaves_while_they_hear_nothing_is_lost(state: State) -> None:
     stage = _silenced(state)
     stage.caller_ends(By.THEM)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == LOST
+    assert stage.ended() == LOST
 
 
 @pytest.mark.parametrize("by_agent", [True, False])

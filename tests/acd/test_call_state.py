@@ -88,8 +88,7 @@ def test_without_a_greeting_the_caller_waits_at_once_and_no_second_write_is_need
 def test_a_call_that_is_answered_goes_the_whole_way() -> None:
     stage = at(State.CONNECTED)
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "caller_hung_up")
     assert kinds(tuple(stage.log)) == [
         ef.Store,
         ef.OpenMedia,
@@ -150,8 +149,7 @@ def test_an_ack_without_the_answer_to_our_offer_ends_the_call() -> None:
     stage.relay()
     stage.deliver(ev.Confirmed(side=Side.CALLER))
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "no_session_in_ack")
+    assert stage.ended() == (Outcome.LOST, "no_session_in_ack")
 
 
 def test_a_plain_ack_means_nothing() -> None:
@@ -165,9 +163,7 @@ def test_a_plain_ack_means_nothing() -> None:
 def test_a_caller_who_leaves_before_talking_has_abandoned(state: State) -> None:
     stage = at(state)
     stage.caller_ends(By.THEM)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ABANDONED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ABANDONED, "caller_hung_up")
     assert stage.closed[0].part == WITHDRAWN
 
 
@@ -184,9 +180,7 @@ def test_a_caller_who_cancels_has_a_cause_of_their_own() -> None:
 def test_a_caller_whose_leg_fails_is_lost(state: State) -> None:
     stage = at(state)
     stage.caller_ends(By.FAULT)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.LOST, "session_expired")
+    assert stage.ended() == (Outcome.LOST, "session_expired")
 
 
 def test_when_the_caller_leaves_a_ringing_agent_is_cancelled() -> None:
@@ -213,9 +207,7 @@ def test_an_answer_that_crosses_the_callers_goodbye_is_hung_up_without_penalty()
     stage.caller_ends(By.THEM)
     stage.agent_answers(FIRST)
     assert stage.agents == {FIRST: Leg.BYE_SENT}
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ABANDONED, "caller_hung_up")
+    assert stage.ended() == (Outcome.ABANDONED, "caller_hung_up")
     assert [freed.part for freed in stage.freed] == [WITHDRAWN]
 
 
@@ -224,9 +216,7 @@ def test_a_goodbye_that_crosses_ours_is_as_good() -> None:
     stage.agent_ends(FIRST, By.THEM)
     assert stage.caller is Leg.BYE_SENT
     stage.caller_ends(By.THEM)
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.ANSWERED, "agent_hung_up")
+    assert stage.ended() == (Outcome.ANSWERED, "agent_hung_up")
 
 
 # ---- a queue that gives up -----------------------------------------------------------------------
@@ -240,8 +230,7 @@ def test_who_has_waited_for_too_long_is_let_go_with_the_outcome_that_the_queue_n
     effects = stage.deliver(AWAY)
     assert ef.HangUpCaller(reason="waited_too_long") in effects
     stage.end()
-    stage.check_ended()
-    assert stage.outcome == (Outcome.CALLBACK, "waited_too_long")
+    assert stage.ended() == (Outcome.CALLBACK, "waited_too_long")
 
 
 @pytest.mark.parametrize("state", [State.RINGING, State.JOINING, State.CONNECTED])

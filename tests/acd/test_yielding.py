@@ -159,9 +159,7 @@ def test_whose_invite_is_in_time_waits_for_no_acknowledgement() -> None:
 def test_whom_nobody_has_acknowledged_gives_way_to_a_claim_without_a_goodbye(state: State) -> None:
     stage = at(state)
     stage.deliver(ev.Claimed())
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == GIVEN_WAY
+    assert stage.ended() == GIVEN_WAY
     assert not [each for each in stage.log if isinstance(each, ef.HangUpCaller)]
     left = ef.RejectCaller(status=482, reason=ACKNOWLEDGED_ELSEWHERE)
     assert (left if state is State.ARRIVING else ef.LeaveCaller()) in stage.log
@@ -182,9 +180,7 @@ def test_a_call_that_is_ending_waits_no_longer_for_a_caller_who_has_anothers_ans
     stage.agent_ends(talking, By.THEM)
     assert ef.HangUpCaller(reason="agent_hung_up") in stage.log
     stage.deliver(ev.Claimed())
-    stage.settle()
-    stage.check_ended()
-    assert stage.outcome == GIVEN_WAY
+    assert stage.ended() == GIVEN_WAY
 
 
 def test_a_caller_who_hears_our_goodbye_is_ours_though_their_acknowledgement_comes_late() -> None:
