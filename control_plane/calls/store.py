@@ -195,7 +195,7 @@ async def _supersede(connection: AsyncConnection, call: PastCall) -> None:
 async def _tell_caller(connection: AsyncConnection, call: PastCall) -> bool:
     done = await connection.execute(
         update(CallRow)
-        .where(CallRow.id == call.id, CallRow.caller == "")
+        .where(CallRow.id == call.id, CallRow.caller == "", CallRow.is_caller_erased.is_(False))
         .values(caller=call.caller)
     )
     return done.rowcount == 1
@@ -257,11 +257,11 @@ async def taken_by_all(connection: AsyncConnection, name: str, since_ms: int) ->
 
 
 async def forget_callers(connection: AsyncConnection, tenant: str, numbers: Iterable[str]) -> None:
-    """Let calls from these numbers be of nobody known."""
+    """Let calls from these numbers be of nobody known, whoever remembers who it was."""
     await connection.execute(
         update(CallRow)
         .where(CallRow.tenant == tenant, CallRow.caller.in_(tuple(numbers)))
-        .values(caller="")
+        .values(caller="", is_caller_erased=True)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index
+from sqlalchemy import Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from control_plane.db.tables import Ms, Table
@@ -31,6 +31,8 @@ class CallRow(Table):
     employer: Mapped[str]
     caller: Mapped[str]
     """E.164 where it is such a number. Empty: not known, or erased."""
+    is_caller_erased: Mapped[bool] = mapped_column(server_default=false())
+    """Whoever still remembers the number of this call does not write it here again."""
     outcome: Mapped[str]
     arrived_ms: Mapped[Ms]
     ended_ms: Mapped[Ms]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from control_plane.calls import store as calls
+from control_plane.live.desk import LIVE
+from control_plane.live.loads import CallLoad
 from control_plane.permissions import Role
+from state import keys
+from state.listing import read_all
 from tests.control_plane.center import Person
 from tests.control_plane.live.stage import ANNA_CALLS, Scene, call_id, eventually
 
@@ -146,8 +151,26 @@ async def test_a_call_stands_in_the_history_of_who_called_once(scene: Scene) -> 
     await scene.end(2)
     await over(manager, 2)
     items = (await manager.get(f"{where}/history")).json["items"]
-    calls = [each for each in items if each["kind"] == "call"]
-    assert [(each["reference"], each["what"]) for each in calls] == [(call_id(1), "answered")]
+    told = [each for each in items if each["kind"] == "call"]
+    assert [(each["reference"], each["what"]) for each in told] == [(call_id(1), "answered")]
+
+
+async def test_a_number_that_was_erased_is_written_down_no_more_when_all_is_carried_again(
+    scene: Scene,
+) -> None:
+    """As after a database was away for longer than the shared state keeps changes."""
+    manager = await scene.center.person(Role.MANAGER)
+    for number in (1, 2):
+        await scene.arrive(number, caller=ANNA_CALLS if number == 1 else "+493098766")
+        await scene.end(number, "ann")
+        await over(manager, number)
+    database, load = scene.center.services.database, CallLoad(scene.center.app[LIVE])
+    async with database.write() as connection:
+        await calls.forget_callers(connection, "main", [ANNA_CALLS])
+        ledger = await read_all(scene.store, keys.ENDED)
+        await load.take(connection, ledger.records)
+    callers = {number: (await over(manager, number))["caller"] for number in (1, 2)}
+    assert callers == {1: None, 2: {"number": "+493098766", "is_masked": False}}
 
 
 async def test_a_later_record_of_the_same_call_stands(scene: Scene) -> None:
