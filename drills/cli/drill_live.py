@@ -11,7 +11,6 @@ import aiohttp
 import cyclopts
 
 from drills import permits
-from drills.blast import named_sites
 from drills.cli.drill_report import comparable, tell
 from drills.cli.drill_words import Name, one
 from drills.cli.errors import CommandError, Exit
@@ -43,8 +42,6 @@ from state.clock import SystemClock
 from state.model import SiteId
 
 T = TypeVar("T")
-AROUND_S = 60.0
-"""What a drill takes beyond its faults and the time to come back."""
 
 
 def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: str = "") -> int:
@@ -144,10 +141,8 @@ def _ground(experiment: Experiment, hand: Lever, *, is_alone: bool) -> live_dril
 def blackouts_now(experiment: Experiment, book: Book, *, is_live: bool) -> tuple[str, ...]:
     """Return into which blackouts a drill would fall that began now. CommandError."""
     now = dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)
-    ends = now + dt.timedelta(seconds=experiment.lasts_s + experiment.recover_within_s + AROUND_S)
     try:
-        calendar = book.read()
-        return calendar.blackouts_of(named_sites(experiment.method), now, ends, is_live=is_live)
+        return book.read().forbidding(experiment, now, is_live=is_live)
     except CalendarError as error:
         raise CommandError(str(error)) from error
 

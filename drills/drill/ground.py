@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from drills.fault import Fault
 from drills.faults import FaultClient
 from drills.lab.database import Cluster
 from drills.lever import Lever
+from drills.schedule.book import Book
+from drills.schedule.errors import CalendarError
 from state.model import Ticket
 
 BUSY_S = 7.0
@@ -77,6 +80,7 @@ class LabGround:
     ) -> None:
         self._stage = stage
         self._hands = hands
+        self._experiment = experiment
         self._calls_per_s = experiment.load.calls_per_s
         expected = {bound.figure for bound in experiment.expect}
         self._spared = SPARED if "spared_gap_ms" in expected else 0
@@ -111,9 +115,19 @@ class LabGround:
             other_drills=()
             if self._hands.is_alone
             else ("another drill that runs on this machine",),
+            blackouts=self._blackouts(),
             is_lever_pulled=self._hands.lever.is_pulled,
             standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
         )
+
+    def _blackouts(self) -> tuple[str, ...]:
+        """Return what the calendar says of now; one that cannot be read may say anything."""
+        now = dt.datetime.fromtimestamp(self._stage.clock.now().wall_ms / 1000, dt.UTC)
+        try:
+            calendar = Book(self._hands.lever.home).read()
+        except CalendarError as error:
+            return (str(error),)
+        return calendar.forbidding(self._experiment, now, is_live=False)
 
     def measure(self) -> Mapping[str, float]:
         """Return the figures of this moment."""

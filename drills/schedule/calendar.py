@@ -21,9 +21,13 @@ from typing import Final
 from cronsim import CronSim, CronSimError
 from msgspec import Struct
 
+from drills.blast import named_sites
+from drills.experiment import Experiment
 from drills.schedule.errors import CalendarError
 
 MOST_MINUTES: Final = 24 * 60
+AROUND_S: Final = 60.0
+"""What a drill takes beyond its faults and the time to come back."""
 MOST_WINDOWS: Final = 400
 """Of one entry in one look: more mean that nobody has looked for long, and are not told one by
 one."""
@@ -103,7 +107,9 @@ class Blackout(Struct, frozen=True, kw_only=True, omit_defaults=True):
             yield from _spans(self.rule, self.zone, self.minutes, begin, end)
             return
         zone = _zone(self.zone)
-        whole = Span(begin=_local(self.begins, zone), end=_local(self.ends, zone))
+        # Of two moments that the words can mean when clocks are set, the first, and the last.
+        first, last = _meant(self.begins, zone)[0], _meant(self.ends, zone)[1]
+        whole = Span(begin=first, end=last)
         if whole.touches(begin, end):
             yield whole
 
@@ -120,6 +126,14 @@ class Calendar(Struct, frozen=True, kw_only=True):
         """Return what its entries and blackouts are called; no two are called the same."""
         entries = tuple(each.name for each in self.entries)
         return entries + tuple(each.name for each in self.blackouts)
+
+    def forbidding(
+        self, experiment: Experiment, now: dt.datetime, *, is_live: bool
+    ) -> tuple[str, ...]:
+        """Return into which blackouts a drill would fall that began now, with when they end."""
+        lasts_s = experiment.lasts_s + experiment.recover_within_s + AROUND_S
+        ends = now + dt.timedelta(seconds=lasts_s)
+        return self.blackouts_of(named_sites(experiment.method), now, ends, is_live=is_live)
 
     def blackouts_of(
         self, sites: frozenset[str] | None, begin: dt.datetime, end: dt.datetime, *, is_live: bool
@@ -204,6 +218,13 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise CalendarError(f"there is no time zone {name!r}: say such as Europe/Berlin") from error
+
+
+def _meant(text: str, zone: zoneinfo.ZoneInfo) -> list[dt.datetime]:
+    """Return the two moments that a clock's words can mean, in order; mostly they are one."""
+    moment = _local(text, zone)
+    both = (moment, moment.replace(fold=1))
+    return sorted(each.astimezone(dt.UTC) for each in both)
 
 
 def _local(text: str, zone: zoneinfo.ZoneInfo) -> dt.datetime:

@@ -21,15 +21,21 @@ from drills.drill.ground import (
     LabGround,
     calls_after_s,
 )
-from drills.experiment import CALLERS_COME, Bound
+from drills.experiment import CALLERS_COME, Bound, Experiment
 from drills.fault import Fault, FaultKind
+from drills.guards import Verdict, decide
+from drills.lever import Lever
 from drills.library import experiment_of
+from drills.schedule.book import Book
+from drills.schedule.calendar import Blackout
+from state.clock import SystemClock
 from state.model import SiteId, Ticket
 from tests.demo.invented import SCENARIO
 from tests.drills.good_run import ticket_at
 from tests.edge.virtual_time import LoopClock, in_virtual_time
 
 if TYPE_CHECKING:
+    from drills.course import Made
     from drills.demo.run import Stage
     from drills.faults import FaultClient
     from drills.lab.lab import Lab
@@ -62,6 +68,62 @@ def test_no_drill_in_a_lab_begins_while_callers_are_late() -> None:
     assert CALLERS_COME in experiment_of("site_killed").needed
     assert CALLERS_COME.holds(0.0)
     assert not CALLERS_COME.holds(1.0)
+
+
+class Center:
+    """A center that is well, as the screen and etcd tell it."""
+
+    async def leader(self) -> str:
+        """Return a."""
+        return "a"
+
+    async def standing(self) -> tuple[Made, ...]:
+        """Return nothing: nothing was ever made."""
+        return ()
+
+    def stage(self) -> Stage:
+        """Return the lab in which it is."""
+        wall = SimpleNamespace(edges_at=lambda _: 2, agents_at=lambda _: (5, 5), unreplicated={})
+        sites = tuple(map(SiteId, "abc"))
+        lab = SimpleNamespace(
+            plan=SimpleNamespace(sites=sites), etcd_leader_site=self.leader, database=None
+        )
+        found = SimpleNamespace(clock=SystemClock(), lab=lab, screen=SimpleNamespace(wall=wall))
+        return cast("Stage", found)
+
+
+async def calendar_of(folder: Path, experiment: Experiment) -> Verdict:
+    center = Center()
+    lab = LabGround(
+        center.stage(),
+        cast("FaultClient", center),
+        experiment=experiment,
+        hands=Hands(lambda _: None, Lever(folder), is_alone=True),
+    )
+    verdicts = decide(experiment, experiment.method, await lab.facts())
+    (found,) = [each for each in verdicts if each.guard == "calendar"]
+    return found
+
+
+async def test_a_drill_in_a_lab_may_not_begin_in_a_blackout_that_is_for_all(
+    tmp_path: Path,
+) -> None:
+    experiment = experiment_of("edge_killed")
+    assert (await calendar_of(tmp_path, experiment)).allows
+    always = Blackout(name="audit", zone="UTC", begins="2000-01-01T00:00", ends="2999-01-01T00:00")
+    Book(tmp_path).add(replace(always, name="tenants", scope="tenant:main"))
+    assert (await calendar_of(tmp_path, experiment)).allows, "it is about live systems alone"
+    Book(tmp_path).add(always)
+    forbids = await calendar_of(tmp_path, experiment)
+    assert not forbids.allows
+    assert "audit (until 2999" in forbids.why
+
+
+async def test_where_nobody_can_read_the_calendar_it_may_hold_a_blackout(tmp_path: Path) -> None:
+    (tmp_path / "calendar.json").write_text("{")
+    forbids = await calendar_of(tmp_path, experiment_of("edge_killed"))
+    assert not forbids.allows
+    assert "is damaged" in forbids.why
 
 
 def talk_at(site: str) -> Ticket:

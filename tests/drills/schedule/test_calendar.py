@@ -116,6 +116,27 @@ def test_a_sites_blackout_is_for_drills_that_may_touch_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "begins", "ends", "first", "last"),
+    [
+        # Half past two comes twice there: at 00:30 and at 01:30.
+        ("Europe/Berlin", "2026-10-25T02:30", "2026-10-25T06:00", "00:30", "05:00"),
+        ("Europe/Berlin", "2026-10-24T22:00", "2026-10-25T02:30", "20:00", "01:30"),
+        # And here never: at 01:00 two o'clock is three.
+        ("Europe/Berlin", "2026-03-29T02:30", "2026-03-29T06:00", "00:30", "04:00"),
+        ("Europe/Berlin", "2026-03-28T22:00", "2026-03-29T02:30", "21:00", "01:30"),
+    ],
+    ids=["begins_twice", "ends_twice", "begins_never", "ends_never"],
+)
+def test_a_blackout_is_as_long_as_its_words_can_mean_on_the_night_in_which_clocks_are_set(
+    zone: str, begins: str, ends: str, first: str, last: str
+) -> None:
+    black = Blackout(name="audit", zone=zone, begins=begins, ends=ends)
+    (span,) = black.spans(utc("2026-01-01"), utc("2027-01-01"))
+    times = (span.begin.astimezone(dt.UTC), span.end.astimezone(dt.UTC))
+    assert [f"{each:%H:%M}" for each in times] == [first, last]
+
+
+@pytest.mark.parametrize(
     ("thing", "told"),
     [
         (NIGHTLY, None),
