@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec.structs import replace
 
 from drills.demo.failover import Detector, Kill, Sighting
@@ -17,6 +19,7 @@ START_MS = 1_800_000_000_000
 DEAD = SiteId("b")
 SCENARIO = plan(seed=1, calls=72)
 KILL_MS = START_MS + round(SCENARIO.kill_at_s * 1000)
+Told = TypeVar("Told", CallerReport, AgentReport, CallRecord, OfferEvent)
 LEAVING = {Behaviour.IMPATIENT, Behaviour.LEAVES_GREETING}
 
 
@@ -227,9 +230,7 @@ def run(
     )
 
 
-def swap(
-    items: tuple[CallerReport, ...], index: int, **changes: object
-) -> tuple[CallerReport, ...]:
-    """Return the callers, with one who tells it otherwise."""
+def swap(items: tuple[Told, ...], index: int, **changes: object) -> tuple[Told, ...]:
+    """Return the reports or records, with one that tells it otherwise."""
     changed = replace(items[index], **changes)
     return (*items[:index], changed, *items[index + 1 :])

@@ -37,6 +37,11 @@ def caller(hung_up: int, ended: int, heard: int, who: CallerReport = CALLER) -> 
     )
 
 
+def told_goodbye(ended: int, heard: int, who: CallerReport = CALLER) -> CallerReport:
+    """Return a caller who has not hung up themselves."""
+    return replace(caller(0, ended, heard, who), end=End.FAR_END, hung_up_ms=None)
+
+
 def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -> AgentReport:
     left = None if hung_up is None else T0 + hung_up
     return replace(AGENT, hung_up_ms=left, ended_ms=T0 + ended, last_heard_ms=T0 + heard, end=end)
@@ -52,7 +57,7 @@ def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -
             id="the-site-is-back-a-second-after-both-gave-up",
         ),
         pytest.param(
-            replace(caller(4000, 5200, 0), end=End.FAR_END, hung_up_ms=None),
+            told_goodbye(5200, 0),
             agent(3000, 5200, 0),
             Outcome.LOST,
             id="the-site-is-back-and-takes-the-goodbye-of-an-agent-who-gave-up",
@@ -112,7 +117,7 @@ def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -
             id="the-edge-alone-is-gone-and-the-agent-hears-the-echo",
         ),
         pytest.param(
-            replace(caller(0, 5600, 0, SIPP), end=End.FAR_END, hung_up_ms=None),
+            told_goodbye(5600, 0, SIPP),
             agent(2000, 5500, 2030),
             Outcome.ANSWERED,
             id="the-agent-s-proxy-is-gone-and-an-echo-ends-with-who-speaks",
@@ -124,7 +129,7 @@ def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -
             id="the-agent-s-proxy-is-gone-and-a-living-edge-hears-a-caller-who-cannot-listen",
         ),
         pytest.param(
-            replace(caller(0, 5600, 0, SIPP), end=End.FAR_END, hung_up_ms=None),
+            told_goodbye(5600, 0, SIPP),
             agent(500, 5500, 0),
             Outcome.LOST,
             id="the-site-is-gone-and-the-agent-of-an-echo-had-not-noticed-yet",
@@ -136,7 +141,7 @@ def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -
             id="the-edge-alone-is-gone-and-both-hang-up-meanwhile",
         ),
         pytest.param(
-            replace(caller(4000, 9000, 2950), end=End.FAR_END, hung_up_ms=None),
+            told_goodbye(9000, 2950),
             agent(3000, 4100, 4050),
             Outcome.ANSWERED,
             id="the-edge-alone-is-gone-and-the-agent-hangs-up",
@@ -255,7 +260,7 @@ def test_of_a_caller_who_cannot_listen_the_agents_ear_tells_until_they_hang_up(
     agent_hangs_up: int, back: int, echo: int
 ) -> None:
     """From then on there is nothing to echo."""
-    told = replace(caller(0, back + NEXT, 0, SIPP), end=End.FAR_END, hung_up_ms=None)
+    told = told_goodbye(back + NEXT, 0, SIPP)
     relay_alive = agent(agent_hangs_up, back, agent_hangs_up + echo)
     assert outcome_by_people(told, relay_alive, GOOD) is Outcome.ANSWERED
     due = Outcome.LOST if agent_hangs_up > GAP_MS else Outcome.ANSWERED
@@ -305,7 +310,7 @@ def test_a_waiting_caller_s_goodbye_that_meets_another_came_too_late_as_well() -
 
 
 def test_an_agent_s_goodbye_that_meets_one_which_their_caller_has_not_said_came_too_late() -> None:
-    told = replace(caller(0, 900, 0), end=End.FAR_END, hung_up_ms=None)
+    told = told_goodbye(900, 0)
     by_agent = agent(890, 910, 880)
     assert outcome_by_people(told, by_agent, GOOD) is Outcome.ANSWERED
     assert outcome_by_people(told, replace(by_agent, crossed=True), GOOD) is Outcome.LOST
@@ -352,7 +357,7 @@ def test_an_agent_s_goodbye_counts_if_the_caller_hears_it_while_their_edge_says_
     heard_after_ms: int, outcome: Outcome
 ) -> None:
     """The caller's proxy stands still; the agent's does not."""
-    told = replace(caller(0, heard_after_ms, 0), end=End.FAR_END, hung_up_ms=None)
+    told = told_goodbye(heard_after_ms, 0)
     assert outcome_by_people(told, agent(0, 400, 0), GOOD) is outcome
 
 
@@ -380,7 +385,7 @@ def test_an_agent_s_goodbye_that_reached_the_caller_was_heard_though_their_edge_
     told: str, after_ms: int, outcome: Outcome
 ) -> None:
     reason = f'Q.850;cause=16;text="{told}"'
-    heard = replace(caller(0, after_ms, 0), end=End.FAR_END, hung_up_ms=None, reason=reason)
+    heard = replace(told_goodbye(after_ms, 0), reason=reason)
     by_agent = agent(0, 4954, -12, End.UNHEARD)
     assert outcome_by_people(heard, by_agent, GOOD) is outcome
 

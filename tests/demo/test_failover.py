@@ -66,8 +66,7 @@ def test_other_sites_calls_do_not_count() -> None:
 
 def lose(index: int, **of_record: object) -> Ledger:
     callers = invented.swap(invented.CALLERS, index, end=End.UNHEARD)
-    record = replace(invented.RECORDS[index], outcome=Outcome.LOST, **of_record)
-    records = (*invented.RECORDS[:index], record, *invented.RECORDS[index + 1 :])
+    records = invented.swap(invented.RECORDS, index, outcome=Outcome.LOST, **of_record)
     return invented.run(callers=callers, records=records).ledger
 
 

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from drills.demo.ledger import Audio, join, outcome_by_people
-from drills.demo.reports import AgentReport, CallerReport, End
+from drills.demo.reports import AgentReport, End
 from drills.demo.scenario import Dialler
 from state.model import AgentId, CallId, Outcome
 from tests.demo import invented
@@ -150,8 +150,7 @@ def test_an_echo_proves_both_ways_by_the_agents_ear() -> None:
     row = invented.run().ledger.rows[call.index]
     assert row.audio is not None
     assert row.audio.both_ways
-    deaf = replace(invented.AGENTS[position], heard=frozenset())
-    agents = (*invented.AGENTS[:position], deaf, *invented.AGENTS[position + 1 :])
+    agents = invented.swap(invented.AGENTS, position, heard=frozenset())
     row = invented.run(agents=agents).ledger.rows[call.index]
     assert row.audio is not None
     assert not row.audio.caller_heard_agent
@@ -169,11 +168,15 @@ def test_the_last_agent_who_answered_has_the_call() -> None:
 
 
 def test_a_refusal_is_told_with_its_status() -> None:
-    refused: CallerReport = replace(
-        CALLER, end=End.REFUSED, status=503, ok_ms=None, joined_ms=None, ended_ms=CALLER.invite_ms
+    callers = invented.swap(
+        invented.CALLERS,
+        invented.CALLERS.index(CALLER),
+        end=End.REFUSED,
+        status=503,
+        ok_ms=None,
+        joined_ms=None,
+        ended_ms=CALLER.invite_ms,
     )
-    index = invented.CALLERS.index(CALLER)
-    callers = (*invented.CALLERS[:index], refused, *invented.CALLERS[index + 1 :])
     (mismatch,) = invented.run(callers=callers).ledger.mismatches()
     assert mismatch.people.startswith("refused: caller refused, status 503")
 

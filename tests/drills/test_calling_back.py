@@ -27,13 +27,12 @@ from state.model import (
     Place,
     QueueId,
     SiteId,
-    Ticket,
     TicketState,
     TrunkId,
 )
 from tests.demo import invented
 from tests.demo.invented import AGENTS, ANSWERED, CALLERS, KILL_MS, RECORDS
-from tests.drills.good_run import seen
+from tests.drills.good_run import seen, ticket_at
 
 FIRST, SECOND, TALKED = ANSWERED[2:5]
 QUEUE = QueueId("orders")
@@ -50,8 +49,7 @@ def cut_off(*, with_third: bool = True) -> Seen:
         if not has_talked:
             lost |= {"connected_ms": None, "agent": None}
             agents = tuple(each for each in agents if each.call != invented.call_id(call.index))
-        changed = replace(records[call.index], **lost)
-        records = (*records[: call.index], changed, *records[call.index + 1 :])
+        records = invented.swap(records, call.index, **lost)
     return seen(callers=callers, agents=agents, records=records)
 
 
@@ -68,23 +66,14 @@ def came(call: PlannedCall, at_ms: int, *, joined: bool = True, lasts_ms: int = 
 
 def ticket(call: PlannedCall, at_ms: int, place: int, **what: object) -> TicketSeen:
     name = CallId(f"back-{call.index}")
-    stands = Ticket(
-        call=name,
-        did=DidNumber("1"),
-        queue=QUEUE,
-        needs=(),
-        priority=0,
-        state=TicketState.QUEUED,
-        holder=EdgeId("a1"),
-        site=SiteId("a"),
-        via=SiteId("a"),
-        caller=call.number,
-        sip_call_id=f"{name}@everline",
-        arrived_ms=at_ms,
-        place=place,
-        callback_of=invented.call_id(call.index),
-    )
-    return TicketSeen(at_ms=at_ms, call=name, create_revision=900, ticket=replace(stands, **what))
+    of_callback: dict[str, object] = {
+        "queue": QUEUE,
+        "caller": call.number,
+        "sip_call_id": f"{name}@everline",
+        "place": place,
+        "callback_of": invented.call_id(call.index),
+    }
+    return ticket_at(at_ms, name, 900, **(of_callback | what))
 
 
 def over(call: PlannedCall, at_ms: int) -> TicketSeen:

@@ -63,11 +63,7 @@ def test_a_call_of_the_very_instant_of_the_fault_counts_for_telephone_and_captur
         if caller.invite_ms >= KILL_MS and call.first_site == DEAD
     )
     at_ms = KILL_MS + sent_ms
-    callers = (
-        *CALLERS[:index],
-        replace(CALLERS[index], invite_ms=at_ms, ok_ms=at_ms + 300),
-        *CALLERS[index + 1 :],
-    )
+    callers = invented.swap(CALLERS, index, invite_ms=at_ms, ok_ms=at_ms + 300)
     whole = seen(callers=callers)
     calls = list(whole.wire.calls)
     wire_ms = KILL_MS + (1 if sent_ms else -1)
@@ -82,8 +78,7 @@ def test_a_call_of_the_very_instant_of_the_fault_counts_for_telephone_and_captur
 
 def test_two_stories_of_one_call_and_the_ledger_is_not_exact() -> None:
     index = ANSWERED[0].index
-    other = replace(RECORDS[index], outcome=Outcome.LOST)
-    records = (*RECORDS[:index], other, *RECORDS[index + 1 :])
+    records = invented.swap(RECORDS, index, outcome=Outcome.LOST)
     assert figures(seen(records=records))["ledger_exact"] == 0.0
 
 
@@ -139,8 +134,7 @@ def test_an_agent_who_stays_taken_after_the_call_is_untrue_so_long() -> None:
     after = next(
         i for i, e in enumerate(OFFERS) if e.change is OfferChange.DELETED and e.at_ms > KILL_MS
     )
-    late = replace(OFFERS[after], at_ms=OFFERS[after].at_ms + 21_000)
-    offers = (*OFFERS[:after], late, *OFFERS[after + 1 :])
+    offers = invented.swap(OFFERS, after, at_ms=OFFERS[after].at_ms + 21_000)
     assert figures(seen(offers=offers))["untrue_agent_s"] == 21.0
 
 

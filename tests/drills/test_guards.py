@@ -13,22 +13,11 @@ from drills.facts import Facts, Lag
 from drills.fault import Fault, FaultKind, aimed
 from drills.guards import decide, lost_sites
 from drills.library import experiment_of, experiments
-from drills.permit import Permit
 from state.model import SiteId
 from tests.acd.worlds import PATIENT
+from tests.drills.pieces import EXPERIMENT, PERMIT
 
 A, B, C = SITES = tuple(SiteId(name) for name in "abc")
-EXPERIMENT = experiment_of("site_killed")
-PERMIT = Permit(
-    request="apq_1",
-    drill="site_killed",
-    plan_hash=EXPERIMENT.plan_hash,
-    asked_by="usr_sre",
-    approved_by="usr_manager",
-    why="quarterly",
-    approved="2026-11-28T18:00:00Z",
-    used="2026-11-28T19:00:00Z",
-)
 SOME = st.frozensets(st.sampled_from(SITES))
 FAULTS = st.lists(
     st.builds(

@@ -22,8 +22,7 @@ from drills.page import lines, page
 from drills.wording import FIGURES
 from state.model import SiteId
 from tests.cli.asked import call_row
-from tests.drills.pieces import KEY
-from tests.drills.test_guards import PERMIT
+from tests.drills.pieces import KEY, PERMIT
 from tests.drills.test_live import COURSE, T0_MS, Desk, desk
 from tests.drills.test_live_books import calls
 from tests.drills.test_live_ledger import drilled, over

@@ -26,9 +26,8 @@ from state.keys import call_id_for
 from state.model import Outcome, SiteId
 from tests.cli.asked import agent_row, call_row
 from tests.drills import test_recorded as recording
-from tests.drills.pieces import KEY
+from tests.drills.pieces import KEY, PERMIT
 from tests.drills.test_counting import desk_of
-from tests.drills.test_guards import PERMIT
 from tests.drills.test_live import COURSE, T0_MS, A, B, Desk, desk, ground_at, probe
 
 __all__ = ["desk"]

@@ -19,7 +19,8 @@ from drills.facts import Facts
 from drills.lever import Lever
 from drills.library import experiment_of
 from tests.cli.asked import status
-from tests.drills.test_guards import LIVE, PERMIT, SITES
+from tests.drills.pieces import PERMIT
+from tests.drills.test_guards import LIVE, SITES
 from tests.drills.test_live import A, probe
 from tests.edge.virtual_time import LoopClock, in_virtual_time
 

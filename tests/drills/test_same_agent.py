@@ -19,11 +19,11 @@ from state.model import (
     Outcome,
     QueueId,
     SiteId,
-    Ticket,
     TicketState,
 )
 from tests.demo import invented
 from tests.demo.invented import DEAD, KILL_MS
+from tests.drills.good_run import ticket_at
 from tests.drills.test_calling_back import FIRST, TALKED, cut_off
 
 THEIRS, OTHER = invented.agent_for(TALKED).id, AgentId("another")
@@ -34,26 +34,12 @@ COMES_MS = KILL_MS + 5000
 
 
 def ticket(call: str, at_ms: int, revision: int, **what: object) -> TicketSeen:
-    stands = Ticket(
-        call=CallId(call),
-        did=TALKED.did,
-        queue=QueueId("orders"),
-        needs=(),
-        priority=0,
-        state=TicketState.QUEUED,
-        holder=EdgeId("a1"),
-        site=SiteId("a"),
-        via=SiteId("a"),
-        caller=TALKED.number,
-        sip_call_id=f"{call}@callers",
-        arrived_ms=at_ms,
-    )
-    return TicketSeen(
-        at_ms=at_ms,
-        call=CallId(call),
-        create_revision=revision,
-        ticket=replace(stands, **what),
-    )
+    theirs: dict[str, object] = {
+        "did": TALKED.did,
+        "queue": QueueId("orders"),
+        "caller": TALKED.number,
+    }
+    return ticket_at(at_ms, call, revision, **(theirs | what))
 
 
 def lost(**what: object) -> TicketSeen:
