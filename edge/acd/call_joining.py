@@ -3,19 +3,21 @@
 Audio passes from the moment in which the relay has joined them: the re-INVITE moves it nowhere. Its
 answer comes within a few milliseconds, or never: the caller has come by way of a proxy that is gone
 by now. The two may talk for minutes then, and hang up. Who has been joined for `TALK_AFTER_S` has
-therefore talked, whatever became of the re-INVITE. Not so where the relay had forgotten the caller:
-then the re-INVITE does move the audio, and is needed.
+therefore talked, whatever became of the re-INVITE, and whatever ends it: also when it runs out, or
+this edge lets go. Not so where the relay had forgotten the caller: then the re-INVITE does move the
+audio, and is needed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from edge.acd import call_endings as endings
 from edge.acd import call_events as ev
 from edge.acd import call_parts as parts
 from edge.acd import call_transfer as transfer
-from edge.acd.call import Call
+from edge.acd.call import Call, State
 from edge.acd.call_parts import Step
 from state.model import Now
 
@@ -39,6 +41,20 @@ def agent_left(call: Call, event: ev.AgentEnded, now: Now) -> Step:
     call, connected = _connected(call, now)
     call, ended = endings.agent_done(call, event, now)
     return call, (*connected, *ended)
+
+
+def cut(move: Callable[..., Step]) -> Callable[..., Step]:
+    """Return a move that may end the call as one by which a talk is cut off, if there was one."""
+
+    def moved(call: Call, event: ev.Event, now: Now) -> Step:
+        after, effects = move(call, event, now)
+        if after.state is not State.ENDING or not _talks(call, now):
+            return after, effects
+        call, connected = _connected(call, now)
+        after, effects = move(call, event, now)
+        return after, (*connected, *effects)
+
+    return moved
 
 
 def _talks(call: Call, now: Now) -> bool:

@@ -18,6 +18,7 @@ from edge.acd.call_events import Attempt, By, Side
 from edge.acd.call_farewell import UNHEARD_MS
 from edge.acd.call_state import start, step
 from state.model import AgentId, Decision, Now, Outcome
+from tests.acd.talks import Talks
 from tests.acd.worlds import NOW, call_id
 
 SDP = b"v=0"
@@ -107,6 +108,7 @@ class Stage:
         self.freed: list[Freeing] = []
         self.finished: list[ef.Finished] = []
         self.log: list[ef.Effect] = []
+        self.talks = Talks()
         self.now = NOW
         self.call, effects = start(call_id(1), Rules(greeting=greeting), sdp, NOW, is_late=is_late)
         self._carry_out(effects)
@@ -120,6 +122,7 @@ class Stage:
             assert (self.call, effects) == (before, ())
         if before.state is State.ENDING:
             assert self.call.state in {State.ENDING, State.ENDED}
+        self.talks.follow(before, self.call, effects, self.now)
         self._carry_out(effects)
         return effects
 

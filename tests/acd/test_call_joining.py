@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
 from edge.acd.call import State
 from edge.acd.call_events import By
 from edge.acd.call_joining import TALK_AFTER_S
+from edge.acd.ending import Holds
 from state.model import Outcome, WorkEnd
 from tests.acd.stage import Stage
 from tests.acd.states import FIRST
@@ -82,3 +84,33 @@ def test_an_agent_who_answers_later_has_not_talked_for_as_long_as_one_before() -
     stage.caller_ends(By.THEM)
     stage.end()
     assert stage.outcome == (Outcome.ABANDONED, "caller_hung_up")
+
+
+ENDS = {
+    "the edge stops": ev.Stop(),
+    "the relay has gone": ev.MediaLost(),
+    "the place is another's": ev.TicketLost(),
+    "the re-INVITE has run out": ev.CallerReinviteRefused(status=408),
+}
+
+
+@pytest.mark.parametrize("event", ENDS.values(), ids=ENDS)
+def test_who_has_talked_rests_as_after_a_talk_whatever_ends_it(event: ev.Event) -> None:
+    stage = _joined(31.0)
+    stage.deliver(event)
+    stage.end()
+    stage.check_ended()
+    (close,) = stage.closed
+    assert close.outcome is Outcome.LOST
+    assert (close.part.end, close.talk) == (WorkEnd.TALKED, Holds())
+    (connected,) = (each for each in _writes(stage) if isinstance(each, wr.MarkConnected))
+    assert connected.at == NOW
+
+
+@pytest.mark.parametrize("event", ENDS.values(), ids=ENDS)
+def test_who_has_not_been_joined_for_long_when_it_ends_has_not_talked(event: ev.Event) -> None:
+    stage = _joined(SOONER_S)
+    stage.deliver(event)
+    stage.end()
+    (close,) = stage.closed
+    assert (close.part.end, close.talk) == (WorkEnd.WITHDRAWN, None)

@@ -29,6 +29,7 @@ USUAL = [State.ARRIVING, State.GREETING, State.QUEUED, State.RINGING, State.JOIN
 USUAL += [State.CONNECTED]
 QUEUE = Queue(id=QueueId("other"), needs=())
 AWAY = ev.TurnedAway(outcome=Outcome.CALLBACK, cause="waited_too_long")
+CUTS = [ev.Stop(), ev.MediaLost(), ev.CallerReinviteRefused(status=408)]
 _UNHEARD = {"agent_unheard": Side.AGENT, "caller_unheard": Side.CALLER}
 RARELY = st.integers(1, 12).map(lambda die: die == 1)
 
@@ -130,6 +131,16 @@ class CallMachine(RuleBasedStateMachine):
     @rule(sdp=st.sampled_from([SDP, None]))
     def the_caller_offers(self, sdp: bytes | None) -> None:
         self.stage.offers(Side.CALLER, sdp)
+
+    @precondition(lambda self: self.stage.call.state is State.JOINING)
+    @precondition(lambda self: self.stage.call.is_joined and self.stage.offer_open is Side.AGENT)
+    @rule(seconds=st.sampled_from([0.4, 0.5, 31.0]), ends=st.sampled_from([None, *CUTS]))
+    def our_reinvite_has_no_answer(self, seconds: float, ends: ev.Event | None) -> None:
+        self.stage.later(seconds)
+        if isinstance(ends, ev.CallerReinviteRefused):
+            self.stage.offer_open = None
+        if ends is not None:
+            self.stage.deliver(ends)
 
     # -- a line dies in the talk
 
