@@ -11,6 +11,10 @@ counts as dead:
   whatever it may be, is there, and is not asked again for `AGAIN_S`.
 
 And nothing may have been heard of it by the look after that answer is known to be missing.
+
+Who holds, or is muted by their own word, is *silent by right*: nothing could be heard of them. They
+are asked as seldom as who has answered, and have to fail to answer twice: who holds may be changing
+networks, and nothing but an answer would tell. Who changes their word has said something.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ AGAIN_S: Final = 30.0
 PATIENCE_S: Final = 4.0
 """Since a telephone was asked until it is given up. A proxy waits 5 s for its answer; of one whose
 connection is closed it says so at once, and who changes networks may be heard again."""
+PATIENCE_BY_RIGHT_S: Final = 12.0
+"""Of one who is silent by right: by then they have been asked once more (`edge.sip.asking`)."""
 LOST_S: Final = 40.0
 """A question of which nothing has come for so long is lost: any request is over by then (timer F of
 RFC 3261), and the proxy that should have told how it went was away."""
@@ -49,7 +55,9 @@ class Line(Struct, frozen=True, kw_only=True):
     packets: int
     """How many the relay has had of it."""
     since_s: float
-    """When they were first so many."""
+    """When they were first so many, or they said last whether they speak."""
+    is_by_right: bool = False
+    """Whether they may be silent, by their own word."""
     asked: Asked = Asked.NOT
     asked_s: float = 0.0
     tried: str = ""
@@ -67,13 +75,16 @@ class Next(Enum):
     """It is dead."""
 
 
-def looked(before: Line | None, packets: int, now_s: float) -> Line:
-    """Return a line after a look that has found so many packets of it."""
+def looked(before: Line | None, packets: int, now_s: float, *, is_by_right: bool = False) -> Line:
+    """Return a line after a look that has found so many packets of it.
+
+    `is_by_right`: its owner may be silent.
+    """
     if before is None:
-        return Line(packets=packets, since_s=now_s)
-    if before.packets == packets:
+        return Line(packets=packets, since_s=now_s, is_by_right=is_by_right)
+    if before.packets == packets and before.is_by_right is is_by_right:
         return before
-    return Line(packets=packets, since_s=now_s, tried=before.tried)
+    return Line(packets=packets, since_s=now_s, is_by_right=is_by_right, tried=before.tried)
 
 
 def asked(line: Line, now_s: float) -> Line:
@@ -101,8 +112,10 @@ def answered(line: Line, *, is_there: bool) -> Line:
 def due(line: Line, now_s: float) -> Next:
     """Return what to do about a line, right after a look at it."""
     if line.asked is Asked.UNANSWERED:
-        return Next.NOTHING if now_s - line.asked_s < PATIENCE_S else Next.GIVE_UP
-    if not line.packets or now_s - line.since_s < LOOK_S:
+        patience_s = PATIENCE_BY_RIGHT_S if line.is_by_right else PATIENCE_S
+        return Next.NOTHING if now_s - line.asked_s < patience_s else Next.GIVE_UP
+    silent_s = AGAIN_S if line.is_by_right else LOOK_S
+    if not line.packets or now_s - line.since_s < silent_s:
         return Next.NOTHING
     again_s = _AGAIN_S.get(line.asked)
     if again_s is not None and now_s - line.asked_s < again_s:

@@ -148,9 +148,8 @@ class CallShell:
 
     @property
     def talks_to(self) -> SiteId | None:
-        """The home site of the agent who talks with the caller; None: nobody, or they hold."""
-        call = self._call
-        if call is None or call.state is not State.CONNECTED or call.hold.since is not None:
+        """The home site of the agent who talks with the caller, or holds them; None: nobody."""
+        if self._call is None or self._call.state is not State.CONNECTED:
             return None
         return self._agent_facts().site
 

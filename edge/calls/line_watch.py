@@ -2,10 +2,9 @@
 
 Looks now and then at every talk and at everybody who waits, and asks the telephone of who has
 fallen silent (`edge.acd.fallen_silent` decides; `edge.acd.answering_hosts`, whether that tells
-anything). In a talk the agent's first, and the caller's only while the agent is heard: whoever is
-left in silence may have nothing to say. One who has put the other on hold, or is muted by their own
-word, says nothing by right. Those whose site is out of reach cannot be asked: they are
-`edge.calls.leg_watch`'s.
+anything). In a talk the agent's first, and the caller's only while the agent is heard, or silent by
+right: whoever is left in silence may have nothing to say. Those whose site is out of reach cannot
+be asked: they are `edge.calls.leg_watch`'s.
 """
 
 from __future__ import annotations
@@ -92,11 +91,15 @@ class LineWatch:
         if (call.attempt, call.is_waiting) != (watched.attempt, watched.waits):
             return
         for side in self._sides(call):
-            is_known = _PARTIES[side] in packets and self._can_answer(call, side)
-            if not is_known or not call.media.is_to_be_heard(side):
+            if _PARTIES[side] not in packets or not self._can_answer(call, side):
                 watched.lines.pop(side, None)
                 continue
-            line = looked(watched.lines.get(side), packets[_PARTIES[side]], now_s)
+            line = looked(
+                watched.lines.get(side),
+                packets[_PARTIES[side]],
+                now_s,
+                is_by_right=not call.media.is_to_be_heard(side),
+            )
             host = call.host_of(side)
             match self._hosts.due(line, host, now_s):
                 case Next.GIVE_UP:
@@ -111,7 +114,7 @@ class LineWatch:
                 case Next.NOTHING:
                     pass
             watched.lines[side] = line
-            if side is Side.AGENT and line.since_s < now_s:
+            if side is Side.AGENT and line.since_s < now_s and not line.is_by_right:
                 return
 
     def _can_answer(self, call: CallShell, side: Side) -> bool:

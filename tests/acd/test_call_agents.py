@@ -8,8 +8,9 @@ from edge.acd import call_effects as ef
 from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
 from edge.acd.call import State
-from edge.acd.call_events import Attempt, By
+from edge.acd.call_events import Attempt, By, Side
 from edge.acd.call_state import step
+from edge.acd.ending import Holds
 from state.model import Outcome, WorkEnd
 from tests.acd.stage import SDP, Leg, Stage
 from tests.acd.states import FIRST, SECOND, at
@@ -72,6 +73,38 @@ def test_a_caller_whose_agent_is_lost_and_who_gives_up_waiting_was_lost(how: str
     _lost(stage, how=how)
     stage.end()
     assert stage.ended() == (Outcome.LOST, "agent_lost")
+
+
+def test_a_caller_whose_agent_is_lost_while_they_hold_is_held_by_nobody_any_more() -> None:
+    stage = at(State.CONNECTED)
+    stage.settle()
+    stage.offers(Side.AGENT, holds=True)
+    stage.relay()
+    stage.later(5.0)
+    _lost(stage, how="silent")
+    assert stage.call.is_waiting
+    (given,) = stage.freed
+    assert isinstance(given, wr.GiveBack)
+    assert given.talk == Holds(count=1, total_s=5.0)
+    stage.bring_to(State.CONNECTED)
+    assert stage.call.hold.since is None
+    stage.end()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+
+
+def test_an_agent_who_holds_a_caller_who_is_gone_is_free_and_the_hold_counts() -> None:
+    stage = at(State.CONNECTED)
+    stage.settle()
+    stage.offers(Side.AGENT, holds=True)
+    stage.relay()
+    stage.later(5.0)
+    stage.deliver(ev.CallerSilent(attempt=FIRST))
+    assert ef.CloseMedia() in stage.log
+    stage.agent_ends(FIRST, By.US)
+    stage.settle()
+    assert stage.outcome == (Outcome.LOST, "caller_silent")
+    assert stage.closed[0].talk == Holds(count=1, total_s=5.0)
 
 
 def test_a_talk_of_which_both_are_gone_is_lost_and_nobody_waits_or_is_kept() -> None:

@@ -10,9 +10,11 @@ from urllib.parse import quote
 import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
+from edge.acd.fallen_silent import AGAIN_S, LOOK_S, PATIENCE_BY_RIGHT_S
 from edge.sip.events import LegId
 from state.model import AgentId, CallRecord, Outcome, PresenceState
-from tests.edge.fake_telephony import CALLER_SDP, S
+from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
+from tests.edge.lines import asked, speak
 from tests.edge.stage import RING_S, Center, Edge, center
 from tests.edge.troubled import UNAVAILABLE
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
@@ -555,5 +557,34 @@ async def test_who_passes_the_caller_on_to_the_one_whom_they_consult_hands_them_
             told = [status for _, status, _ in scene.edge.sip.notified]
         assert told[-1] == 200
         assert (180 in told) is (stage == "rings")
+        record = await scene.over()
+        assert [talk.agent for talk in record.talks] == [ANN, BOB]
+
+
+@in_virtual_time
+async def test_an_asker_whose_line_dies_leaves_the_caller_to_others_and_the_colleague_free() -> (
+    None
+):
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        edge = scene.edge
+        bob = await scene.talk()
+        edge.media.packets = 300
+        edge.sip.offer(scene.ours, AGENT_SDP.replace(b"sendrecv", b"sendonly"))
+        await settle()
+        for times in (1, 2):
+            await speak(edge, AGAIN_S + LOOK_S + 1, agent=False)
+            assert asked(edge, scene.ours) == times
+            assert edge.state_of(scene.theirs) == "connected"
+            edge.sip.tell_of(scene.ours, is_there=times == 1)
+        await speak(edge, PATIENCE_BY_RIGHT_S + LOOK_S, agent=False)
+        assert edge.state_of(scene.theirs) != "connected"
+        for leg in (scene.ours, scene.asking, bob):
+            assert "bye" in edge.sip.open[leg].said
+        for leg in (scene.ours, scene.asking):
+            edge.sip.vanish(leg)
+        edge.sip.hang_up(bob)
+        await edge.answer_ours(scene.theirs, "the caller hears music")
+        await edge.joined(scene.theirs, "bob")
         record = await scene.over()
         assert [talk.agent for talk in record.talks] == [ANN, BOB]

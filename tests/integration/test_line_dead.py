@@ -23,6 +23,8 @@ KNOWN = 300
 """Packets in 6 s: an edge has looked by then, and knows that these telephones answer."""
 NOTICED_WITHIN_S = 16.0
 """13 s by the watch, and what a busy machine adds."""
+ON_HOLD_NOTICED_WITHIN_S = 58.0
+"""50 s by the watch, and what a busy machine adds."""
 
 
 @contextlib.contextmanager
@@ -80,6 +82,31 @@ async def test_a_caller_whose_agents_line_dies_is_given_another_agent(center: Ce
         assert (record.outcome, record.cause) == (Outcome.ANSWERED, "agent_hung_up")
         assert record.agent == "bob"
         assert [each.agent for each in record.talks] == ["ann", "bob"]
+        await center.nothing_is_left()
+
+
+async def test_a_caller_whose_agents_line_dies_on_hold_is_given_another_agent(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    with voices(caller, ann) as says:
+        _, agent_says = says
+        theirs, ours = await talk(center, (caller, ann), says, packets=KNOWN)
+        ann.do("reinvite", ours, ann.sdp.replace(b"a=sendrecv", b"a=sendonly"))
+        await ours.wait(sip.OfferAnswered)
+        with ann.line_dead():
+            agent_says.pause()
+            bob = await center.agent("bob")
+            again = await bob.rung(within_s=ON_HOLD_NOTICED_WITHIN_S)
+            assert not theirs.is_over
+            await bob.answer(again)
+            await center.connected()
+        await ours.wait(sip.Ended)
+        await bob.hang_up(again)
+        await theirs.wait(sip.Ended)
+        record = await center.record(theirs)
+        assert (record.outcome, record.cause) == (Outcome.ANSWERED, "agent_hung_up")
+        assert [(each.agent, each.holds) for each in record.talks] == [("ann", 1), ("bob", 0)]
         await center.nothing_is_left()
 
 
