@@ -163,8 +163,12 @@ class Callbacks:
         ]
         for place in left_places(snapshot):
             is_mine = chosen(edges, place.value.call) == self._settings.edge
-            if is_mine and is_due(snapshot, place, now) and not is_on_the_line(snapshot, place):
-                await self._pick_up(snapshot, place, now)
+            if not is_mine or not is_due(snapshot, place, now):
+                continue
+            # They may have called while the one before was written.
+            as_it_stands = self._snapshot()
+            if not is_on_the_line(as_it_stands, place):
+                await self._pick_up(as_it_stands, place, now)
 
     async def _pick_up(self, snapshot: Snapshot, place: Entry[Place], now: Now) -> None:
         queue = snapshot.queues.get(place.value.queue) if place.value.queue is not None else None

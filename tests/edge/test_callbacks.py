@@ -451,6 +451,29 @@ async def test_who_calls_by_themselves_while_an_agent_is_being_kept_for_them_is_
 
 
 @in_virtual_time
+async def test_who_dials_again_while_another_is_taken_into_the_line_is_not_called_back() -> None:
+    """After a site was lost many are due at once, and many dial again in that moment."""
+    async with calling(longest_wait_s=None) as made:
+        a1 = made.edges["a1"]
+        numbers = {NUMBER, "+4930124"}
+        for number in sorted(numbers):
+            call = keys.call_id_for(number, "theirs")
+            await made.put(keys.place(call), replace(LOST, call=call, caller=number, due_s=5.0))
+        await asyncio.sleep(1.0)
+        a1.store.latency_s = 0.2
+        await until(lambda: bool(a1.callbacks.stages()), "one is taken into the line")
+        (first,) = a1.callbacks.held()
+        (other,) = numbers - {first.ticket.caller}
+        theirs = a1.sip.arrive(SALES, caller=other)
+        await asyncio.sleep(3.0)
+        assert [each.ticket.caller for each in a1.callbacks.held()] == [first.ticket.caller]
+        assert not a1.snapshot.places, "they have their place"
+        a1.store.latency_s = 0.0
+        a1.sip.acknowledge(theirs)
+        a1.sip.hang_up(theirs)
+
+
+@in_virtual_time
 async def test_who_offers_anew_or_refers_us_before_their_answer_is_taken_in_is_refused() -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
