@@ -27,13 +27,26 @@ from drills.evidence import FIRST, Evidence, TamperedError, hash_of, open_alone,
 from drills.lever import HOME
 from drills.signing import SigningError, Whose
 
-__all__ = ["CAPTURE", "EVIDENCE", "HOME", "PAGE", "PRINT", "Head", "Shelf", "run_name", "tamper"]
+__all__ = [
+    "CAPTURE",
+    "EVIDENCE",
+    "HOME",
+    "PAGE",
+    "PRINT",
+    "Head",
+    "NotKeptError",
+    "Shelf",
+    "run_name",
+    "tamper",
+]
 EVIDENCE, CAPTURE, PAGE, PRINT = "evidence.json", "callers.pcap", "report.html", "report.pdf"
 _MADE_OF_IT: Final = frozenset({EVIDENCE, PAGE, PRINT})
 """Not under the evidence's own seal: the sealed file itself, and what can be made of it anew."""
 
 
 TRIALS_A_RUN = 20
+PIECE_BYTES: Final = 64 << 20
+"""No piece has needed as much, with its capture and logs."""
 _AT_WORK: Final = "at-work-"
 _STAMP: Final = "%Y%m%d-%H%M%S"
 
@@ -45,6 +58,15 @@ def run_name(drill: str, last: str = "") -> str:
         before = dt.datetime.strptime(last[: len("YYYYmmdd-HHMMSS")], _STAMP).replace(tzinfo=dt.UTC)
         at = max(at, before + dt.timedelta(seconds=1))
     return f"{at:{_STAMP}}-{drill}"
+
+
+class NotKeptError(OSError):
+    """The disk does not take a piece of evidence. The text says which, where and why."""
+
+    def __init__(self, run: str, home: Path, error: OSError) -> None:
+        super().__init__(
+            f"the evidence of {run} could not be kept in {home}: {error.strerror or error}"
+        )
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -113,15 +135,20 @@ class Shelf:
         """Keep a piece and the files beside it; return its folder.
 
         Others see it, and a crash leaves it, as a whole or not at all. SigningError: this folder's
-        key is not here.
+        key is not here. NotKeptError: the disk.
         """
         key = self._signer()
         folder = self.folder(evidence.run)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_whole(folder / name, content)
-        (folder / PAGE).write_text(page)
-        write_whole(folder / EVIDENCE, seal(evidence, key))
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name, content in files.items():
+                write_whole(folder / name, content)
+            (folder / PAGE).write_text(page)
+            write_whole(folder / EVIDENCE, seal(evidence, key))
+        except OSError as error:
+            if not (folder / EVIDENCE).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise NotKeptError(evidence.run, self.home, error) from error
         return folder
 
     def read(self, run: str) -> Evidence:
@@ -156,6 +183,10 @@ class Shelf:
         SigningError: it is not, and what is here was signed by it. OSError: the disk.
         """
         self._signer()
+
+    def has_room(self) -> bool:
+        """Tell whether the disk takes one more piece, as far as that can be known before."""
+        return shutil.disk_usage(self.home).free >= PIECE_BYTES
 
     def read_all(self) -> Iterator[Evidence]:
         """Yield every run's evidence, oldest first. TamperedError, also for one that is missing."""

@@ -11,7 +11,7 @@ import cyclopts
 from drills import signing
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
-from drills.shelf import Shelf
+from drills.shelf import PIECE_BYTES, Shelf
 from drills.signing import PUBLIC, SigningError, Whose
 
 PublicKey = Annotated[
@@ -64,10 +64,16 @@ def see_that_it_signs(shelf: Shelf) -> None:
     """See that evidence can be added, before anything is broken for it. CommandError: it cannot."""
     try:
         shelf.ensure_key()
+        has_room = shelf.has_room()
     except SigningError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{shelf.home} takes no evidence: {error.strerror}") from error
+    if not has_room:
+        raise CommandError(
+            f"{shelf.home} takes no evidence: its disk has less than {PIECE_BYTES >> 20} MiB of"
+            " room. Make some, or --keep elsewhere"
+        )
 
 
 def tell_key(whose: Whose) -> None:

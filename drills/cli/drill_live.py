@@ -25,6 +25,7 @@ from drills.desk.errors import DeskError
 from drills.drill import live as live_drill
 from drills.drill import onlooking
 from drills.drill.live_evidence import evidence_of
+from drills.evidence import verdict
 from drills.experiment import Experiment
 from drills.facts import Facts
 from drills.fault import Fault, aimed
@@ -37,7 +38,7 @@ from drills.permits import Asked
 from drills.schedule.book import Book
 from drills.schedule.errors import CalendarError
 from drills.setup.say import note
-from drills.shelf import Shelf
+from drills.shelf import NotKeptError, Shelf
 from state.clock import SystemClock
 from state.model import SiteId
 
@@ -66,7 +67,11 @@ def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: st
             raise CommandError(str(error)) from error
         with shelf.adding(experiment.name) as (run, previous):
             evidence = evidence_of(run, previous, experiment, ground, course)
-            shelf.put(evidence, {}, page(evidence, comparable(shelf, evidence)))
+            try:
+                shelf.put(evidence, {}, page(evidence, comparable(shelf, evidence)))
+            except NotKeptError as error:
+                note(f"drill: {experiment.name}: {verdict(evidence)}, but of that is no evidence")
+                raise CommandError(str(error)) from error
     tell(shelf, run)
     return Exit.OK if evidence.held else Exit.FAILED
 
@@ -200,11 +205,11 @@ def _dry_run(experiment: Experiment, method: Sequence[Fault], verdicts: Sequence
         say(f"would do   at {fault.at_s:g} s: {fault.told()}", highlight=False)
     for bound in (*experiment.abort, *LIMITS):
         say(f"would stop unless {bound.told()}", highlight=False)
-    for verdict in verdicts:
-        word = "allows it " if verdict.allows else "FORBIDS it"
-        style = "" if verdict.allows else "red"
-        say(f"{word} {verdict.guard}: {verdict.why}", style=style, highlight=False)
-    allowed = all(verdict.allows for verdict in verdicts)
+    for each in verdicts:
+        word = "allows it " if each.allows else "FORBIDS it"
+        style = "" if each.allows else "red"
+        say(f"{word} {each.guard}: {each.why}", style=style, highlight=False)
+    allowed = all(each.allows for each in verdicts)
     say(
         f"To break them: ./everline drill run {experiment.name} --live --really"
         if allowed

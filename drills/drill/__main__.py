@@ -15,7 +15,7 @@ from drills.due import Due
 from drills.experiment import ExperimentError
 from drills.lab.errors import LabError
 from drills.setup.say import note
-from drills.shelf import Shelf
+from drills.shelf import NotKeptError, Shelf
 from state.errors import StateError
 
 
@@ -42,7 +42,7 @@ def main() -> int:
     options = msgspec.json.decode(sys.argv[1], type=Options)
     try:
         return asyncio.run(drill(options))
-    except (DemoError, LabError, StateError, ExperimentError) as error:
+    except (DemoError, LabError, StateError, ExperimentError, NotKeptError) as error:
         note(str(error))
         return Exit.FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -10,7 +10,7 @@ import contextlib
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from msgspec import Struct
@@ -32,6 +32,7 @@ from drills.evidence import ClockBound, Moment
 from drills.experiment import Experiment, Load
 from drills.fault import Fault
 from drills.faults import FaultAgent, FaultClient
+from drills.lab.errors import LabError
 from drills.lab.lab import PROJECT
 from drills.lever import Lever, Requests
 from drills.runner import LOOK_EVERY_S, STEADY_FOR, STEADY_WITHIN_S, Runner
@@ -95,8 +96,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
                     await writer.close()
         dropped = capture.dropped
     finally:
-        shutil.rmtree(keep, ignore_errors=True)
-        stage.lab.keep_logs(keep)
+        keep_logs(stage, keep, hands.tell)
     content = pcap.read_bytes() if pcap.exists() else b""
     kept = Kept(
         ledger_from=began_at,
@@ -115,6 +115,15 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     notes = () if written is None else written.notes
     moments = (*witnesses.moments(stage, course), *witnesses.of_database(notes, course))
     return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
+
+
+def keep_logs(stage: Stage, keep: Path, tell: Callable[[str], None]) -> None:
+    """Keep the logs of all processes; a disk that does not take them loses no evidence."""
+    shutil.rmtree(keep, ignore_errors=True)
+    try:
+        stage.lab.keep_logs(keep)
+    except LabError as error:
+        tell(str(error))
 
 
 def _burst(load: Load) -> Burst | None:

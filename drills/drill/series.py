@@ -27,7 +27,7 @@ from drills.experiment import MOST_CALLS
 from drills.lacks import Lacks
 from drills.lever import Lever
 from drills.page import page
-from drills.shelf import CAPTURE, Shelf
+from drills.shelf import CAPTURE, NotKeptError, Shelf
 from drills.sources import PRODUCT, digest
 from state.model import SiteId
 
@@ -166,11 +166,16 @@ class Series:
                 files={CAPTURE: hash_of(brought.pcap)},
             )
             before = comparable_before(shelf, evidence)
-            shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
+            try:
+                shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
+            except NotKeptError:
+                told = f"{verdict(evidence)}, but of that there is no evidence"
+                self._tell(f"{experiment.name}, {due.seed}: {told}")
+                raise
         # Of hundreds of runs they would fill a disk, and nobody asks for those that held.
         if evidence.held:
             shutil.rmtree(logs, ignore_errors=True)
-        else:
+        elif logs.exists():
             shutil.move(logs, shelf.folder(run) / "logs")
         return evidence
 

@@ -31,7 +31,7 @@ from drills.evidence import (
 from drills.experiment import Bound
 from drills.library import experiment_of, experiments
 from drills.page import lines, page
-from drills.shelf import EVIDENCE, TRIALS_A_RUN, Shelf, tamper
+from drills.shelf import EVIDENCE, TRIALS_A_RUN, NotKeptError, Shelf, tamper
 from drills.wording import FIGURES, limit, told
 from tests.acd.worlds import PATIENT
 from tests.drills.pieces import EXPERIMENT, FILES, KEY, PERMIT, piece
@@ -121,7 +121,7 @@ def test_a_piece_that_the_disk_took_half_of_is_not_on_the_shelf(tmp_path: Path) 
     resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
     try:
         with (
-            pytest.raises(OSError, match="File too large"),
+            pytest.raises(NotKeptError, match=r"could not be kept in .*: File too large"),
             shelf.adding("site_killed") as (second, before),
         ):
             shelf.put(piece(second, before), FILES, "page")
@@ -129,6 +129,7 @@ def test_a_piece_that_the_disk_took_half_of_is_not_on_the_shelf(tmp_path: Path) 
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert shelf.runs() == [run]
     assert len(list(shelf.read_all())) == 1
+    assert not shelf.folder(second).exists(), "what there is of it would only fill the disk"
 
 
 def test_which_piece_does_not_stand_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -19,7 +20,7 @@ from drills.cli.drill_keys import see_that_it_signs
 from drills.cli.errors import CommandError, Exit
 from drills.due import Due
 from drills.evidence import FIRST, TamperedError, fingerprint
-from drills.shelf import EVIDENCE, Shelf, tamper
+from drills.shelf import EVIDENCE, PIECE_BYTES, Shelf, tamper
 from drills.signing import PRIVATE, PUBLIC, SigningError, given, parse
 from tests.drills.pieces import FILES, piece
 
@@ -105,6 +106,20 @@ def test_a_disk_that_takes_no_key_leaves_none_that_nobody_could_read(tmp_path: P
     assert names(tmp_path) == []
     see_that_it_signs(Shelf(tmp_path))
     assert len(Shelf(tmp_path).public_key()) == 64
+
+
+def test_a_disk_without_room_for_a_piece_is_found_before_anything_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(left: int) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=left))
+
+    free(PIECE_BYTES - 1)
+    with pytest.raises(CommandError, match=r"takes no evidence: .* of room") as error:
+        see_that_it_signs(Shelf(tmp_path))
+    assert error.value.code is Exit.FAILED
+    free(PIECE_BYTES)
+    see_that_it_signs(Shelf(tmp_path))
 
 
 def test_to_a_copy_nothing_is_added_and_no_key_is_made_for_it(copy: Path) -> None:
