@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.demo.failover import Detector, Kill, Sighting
@@ -19,7 +20,7 @@ START_MS = 1_800_000_000_000
 DEAD = SiteId("b")
 SCENARIO = plan(seed=1, calls=72)
 KILL_MS = START_MS + round(SCENARIO.kill_at_s * 1000)
-Told = TypeVar("Told", CallerReport, AgentReport, CallRecord, OfferEvent)
+Told = TypeVar("Told", bound=Struct)
 LEAVING = {Behaviour.IMPATIENT, Behaviour.LEAVES_GREETING}
 
 
