@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from immutables import Map
 from msgspec import Struct
 
-from control_plane.configuration.nouns import OWN_SHAPES, PLATFORM
+from control_plane.configuration.nouns import ACTIVATIONS, OWN_SHAPES, PLATFORM
 from state.configuration import SECTIONS, Configuration, Section, noun_of
 from state.configuration_writing import tables_of
 from state.model import MAIN
@@ -128,7 +128,8 @@ def restoring(now: Document, then: Document, tenant: str, *, but: frozenset[str]
 
     Sections in `but` stay as they are, and so does what is another tenant's now: a number that was
     given to somebody else is not taken back. Nor is a secret: one that was replaced may have been
-    seen by others, and the telephone of whoever has it knows the new one.
+    seen by others, and the telephone of whoever has it knows the new one. A plan that is active is
+    in force as it is, whatever it said `then`.
     """
     return [
         Edit(
@@ -137,6 +138,7 @@ def restoring(now: Document, then: Document, tenant: str, *, but: frozenset[str]
         for change in difference(_of(now, tenant), _of(then, tenant))
         if change.section not in but
         and ((held := now.get((change.section, change.id))) is None or held.tenant == tenant)
+        and not (change.section == "plans" and (ACTIVATIONS, change.id) in now)
     ]
 
 

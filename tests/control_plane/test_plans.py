@@ -268,6 +268,26 @@ async def test_a_rollback_does_not_revert_a_plan(center: Center) -> None:
     assert (await person.get("/v1/plans/flood/state")).json["is_active"]
 
 
+async def test_a_rollback_changes_nothing_of_a_plan_that_is_active(center: Center) -> None:
+    """One that was changed since is in force as it is; one that was added since stands in no way."""
+    person = await ready(center)
+    good = (await person.get("/v1/configuration")).json["version"]
+    seen = {"If-Match": (await person.get("/v1/plans/flood")).headers["ETag"]}
+    table = {"name": "As of today", "queues": {"sales": {"backup": "help"}}}
+    assert (await person.ask("PUT", "/v1/plans/flood", table, seen)).status == 200
+    added = {"id": "fresh", "dids": {"1": {"greeting": "sorry"}}}
+    assert (await person.post("/v1/plans", added)).status == 201
+    assert (await person.post("/v1/plans", added | {"id": "asleep"})).status == 201
+    for plan in ("flood", "fresh"):
+        assert (await person.post(f"/v1/plans/{plan}/activate", {"why": "x"})).status == 200
+    back = await person.post("/v1/configuration/rollback", {"to": good})
+    assert back.status == 200, back.body
+    assert [each["id"] for each in back.json["changes"]] == ["asleep"]
+    assert (await person.get("/v1/plans/flood")).json["name"] == "As of today"
+    for plan in ("flood", "fresh"):
+        assert (await person.get(f"/v1/plans/{plan}/state")).json["is_active"]
+
+
 async def test_only_who_may_activates(center: Center) -> None:
     await ready(center)
     supervisor = await center.person(Role.SUPERVISOR)
