@@ -10,7 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from control_plane.customers import secrets
 from control_plane.permissions import Role
 from control_plane.settings import Settings
 from tests.control_plane.center import Center, running, settings
@@ -110,6 +112,29 @@ async def test_a_restored_backup_brings_no_erased_customer_back(
         officer = await center.person(Role.PRIVACY_OFFICER)
         assert (await officer.get(where, **WHY)).status == 404
         assert customer not in rows()
+
+
+async def test_a_start_goes_only_through_those_whom_a_backup_has_brought_back(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts serves nobody before: it may not take longer with everybody ever erased."""
+    made = [(await add(center, name=name))[1].headers["Location"] for name in ("Bo", "Cy", "Di")]
+    for where in made[:2]:
+        await _erase(center, where)
+    erased, back = [each.rpartition("/")[2] for each in made[:2]], made[2].rpartition("/")[2]
+    keys, database = center.app[secrets.KEYS], center.services.database
+    wiped: list[str] = []
+
+    async def wipe(_connection: AsyncConnection, _tenant: str, customer: str) -> bool:
+        wiped.append(customer)
+        return True
+
+    monkeypatch.setattr(secrets, "wipe", wipe)
+    assert len(await keys.tombstones()) == len(erased)
+    await secrets.erase_again(database, keys)
+    assert wiped == []
+    await keys.destroy("main", back, 1)  # as if their row had come with an older backup
+    assert (await secrets.erase_again(database, keys), wiped) == (1, [back])
 
 
 async def test_a_legal_hold_beats_erasure(center: Center) -> None:
