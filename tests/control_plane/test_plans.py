@@ -269,7 +269,7 @@ async def test_a_rollback_does_not_revert_a_plan(center: Center) -> None:
 
 
 async def test_a_rollback_changes_nothing_of_a_plan_that_is_active(center: Center) -> None:
-    """One that was changed since is in force as it is; one that was added since stands in no way."""
+    """One that was changed since is in force as it is; one that is newer stands in no way."""
     person = await ready(center)
     good = (await person.get("/v1/configuration")).json["version"]
     seen = {"If-Match": (await person.get("/v1/plans/flood")).headers["ETag"]}
