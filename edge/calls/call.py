@@ -218,9 +218,10 @@ class CallShell:
         """
         self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
         self._media.ears.restore(note.ears)
+        told = note.told.get(Side.AGENT)
         for agent in (note.transferor, note.agent):
             if agent is not None:
-                self._legs.adopt(agent)
+                self._legs.adopt(agent, told if agent is note.agent else None)
         if note.consultation is not None:
             self._legs.end_consultation(note.consultation)
 

@@ -25,7 +25,7 @@ from edge.acd.owed import Owed
 from edge.acd.recorded import NOT_ASKED, Heard
 from edge.acd.token import Token
 from edge.calls.ears import ALL_IS_HEARD, EarsNote
-from edge.sip.dialog import Dialog, as_it_was, in_unicode
+from edge.sip.dialog import Dialog, as_it_was, in_unicode, leapt
 from edge.sip.escapes import ESCAPE_IN_JSON
 from state.model import AgentId, CallId, Decision, SiteId, Ticket
 
@@ -161,8 +161,14 @@ class Journal:
         )
 
     def open(self, left: Left) -> None:
-        """Begin a new file with what `load` has returned: this life may end before it is used."""
-        self._lines = {call: _noted(note) for call, note in left.calls.items()}
+        """Begin a new file with what `load` has returned: this life may end before it is used.
+
+        And after it has asked, or refreshed, in dialogs of which it has noted nothing since: the
+        next one leaps from where this one does.
+        """
+        self._lines = {
+            call: _noted(_with_dialogs(note, leapt)) for call, note in left.calls.items()
+        }
         for call, owed in left.owed.items():
             self._lines[call] = _encode(_Line(v=FORMAT, call=call, owed=owed))
         self._is_open = True

@@ -78,12 +78,15 @@ class CallLegs:
         self.token = NO_TOKEN
         """Of the last reservation."""
 
-    def adopt(self, agent: AgentNote) -> None:
-        """Take up the leg of the agent whom the former life had given to this call."""
+    def adopt(self, agent: AgentNote, told: bytes | None) -> None:
+        """Take up the leg of the agent whom the former life had given to this call.
+
+        `told`: the session description that they were told last.
+        """
         self.token = self._tokens[agent.attempt] = agent.token
         self._facts[agent.attempt] = AgentLegFacts(site=agent.site, sip_call_id=agent.sip_call_id)
         if agent.dialog is not None:
-            leg = self._tools.sip.adopt(agent.dialog)
+            leg = self._tools.sip.adopt(agent.dialog, told)
             self._tools.sip.ask(leg)
             self._own(leg, agent.attempt)
 

@@ -14,6 +14,7 @@ import structlog
 
 from edge.acd import call_events as ev
 from edge.acd.call import Rules
+from edge.acd.call_events import Side
 from edge.acd.still_held import is_closed
 from edge.acd.token import Token
 from edge.acd.yielding import CLAIM_S
@@ -194,7 +195,7 @@ class Switchboard:
         """Take up a call's dialog and hold the call; it goes on when it is told to `resume`."""
         call_id = note.ticket.call
         try:
-            leg = self._sip.adopt(note.caller)
+            leg = self._sip.adopt(note.caller, note.told.get(Side.CALLER))
             self._sip.ask(leg)
         except LocalError as error:
             log.warning("call_not_taken_up", call=call_id, because=str(error))

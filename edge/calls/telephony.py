@@ -32,9 +32,9 @@ class Telephony:
         """Return the dialog of an established leg, to be written down."""
         return self._stack.dialog(leg)
 
-    def adopt(self, dialog: Dialog) -> LegId:
-        """Go on with a dialog that was written down."""
-        leg = self._stack.adopt(dialog, self._endpoint.now())
+    def adopt(self, dialog: Dialog, told: bytes | None = None) -> LegId:
+        """Go on with a dialog that was written down; `told`: what its other side was told last."""
+        leg = self._stack.adopt(dialog, self._endpoint.now(), sdp=told)
         self._endpoint.flush()
         return leg
 

@@ -18,6 +18,8 @@ from edge.sip.session_timer import SessionTimer
 from edge.sip.uri import parse_uri
 
 BRANCH_COOKIE = "z9hG4bK"
+ADOPTED_SEQ_GAP = 1000
+"""How far CSeq jumps when a dialog changes hands: its last owner may have sent more since."""
 
 
 class Dialog(Struct, frozen=True, kw_only=True):
@@ -118,6 +120,11 @@ def dialog_of_uac(
         caller=True,
         can_update="UPDATE" in response.tokens("allow"),
     )
+
+
+def leapt(dialog: Dialog) -> Dialog:
+    """Return the dialog for whoever takes it up: their requests are not out of order (§12.2.2)."""
+    return replace(dialog, local_seq=dialog.local_seq + ADOPTED_SEQ_GAP)
 
 
 def in_unicode(dialog: Dialog) -> Dialog:

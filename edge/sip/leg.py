@@ -11,8 +11,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
+from edge.sip.dialog import leapt
 from edge.sip.events import LegId
 from edge.sip.offer_answer import STABLE, Exchange, Meaning, Side, step
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from edge.sip.events import Address
     from edge.sip.offer_answer import Carrier
     from edge.sip.transaction import ClientTransaction, ServerTransaction
-
-ADOPTED_SEQ_GAP = 1000
-"""How far CSeq jumps when a dialog changes hands: its last owner may have sent more since."""
 
 
 class LegState(StrEnum):
@@ -243,9 +240,13 @@ class Leg:
         )
 
 
-def adopted(dialog: Dialog) -> tuple[Leg, Peer]:
-    """Return a leg, and its peer, that go on with a dialog which another stack wrote down."""
+def adopted(dialog: Dialog, sdp: bytes | None) -> tuple[Leg, Peer]:
+    """Return a leg, and its peer, that go on with a dialog which another stack wrote down.
+
+    `sdp`: what that stack said last of its session; None: nobody knows.
+    """
     leg = Leg(LegId(dialog.local_tag), dialog.sip_call_id, is_uas=not dialog.caller)
     leg.state = LegState.CONFIRMED
-    leg.peer = Peer(replace(dialog, local_seq=dialog.local_seq + ADOPTED_SEQ_GAP))
+    leg.local_sdp = sdp
+    leg.peer = Peer(leapt(dialog))
     return leg, leg.peer

@@ -245,7 +245,9 @@ class OwnOffers:
                 self._refresh(leg, peer)
 
     def _refresh(self, leg: Leg, peer: Peer) -> None:
-        if peer.dialog.can_update or leg.local_sdp is None:
+        # What their Allow names somebody between us may refuse, or they themselves.
+        updates = peer.dialog.can_update and not leg.refresh_failures
+        if updates or leg.local_sdp is None:
             own = OwnOffer("UPDATE", None, refresh=True)
         else:
             own = OwnOffer("INVITE", leg.local_sdp, refresh=True)

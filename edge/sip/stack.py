@@ -336,14 +336,16 @@ class SipStack:
         _, peer = self._core.confirmed(leg)
         return peer.dialog
 
-    def adopt(self, dialog: Dialog, now: float) -> LegId:
+    def adopt(self, dialog: Dialog, now: float, *, sdp: bytes | None = None) -> LegId:
         """Go on with a dialog that another stack wrote down, under the leg id it had there.
 
-        The other side still sends to the old Contact: a `reinvite` or `update` moves it here.
+        `sdp`: what that stack said last of its session, to be said again where the session is
+        refreshed by re-INVITE. The other side still sends to the old Contact: a `reinvite` or
+        `update` moves it here.
         """
         core = self._core
         core.now = now
-        leg, peer = adopted(dialog)
+        leg, peer = adopted(dialog, sdp)
         if leg.id in core.legs:
             raise LocalError(f"leg {leg.id} lives here already")
         core.legs[leg.id] = leg

@@ -51,6 +51,8 @@ class FakeLeg:
     """The commands given for it, in their order."""
     told: list[bytes] = field(default_factory=list)
     """The session descriptions sent on it."""
+    was_told: bytes | None = None
+    """The last one of a former life."""
     reasons: list[str] = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
     to: str = ""
@@ -111,11 +113,11 @@ class FakeTelephony(Telephony):
             hop=Address("192.0.2.1", 5060),
         )
 
-    def adopt(self, dialog: Dialog) -> LegId:
+    def adopt(self, dialog: Dialog, told: bytes | None = None) -> LegId:
         leg = LegId(dialog.local_tag)
         if leg in self.open:
             raise LocalError(f"leg {leg} lives here already")
-        self.open[leg] = FakeLeg(leg, S.UP, dialog.sip_call_id)
+        self.open[leg] = FakeLeg(leg, S.UP, dialog.sip_call_id, was_told=told)
         return leg
 
     def answer(self, leg: LegId, sdp: bytes) -> None:

@@ -16,6 +16,7 @@ from edge.calls.journal import AgentNote, CallNote, ConsultationNote, Journal
 from edge.sip.dialog import Dialog
 from edge.sip.escapes import escaped, unescaped
 from edge.sip.events import Address, Ended, EndedBy, IncomingInvite
+from edge.sip.message import Request, parse
 from edge.sip.stack import SipStack
 from state.model import AgentId
 from tests.acd.worlds import ticket
@@ -81,6 +82,28 @@ def _note(dialog: Dialog) -> CallNote:
     )
 
 
+def _numbered_anew(note: CallNote) -> CallNote:
+    """Return a note whose dialogs count from nothing: each life leaps."""
+
+    def of(dialog: Dialog | None) -> Dialog | None:
+        return None if dialog is None else replace(dialog, local_seq=0)
+
+    def of_agent(agent: AgentNote | None) -> AgentNote | None:
+        return None if agent is None else replace(agent, dialog=of(agent.dialog))
+
+    consultation = note.consultation
+    if consultation is not None:
+        asker, colleague = of(consultation.asker), of(consultation.colleague)
+        consultation = replace(consultation, asker=asker, colleague=colleague)
+    return replace(
+        note,
+        caller=replace(note.caller, local_seq=0),
+        agent=of_agent(note.agent),
+        transferor=of_agent(note.transferor),
+        consultation=consultation,
+    )
+
+
 def _written_and_read(path: Path, note: CallNote) -> CallNote:
     """Return what two lives later is read of it."""
     for _ in range(2):
@@ -91,7 +114,7 @@ def _written_and_read(path: Path, note: CallNote) -> CallNote:
             journal.note(note)
         journal.close()
     (read,) = Journal(path).load().calls.values()
-    return read
+    return _numbered_anew(read)
 
 
 def test_a_dialog_that_is_no_unicode_is_taken_up_as_it_was(tmp_path: Path) -> None:
@@ -115,6 +138,39 @@ def test_a_note_without_further_legs_is_read_as_it_was(tmp_path: Path) -> None:
     dialog, _ = _established()
     note = replace(_note(dialog), agent=None, transferor=None, consultation=None)
     assert _written_and_read(tmp_path / "journal-a1", note) == note
+
+
+def _first_of_a_life(path: Path, name: str, method: str) -> Request:
+    """Return what a life that dies without having written anything asked of the caller."""
+    journal, stack = Journal(path), _stack(name)
+    left = journal.load()
+    journal.open(left)
+    (note,) = left.calls.values()
+    leg = stack.adopt(note.caller, 10.0)
+    if method == "BYE":
+        stack.bye(leg, 10.0)
+    else:
+        stack.ask(leg, 10.0)
+    ((datagram, _),) = stack.take_outgoing()
+    journal.close()
+    request = parse(datagram)
+    assert isinstance(request, Request)
+    assert request.method == method
+    return request
+
+
+def test_each_life_s_requests_come_after_those_of_the_last(tmp_path: Path) -> None:
+    """Else a telephone says 500 to the goodbye (RFC 3261 §12.2.2), and stays in the call."""
+    dialog, _ = _established()
+    path = tmp_path / "journal-a1"
+    first = Journal(path)
+    first.open(first.load())
+    first.note(_note(dialog))
+    first.close()
+    asked = [_first_of_a_life(path, name, "OPTIONS") for name in ("second", "third")]
+    goodbye = _first_of_a_life(path, "fourth", "BYE")
+    numbers = [each.cseq[0] for each in (*asked, goodbye)]
+    assert numbers == sorted(set(numbers))
 
 
 @pytest.mark.parametrize("named", ["plain@carrier", "Müller@carrier", "caf\x1ae9@carrier"])

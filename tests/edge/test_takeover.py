@@ -528,6 +528,19 @@ async def test_a_caller_who_was_taken_over_may_refuse_what_they_need_not_know(
         assert (await made.record(a1, theirs)).outcome is Outcome.ANSWERED
 
 
+@in_virtual_time
+async def test_both_are_told_anew_what_they_know_when_a_next_life_refreshes_their_sessions(
+    tmp_path: Path,
+) -> None:
+    async with center("ann", edges=()) as made:
+        first = await made.edge("a1", tmp_path)
+        theirs, anns = await first.talking()
+        knew = first.sip.open[theirs].told[-1], first.sip.open[anns].told[-1]
+        a1 = await made.next_life(first, tmp_path)
+        await a1.takeover().run()
+        assert (a1.sip.open[theirs].was_told, a1.sip.open[anns].was_told) == knew
+
+
 def test_a_journal_that_is_spoilt_costs_the_calls_of_its_spoilt_lines(tmp_path: Path) -> None:
     path = tmp_path / "journal-a1"
     good = b'{"v":1,"call":"%s"}' % (b"0" * 24)

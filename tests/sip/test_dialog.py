@@ -10,7 +10,7 @@ from edge.sip.dialog import Dialog
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, Ended, EndedBy, InfoReceived, OfferAnswered, OfferReceived
 from edge.sip.session_timer import SessionTimer
-from tests.sip.network import ANSWER, Network, established
+from tests.sip.network import ANSWER, OFFER, Network, established
 
 DIALOG = Dialog(
     sip_call_id="call",
@@ -102,6 +102,24 @@ def test_another_stack_goes_on_with_a_dialog_that_was_written_down(who: str) -> 
     network.run(0.1)
     assert heir.only(Ended).by is EndedBy.REMOTE
     network.run_out()
+
+
+def test_a_session_that_was_taken_up_is_refreshed_with_what_was_said_last() -> None:
+    """Who does not allow UPDATE refused ours, and of every such call four minutes were left."""
+    network = Network()
+    network.tamper = lambda wire: wire.replace(b"PRACK, UPDATE, INFO", b"PRACK, INFO")
+    caller, callee, _, incoming = established(network, session_expires_s=300)
+    written = callee.stack.dialog(incoming)
+    callee.deaf = True
+    heir = network.party("heir")
+    heir.stack.adopt(written, network.now, sdp=ANSWER)
+    network.run(151)
+    (refresh,) = network.sent("heir", "INVITE")
+    assert refresh.sdp == ANSWER
+    caller.stack.answer_offer(caller.only(OfferReceived).leg, OFFER, network.now)
+    network.run(10)
+    assert not heir.events
+    assert heir.stack.legs() == 1
 
 
 def test_a_dialog_cannot_be_adopted_where_it_lives() -> None:

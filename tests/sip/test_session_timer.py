@@ -254,6 +254,22 @@ def test_an_offer_goes_out_also_when_the_refresh_is_refused(status: int) -> None
     network.run_out()
 
 
+def test_a_refresh_by_update_that_is_refused_is_made_again_by_reinvite() -> None:
+    """Their Allow had named it; the second refusal was the end of the call."""
+    network = Network()
+    caller, callee, leg = refreshing(network, updates=True)
+    network.tamper = lambda wire: (
+        wire.replace(b"SIP/2.0 200 OK", b"SIP/2.0 405 Method Not Allowed")
+        if wire.startswith(b"SIP/2.0 200") and b"UPDATE\r\n" in wire
+        else wire
+    )
+    network.run(300)
+    assert offered(callee)
+    assert (caller.stack.legs(), callee.stack.legs()) == (1, 1)
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     chosen=st.lists(fates, max_size=8),
