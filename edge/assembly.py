@@ -247,6 +247,7 @@ class Assembly:
             mirror=self.shared.mirror,
             snapshot=self.shared.snapshot,
             is_alone=lambda: self.shared.here.is_alone,
+            sister_alone_ago_s=self.sisters.alone_ago_s,
             media=self.media,
             unreachable=lambda: self.prober.unreachable,
             keeper=self.keeper,

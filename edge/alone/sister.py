@@ -12,6 +12,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,9 @@ ASK_S = 0.1
 TIMEOUT_S = 0.5
 SILENT_S = 2.0
 """After so long without an answer, a sister is not there."""
+GONE_S = 10.0
+"""One whose last word was that she serves alone may be frozen, and have her calls, for as long as
+it takes until a lease has run out and what it held is closed."""
 MOST_BYTES = 64 * 1024 * 1024
 _SOCKET = re.compile(r"edge-([A-Za-z0-9_.+-]+)\.sock")
 
@@ -188,6 +192,10 @@ class Sisters:
         self._on_told = on_told
         self._on_holding = on_holding
         self._heard_s: dict[EdgeId, float] = {}
+        self._alone_s: dict[EdgeId, float] = {}
+        """When each was last heard to serve alone, or to merge."""
+        self._are_alone: set[EdgeId] = set()
+        """Whose last word that was."""
         self._told: dict[EdgeId, dict[str, Told]] = {}
         """What each said last: what is the same is not taken twice."""
 
@@ -195,6 +203,19 @@ class Sisters:
         """Whether an edge of this site was heard of lately."""
         heard_s = self._heard_s.get(edge)
         return heard_s is not None and self._clock.now().mono_s - heard_s <= SILENT_S
+
+    async def alone_ago_s(self) -> float:
+        """Ask each anew; return how long ago one of them served alone, infinite: not lately.
+
+        0.0: one does, or may: of what she has given to calls nothing is in the store.
+        """
+        for edge, path in self._sockets().items():
+            await self._ask(edge, path)
+        now_s = self._clock.now().mono_s
+        ago_s = {edge: now_s - at_s for edge, at_s in self._alone_s.items()}
+        if any(ago_s[edge] <= GONE_S for edge in self._are_alone):
+            return 0.0
+        return min((ago_s[edge] for edge in ago_s.keys() - self._are_alone), default=inf)
 
     def forget(self) -> None:
         """Begin anew: another time without a quorum, or the end of one."""
@@ -225,6 +246,10 @@ class Sisters:
             return
         self._heard_s[edge] = self._clock.now().mono_s
         records = answer.get("records")
+        self._are_alone.discard(edge)
+        if records is not None:
+            self._are_alone.add(edge)
+            self._alone_s[edge] = self._heard_s[edge]
         if not self._is_alone() or not isinstance(records, list):
             return
         before = self._told.setdefault(edge, {})

@@ -7,7 +7,7 @@ htables; registrations -> presence. Both edges of a site do it; what they tell i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 
 import structlog
@@ -48,6 +48,8 @@ log = structlog.get_logger()
 
 RECONCILE_S = 10.0
 """How often the location table is compared, since events may be lost."""
+MERGED_S = 5.0
+"""So long after a sister has merged what she did alone this edge's mirror surely shows it."""
 _SOON_S = 0.01
 _LATER_S = 0.3
 """Whether agents are free changes with every call, and moves a row only now and then."""
@@ -81,12 +83,16 @@ class Steward:
         mirror: Mirror,
         snapshot: Callable[[], Snapshot],
         is_alone: Callable[[], bool],
+        sister_alone_ago_s: Callable[[], Awaitable[float]],
         media: Relay,
         unreachable: Callable[[], frozenset[SiteId]],
         keeper: PresenceKeeper,
         on_applied: Callable[[int], None],
     ) -> None:
-        """`on_applied` is told which version of the configuration Kamailio goes by."""
+        """`sister_alone_ago_s`: see `edge.alone.sister.Sisters`.
+
+        `on_applied` is told which version of the configuration Kamailio goes by.
+        """
         self._site = settings.site
         self._sip = settings.sip
         self._clock = clock
@@ -94,6 +100,7 @@ class Steward:
         self._mirror = mirror
         self._snapshot = snapshot
         self._is_alone = is_alone
+        self._sister_alone_ago_s = sister_alone_ago_s
         self._media = media
         self._unreachable = unreachable
         self._keeper = keeper
@@ -297,10 +304,18 @@ class Steward:
             draining=self._drains(snapshot, standings),
         )
 
-    def _standing(self) -> GateLoad | None:
-        if self._mirror.state is not MirrorState.LIVE or self._is_alone():
-            return None
-        return gate_load(self._mirror.snapshot, self._site)
+    def _is_fresh(self) -> bool:
+        return self._mirror.state is MirrorState.LIVE and not self._is_alone()
+
+    async def _standing(self) -> GateLoad | None:
+        """Return the offers that stand; None: some may, of which this edge does not know.
+
+        A sister who serves alone has given agents to calls of which nothing is in the store, or
+        which others took for lost. Their gates are held by rights.
+        """
+        if self._is_fresh() and await self._sister_alone_ago_s() >= MERGED_S and self._is_fresh():
+            return gate_load(self._mirror.snapshot, self._site)
+        return None
 
     async def _to_load(self) -> GateLoad:
         """Return what a gate that was shut has to know, as the store has it now.
@@ -308,12 +323,14 @@ class Steward:
         A mirror may be seconds behind the tokens that the gate let through before, and may have
         missed something.
         """
-        if self._standing() is not None:
+        if self._is_fresh():
+            if not await self._sister_alone_ago_s():
+                raise ProxyError("the gate stays shut: another edge of the site serves alone")
             try:
                 listing = await read_all(self._store, keys.STATE)
             except StoreError as error:
                 raise ProxyError(f"the gate stays shut: {error}") from error
-            if self._standing() is not None:
+            if self._is_fresh():
                 known, seen_s = self._mirror.snapshot, self._clock.now().mono_s
                 there, _ = replace(known, listing.records, listing.revision, seen_s)
                 load = gate_load(there, self._site, let_through=self._epoch_seen)

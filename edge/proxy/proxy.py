@@ -52,10 +52,10 @@ class Proxy:
         rpc_socket: Path,
         evapi: tuple[str, int],
         tables_file: Path,
-        standing: Callable[[], GateLoad | None],
+        standing: Callable[[], Awaitable[GateLoad | None]],
         to_load: Callable[[], Awaitable[GateLoad]],
     ) -> None:
-        """`standing` returns the offers that stand, None while there is no fresh snapshot.
+        """`standing` returns the offers that stand, None while nobody knows of all of them.
 
         `to_load` returns what a gate that was shut has to know. Raises ProxyError: it stays shut.
         """
@@ -267,7 +267,7 @@ class Proxy:
 
         `run` does it from time to time for all; `agents`: only of these. Raises ProxyError.
         """
-        standing = self._standing()
+        standing = await self._standing()
         freed = set()
         homed = self._wanted.home if self._wanted and standing else {}
         for agent in homed if agents is None else homed.keys() & set(agents):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 
 from edge.acd.token import Token
 from edge.alone.alone import OVER_S, Alone
 from edge.alone.mode import Mode
-from edge.alone.sister import Holding, Sisters, telling
+from edge.alone.sister import GONE_S, Holding, Sisters, telling
 from edge.commands import CommandPort
 from state import keys
+from state.clock import ManualClock
 from state.codec import encode
 from state.model import AgentId, EdgeId, EdgeLife, EdgeState, Offer, OfferState, SiteId
 from state.raw import Change
@@ -112,14 +114,15 @@ class Sockets:
             own_socket=folder / f"edge-{A1}.sock",
             clock=bench.clock,
             is_alone=lambda: True,
-            on_told=self._take,
+            on_told=self.note_told,
             on_holding=lambda _, holding: self.holding.append(holding),
         )
 
     async def _tell(self, _: Mapping[str, object]) -> Mapping[str, object]:
         return self.answer
 
-    def _take(self, _: EdgeId, changes: Sequence[Change]) -> frozenset[str]:
+    def note_told(self, _: EdgeId, changes: Sequence[Change]) -> frozenset[str]:
+        """Take in what she says that she has written."""
         self.taken += changes
         return frozenset(each.key for each in changes)
 
@@ -183,3 +186,40 @@ async def test_a_sister_of_another_version_is_heard_as_far_as_she_is_understood(
     assert OTHER in bench.store.snapshot.tickets
     assert bench.store.snapshot.works[ANN].value.ended_ms == 5
     await sockets.port.close()
+
+
+async def test_it_is_known_for_a_while_that_a_sister_was_alone_and_longer_if_she_has_frozen(
+    tmp_path: Path,
+) -> None:
+    bench = await configured()
+    sockets = Sockets(tmp_path, bench)
+    clock = ManualClock()
+    sockets.sisters = Sisters(
+        edge=A1,
+        own_socket=tmp_path / f"edge-{A1}.sock",
+        clock=clock,
+        is_alone=lambda: False,
+        on_told=sockets.note_told,
+        on_holding=lambda *_: None,
+    )
+    ago_s = sockets.sisters.alone_ago_s
+    assert await ago_s() == inf, "there is none"
+    await sockets.port.start()
+    sockets.answer = {"mode": Mode.QUORUM}
+    assert await ago_s() == inf
+    bench.store.begin()
+    assert bench.store.overlay is not None
+    alone = telling(bench.store.overlay, A2, 0)
+    sockets.answer = alone
+    assert await ago_s() == 0.0
+    clock.advance(3.0)
+    sockets.answer = {"mode": Mode.QUORUM}
+    assert await ago_s() == 3.0, "she has merged"
+    sockets.answer = alone
+    assert await ago_s() == 0.0
+    await sockets.port.close()
+    clock.advance(GONE_S)
+    assert await ago_s() == 0.0, "she may be frozen, and have her calls"
+    clock.advance(0.1)
+    assert await ago_s() == inf
+    assert not sockets.taken, "who has a quorum goes by the store"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -13,11 +14,13 @@ import pytest
 
 from edge.acd.token import Token
 from edge.duties.presence import PresenceKeeper
-from edge.duties.steward import Steward
+from edge.duties.steward import MERGED_S, Steward
 from edge.media.relay import Relay
+from edge.proxy.errors import ProxyError
 from edge.proxy.events import Forwarded, GoodbyeUnheard
-from edge.proxy.gate import GateLoad
+from edge.proxy.gate import GateEntry, GateLoad, GateState
 from edge.proxy.proxy import SETTLE_S
+from edge.proxy.tables import Tables
 from edge.settings import Settings
 from state import keys
 from state.clock import ManualClock
@@ -55,7 +58,19 @@ class Keeper:
         self.seen.append(seen)
 
 
-def steward_of(store: MemoryStore, mirror: Mirror, keeper: Keeper) -> Steward:
+class Sister:
+    """Another edge of the site."""
+
+    alone_ago_s = inf
+
+    async def __call__(self) -> float:
+        """Tell how long ago she served alone."""
+        return self.alone_ago_s
+
+
+def steward_of(
+    store: MemoryStore, mirror: Mirror, keeper: Keeper, sister: Sister | None = None
+) -> Steward:
     """Return one that is not run: nobody is there whom it could tell."""
     settings = Settings(
         edge=EdgeId("a1"),
@@ -75,6 +90,7 @@ def steward_of(store: MemoryStore, mirror: Mirror, keeper: Keeper) -> Steward:
         mirror=mirror,
         snapshot=lambda: mirror.snapshot,
         is_alone=lambda: False,
+        sister_alone_ago_s=sister or Sister(),
         media=cast("Relay", None),
         unreachable=frozenset,
         keeper=cast("PresenceKeeper", keeper),
@@ -98,10 +114,10 @@ class House:
     """A store, one agent of site a, and the steward of an edge there whose mirror follows."""
 
     def __init__(self) -> None:
-        self.clock, self.keeper = LoopClock(), Keeper()
+        self.clock, self.keeper, self.sister = LoopClock(), Keeper(), Sister()
         self.store = Lagging(self.clock)
         self.mirror = Mirror(self.store, self.clock)
-        self.steward = steward_of(self.store, self.mirror, self.keeper)
+        self.steward = steward_of(self.store, self.mirror, self.keeper, self.sister)
 
     async def put(self, key: str, value: Agent | Offer | Presence) -> None:
         """Write a record."""
@@ -250,3 +266,46 @@ async def test_all_gates_are_looked_at_soon_again_though_a_look_was_held_up(
     pauses = [after - before for before, after in pairwise(looked)]
     assert max(pauses) <= SETTLE_S + 14.1
     assert len(looked) >= 4
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("alone_ago_s", "is_freed"), [(0.0, False), (1.0, False), (MERGED_S, True), (inf, True)]
+)
+@pytest.mark.parametrize("token", [Token(epoch=1, revision=1), Token(epoch=2, revision=1)])
+async def test_nobody_is_freed_for_a_second_call_who_talks_with_a_caller_of_a_sister_who_is_alone(
+    monkeypatch: pytest.MonkeyPatch, token: Token, alone_ago_s: float, *, is_freed: bool
+) -> None:
+    """The others took the call for lost, or the store has never heard of it: she will merge it."""
+    talks = GateEntry(token=token, state=GateState.TALKING, call=CallId("c1"))
+    freed: list[Token] = []
+
+    async def gate_of(_: AgentId) -> GateEntry:
+        return talks
+
+    async def free_gate(_: AgentId, of: Token) -> None:
+        freed.append(of)
+
+    async with house() as made:
+        lifted = Presence(
+            agent=ANN, site=SITE, state=PresenceState.READY, since_ms=0, epoch=FIRST_EPOCH + 2
+        )
+        await made.put(keys.presence(ANN), lifted)
+        await until(lambda: ANN in made.mirror.snapshot.presences, "the mirror shows it")
+        proxy = made.steward._proxy  # noqa: SLF001 - no Kamailio
+        await proxy.apply(Tables(home={ANN: "0.0"}))
+        monkeypatch.setattr(proxy, "gate_of", gate_of)
+        monkeypatch.setattr(proxy, "free_gate", free_gate)
+        made.sister.alone_ago_s = alone_ago_s
+        await made.steward.settle()
+    assert freed == ([token] if is_freed else [])
+
+
+@in_virtual_time
+async def test_a_gate_that_has_forgotten_stays_shut_while_a_sister_serves_alone() -> None:
+    async with house() as made:
+        made.sister.alone_ago_s = 0.0
+        with pytest.raises(ProxyError, match="serves alone"):
+            await made.to_load()
+        made.sister.alone_ago_s = 0.1
+        assert (await made.to_load()).floor.revision > 0

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -56,6 +57,11 @@ ALONE = Token(epoch=2, revision=1)
 _OK, _RING_S = 200, 0.5
 
 
+async def no_sister() -> float:
+    """Tell of no other edge of the site that serves alone."""
+    return inf
+
+
 class House:
     """One site's Kamailio and the parts of its edge that care for it, over a store in memory."""
 
@@ -92,6 +98,7 @@ class House:
             mirror=self.mirror,
             snapshot=lambda: self.mirror.snapshot,
             is_alone=lambda: self.is_alone,
+            sister_alone_ago_s=no_sister,
             media=cast("Relay", None),
             unreachable=frozenset,
             keeper=self.keeper,

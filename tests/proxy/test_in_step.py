@@ -77,6 +77,10 @@ class Kamailio:
                 return ProxyRefusedError(method, 500, "Key name doesn't exist in htable")
 
 
+async def _nothing_stands() -> None:
+    return None
+
+
 async def _nothing_to_load() -> GateLoad:
     raise ProxyError("there is no snapshot")
 
@@ -87,7 +91,7 @@ def proxy_of(folder: Path) -> Proxy:
         rpc_socket=folder / "nobody",
         evapi=("127.0.0.1", 9),
         tables_file=folder / "tables.json",
-        standing=lambda: None,
+        standing=_nothing_stands,
         to_load=_nothing_to_load,
     )
     proxy._stream._is_heard = True  # noqa: SLF001 - Kamailio is there, whatever it answers

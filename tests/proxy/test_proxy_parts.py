@@ -73,7 +73,7 @@ class Standing:
     def __init__(self) -> None:
         self.load: GateLoad | None = GateLoad(floor=Token(epoch=1, revision=100), offers={})
 
-    def __call__(self) -> GateLoad | None:
+    async def __call__(self) -> GateLoad | None:
         """Return them."""
         return self.load
 

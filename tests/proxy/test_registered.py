@@ -15,6 +15,10 @@ from state.model import AgentId, EdgeId
 from tests.edge.virtual_time import in_virtual_time
 
 
+async def _nothing_stands() -> None:
+    return None
+
+
 async def _nothing_to_load() -> GateLoad:
     raise ProxyError("there is no snapshot")
 
@@ -25,7 +29,7 @@ def proxy(folder: Path) -> Proxy:
         rpc_socket=folder / "nobody",
         evapi=("127.0.0.1", 9),
         tables_file=folder / "tables.json",
-        standing=lambda: None,
+        standing=_nothing_stands,
         to_load=_nothing_to_load,
     )
 

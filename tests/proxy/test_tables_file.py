@@ -20,6 +20,10 @@ from state.model import EdgeId
 PATIENCE_S = 5.0
 
 
+async def _nothing_stands() -> None:
+    return None
+
+
 async def _nothing_to_load() -> GateLoad:
     raise ProxyError("there is no snapshot")
 
@@ -37,7 +41,7 @@ async def running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         rpc_socket=folder / "nobody",
         evapi=("127.0.0.1", 9),
         tables_file=folder / "tables.json",
-        standing=lambda: None,
+        standing=_nothing_stands,
         to_load=_nothing_to_load,
     )
     task = asyncio.create_task(proxy.run())
