@@ -30,6 +30,7 @@ LEFT_S: Final = 40.0
 gone is given up after half a minute."""
 LEDGER_S: Final = 10.0
 """How long a call may take from its end into the ledger."""
+_OF_RELAYS: Final = "left.media_calls"
 LOOK_S: Final = 0.5
 TELL_S: Final = 5.0
 
@@ -52,14 +53,14 @@ async def watch(desk: Desk, every_s: float, seen: list[growth.Held]) -> None:
     while True:
         with contextlib.suppress(DeskError):
             status = await asyncio.to_thread(desk.status)
-            found = held(status)
+            found = _told(status)
             seen.append(
                 growth.Held(
                     at_s=loop.time(),
                     tickets=round(found["left.tickets"]),
                     calls=round(found["left.calls"]),
                     legs=round(found["left.legs"]),
-                    media_calls=round(found["left.media_calls"]),
+                    media_calls=round(found[_OF_RELAYS]),
                 )
             )
         await asyncio.sleep(every_s)
@@ -133,8 +134,10 @@ async def _books(plan: Plan, desk: Desk, within_s: float) -> books.Books:
 
 async def _left(desk: Desk, within_s: float) -> dict[str, float]:
     def waits(found: dict[str, float]) -> str:
-        held = (f"{value:g} {name.rpartition('.')[2]}" for name, value in found.items() if value)
-        return ", ".join(held)
+        left = [f"{value:g} {name.rpartition('.')[2]}" for name, value in found.items() if value]
+        if _OF_RELAYS not in found:
+            left.append("what relays hold that do not tell")
+        return ", ".join(left)
 
     return await _again(lambda: held(desk.status()), waits, within_s)
 
@@ -165,13 +168,22 @@ async def _again(look: Callable[[], T], waits: Callable[[T], str], within_s: flo
 
 
 def held(status: answers.Status) -> dict[str, float]:
-    """Return what edges and relays hold, by name."""
+    """Return what edges and relays hold, by name; not what one that does not tell may hold."""
+    told = _told(status)
+    unknown = set() if all(each.answers for each in status.edges) else {"left.calls", "left.legs"}
+    if any(each.media_calls is None for each in status.edges):
+        unknown.add(_OF_RELAYS)
+    return {name: value for name, value in told.items() if name not in unknown}
+
+
+def _told(status: answers.Status) -> dict[str, float]:
+    """Return what those hold who tell."""
     edges, queues = status.edges, status.queues
     return {
         "left.calls": float(sum(sum(edge.calls.values()) for edge in edges)),
         "left.tickets": float(sum(q.waiting + q.ringing + q.talking for q in queues)),
         "left.legs": float(sum(edge.legs for edge in edges)),
-        "left.media_calls": float(sum(edge.media_calls or 0 for edge in edges)),
+        _OF_RELAYS: float(sum(edge.media_calls or 0 for edge in edges)),
         "left.silent_edges": float(sum(not edge.answers for edge in edges)),
     }
 
@@ -186,9 +198,14 @@ def _entry(row: call_answers.CallRow) -> books.Entry:
     )
 
 
-def _ours(plan: Plan) -> books.Ours:
+def volume(plan: Plan) -> Sums:
+    """Return what SIPp has told of its calls."""
     file = plan.folder / STATISTICS
-    by_sipp = sums(file.read_text(errors="replace")) if file.exists() else Sums()
+    return sums(file.read_text(errors="replace")) if file.exists() else Sums()
+
+
+def _ours(plan: Plan) -> books.Ours:
+    by_sipp = volume(plan)
     return books.Ours(
         did=plan.did,
         volume_did=plan.volume_did,

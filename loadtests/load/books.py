@@ -92,8 +92,7 @@ class Books(Struct, frozen=True, kw_only=True):
             "ledger.volume_missing": self.volume_missing,
             "ledger.volume_unclaimed": self.volume_unclaimed,
             "ledger.exact": float(self.is_exact),
-            "calls.cut_off_share": self.cut_off / self.calls if self.calls else 0.0,
-        }
+        } | ({"calls.cut_off_share": self.cut_off / self.calls} if self.calls else {})
 
 
 def compare(

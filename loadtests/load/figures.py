@@ -88,7 +88,8 @@ def figures(rows: Iterable[TableRow], more: Mapping[str, float]) -> dict[str, fl
             f"{name}.most_ms": row.most_ms,
         }
     found |= {"all.count": count, "all.failed": failed}
-    found["all.failed_share"] = failed / count if count else 0.0
+    if count:
+        found["all.failed_share"] = failed / count
     return found | dict(more)
 
 

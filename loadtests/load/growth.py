@@ -23,9 +23,9 @@ CENTER: Final = "center"
 """Stands among the programs for what they hold together."""
 _WARMING: Final = 1 / 3
 WARMING_S: Final = 180.0
-"""So long at least of a life, where the whole was followed for three times as long: a control plane
-grows by 40 MB within its first two minutes, which is no leak and would look like one in a short
-life."""
+"""So long at least of a life, where the whole was followed for three times as long: within its
+first minutes a control plane's pools of workers and readers fill, and the news that it keeps,
+which is no leak and would look like one in a short life."""
 _BLOCKS: Final = 8
 _T_99: Final = {2: 6.965, 3: 4.541, 4: 3.747, 5: 3.365, 6: 3.143}
 """Student's t by degrees of freedom: above it lies one in a hundred."""

@@ -10,13 +10,14 @@ from msgspec import Struct, field
 from drills.figures_file import write_figures
 from loadtests.bench.machine import machine
 from loadtests.load import complaints, faults, figures, growth, locusts, shapes, trends
-from loadtests.load.after import After
+from loadtests.load.after import After, volume
 from loadtests.load.deaths import deaths
 from loadtests.load.figures import Limits
 from loadtests.load.logs import Logs
 from loadtests.load.page import EMPTY_PAGE, with_verdict
 from loadtests.load.plan import Plan
 from loadtests.load.report import Report
+from loadtests.load.sums import why_too_few
 from state.clock import SystemClock
 
 
@@ -47,7 +48,9 @@ def report_of(
     told["errors.died"] = float(len(died))
     found = figures.figures(rows, told | complaints.figures(complained, seen.logs.cut))
     judged = figures.judge(limits, found)
-    incomplete = (*incomplete, *after.unknown)
+    asked = plan.request
+    lacking = why_too_few(volume(plan), per_s=asked.sipp_per_s, seconds=asked.seconds)
+    incomplete = (*incomplete, *after.unknown, *filter(None, (lacking,)))
     return Report(
         shape=plan.request.shape,
         request=plan.request,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 _SUCCEEDED, _FAILED, _TIME = "SuccessfulCall(C)", "FailedCall(C)", "ResponseTime1(P)"
@@ -16,6 +18,18 @@ class Sums(Struct, frozen=True, kw_only=True):
     created: int = 0
     """Calls that it has begun."""
     mean_ms: float = 0.0
+
+
+ENOUGH: Final = 0.8
+"""Of the calls that SIPp was to place: on a busy machine it is told to stop before the last."""
+
+
+def why_too_few(found: Sums, *, per_s: float, seconds: float) -> str:
+    """Return why a load did not have the volume that was asked for; empty: it had, or none was."""
+    wanted = round(per_s * seconds)
+    if found.created >= ENOUGH * wanted:
+        return ""
+    return f"SIPp has placed {found.created} of {wanted} calls"
 
 
 def sums(text: str) -> Sums:

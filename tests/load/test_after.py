@@ -8,8 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from drills.desk.answers import QueueRow, Status
+from drills.desk.answers import EdgeRow, QueueRow, Status
 from drills.desk.call_answers import CallRow
 from drills.desk.errors import DeskError
 from loadtests.load.after import look, watch
@@ -150,6 +151,45 @@ def holding(tickets: int) -> Status:
         alone={},
         bad_records={},
     )
+
+
+class DeskOfAnEdge(SilentDesk):
+    """A lab with one edge, of which this is said each time."""
+
+    def __init__(self, edge: EdgeRow) -> None:
+        self._edge = edge
+
+    def status(self) -> Status:
+        """Answer."""
+        return replace(holding(0), edges=(self._edge,))
+
+
+EDGE = EdgeRow(edge=EdgeId("a1"), site=SiteId("a"), has_lease=True, answers=True, media_calls=0)
+
+
+@pytest.mark.parametrize(
+    ("edge", "unknown"),
+    [
+        (EDGE, set()),
+        (replace(EDGE, media_calls=None), {"left.media_calls"}),
+        (
+            replace(EDGE, answers=False, media_calls=None),
+            {"left.calls", "left.legs", "left.media_calls"},
+        ),
+    ],
+    ids=["all_told", "relay_silent", "edge_silent"],
+)
+async def test_what_an_edge_holds_that_does_not_tell_is_not_nothing(
+    edge: EdgeRow, unknown: set[str], tmp_path: Path
+) -> None:
+    found = await look(plan(tmp_path), DeskOfAnEdge(edge), ledger_s=0.0, left_s=0.0)
+    names = {"left.calls", "left.tickets", "left.legs", "left.media_calls", "left.silent_edges"}
+    assert {each for each in found.figures() if each.startswith("left.")} == names - unknown
+    # And whoever may tell yet is waited for.
+    asked = asyncio.get_running_loop().time()
+    await look(plan(tmp_path), DeskOfAnEdge(edge), ledger_s=0.0, left_s=0.6)
+    waited_s = asyncio.get_running_loop().time() - asked
+    assert (waited_s >= 0.6) is bool(unknown)
 
 
 async def test_what_is_held_is_seen_again_and_again_while_people_call() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.load.books import compare
 from loadtests.load.figures import LimitsError, TableRow, figures, judge, people, read_limits
 from loadtests.load.growth import HELD, WHAT
 from loadtests.load.plan import ShapeName
@@ -35,6 +36,11 @@ def test_figures_are_named_after_type_row_and_what() -> None:
     assert found["get.v1_me.count"] == 2
     assert found["all.failed_share"] == 0.2
     assert found["ledger.exact"] == 1.0
+
+
+def test_of_nothing_no_share_has_failed_or_been_cut_off() -> None:
+    assert "all.failed_share" not in figures([], {})
+    assert "calls.cut_off_share" not in compare((), (), ()).figures()
 
 
 def test_limit_holds_at_its_very_value_and_breaks_beyond() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from drills.fault import Fault, FaultKind
 from loadtests.load import judging, locusts
@@ -63,6 +64,16 @@ def test_fault_that_the_lever_refused_is_not_told_as_made(tmp_path: Path, seen: 
     assert report.held
     assert report.faults == ("at 20 s: edge_killed: kill edge-a1",)
     assert report.refused_faults == ("at 90 s: edge_killed: kill edge-a1: the lever is pulled",)
+
+
+def test_load_whose_volume_never_came_does_not_hold(tmp_path: Path, seen: Seen) -> None:
+    left(tmp_path, ROW)
+    asked = plan(tmp_path)
+    asked = replace(asked, request=replace(asked.request, sipp_per_s=10.0))
+    whole = After(books=None, left={}, unknown=())
+    report = report_of(asked, LIMITS, (), whole, seen)
+    assert report.incomplete == ("SIPp has placed 0 of 72000 calls",)
+    assert not report.held
 
 
 def test_what_telephones_said_is_told_over_time_also_in_the_file(

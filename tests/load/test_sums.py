@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loadtests.load.sums import Sums, sums
+import pytest
+
+from loadtests.load.sums import Sums, sums, why_too_few
 
 HEADING = (
     "StartTime;TotalCallCreated;"
@@ -19,6 +21,23 @@ def test_last_line_says_how_many_and_how_long() -> None:
 
 def test_line_that_is_being_written_is_not_read_yet() -> None:
     assert sums("\n".join((HEADING, FIRST, SECOND[:20]))) == Sums()
+
+
+@pytest.mark.parametrize(
+    ("created", "told"),
+    [
+        (0, "SIPp has placed 0 of 600 calls"),
+        (479, "SIPp has placed 479 of 600 calls"),
+        (480, ""),
+        (600, ""),
+    ],
+)
+def test_a_volume_that_was_not_there_is_told(created: int, told: str) -> None:
+    assert why_too_few(Sums(created=created), per_s=5.0, seconds=120.0) == told
+
+
+def test_nobody_asked_for_a_volume_that_is_not_there() -> None:
+    assert why_too_few(Sums(), per_s=0.0, seconds=120.0) == ""
 
 
 def test_nothing_yet_is_nothing() -> None:
