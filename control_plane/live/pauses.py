@@ -56,7 +56,12 @@ async def _wish(ask: Named, *, pauses: bool, keyed: bool = False) -> RecordingPa
         raise ApiError(NOT_TALKING)
     by = "agent" if ask.subject.agent and ask.subject.agent == ticket.agent else "supervisor"
     wish = RecordingWish(call=call, pause=pauses, by=by, keyed=keyed)
-    revision = await writing.write(follower, keys.recording_wish(call), wish)
+    try:
+        revision = await writing.write(follower, keys.recording_wish(call), wish)
+    except ApiError:
+        # The wish may stand there all the same, and be carried out.
+        ask.note(call, detail=_told(wish, confirmed=False))
+        raise
 
     def is_answered(now: Snapshot) -> bool:
         status = now.recordings.get(call)
@@ -64,8 +69,7 @@ async def _wish(ask: Named, *, pauses: bool, keyed: bool = False) -> RecordingPa
 
     snapshot = await writing.until(follower, is_answered, CONFIRMED_S)
     state = snapshot.recordings[call].value.state if is_answered(snapshot) else None
-    detail = {"pause": pauses, "keyed": keyed, "confirmed": state is not None}
-    ask.note(call, detail=detail)
+    ask.note(call, detail=_told(wish, confirmed=state is not None))
     if state is None or (pauses and state is RecordingState.RECORDING):
         # Also when somebody has asked for the opposite meanwhile, and was answered.
         raise ApiError(NOT_CONFIRMED, "Ask again; what was asked is carried out when it can be.")
@@ -73,6 +77,10 @@ async def _wish(ask: Named, *, pauses: bool, keyed: bool = False) -> RecordingPa
     return RecordingPauseView(
         call=call, state=state, hears_keys=said.hears_keys, hears_caller=said.hears_caller
     )
+
+
+def _told(wish: RecordingWish, *, confirmed: bool) -> dict[str, bool]:
+    return {"pause": wish.pause, "keyed": wish.keyed, "confirmed": confirmed}
 
 
 _PROBLEMS: Final = (NOT_TALKING, NOT_CONFIRMED, writing.CHANGING)

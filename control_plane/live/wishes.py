@@ -47,9 +47,9 @@ async def set_state(ask: Set) -> StateView:
     if readiness is Readiness.PAUSED:
         _check_reason(snapshot, agent, body.reason)
     wish = Wish(agent=agent, readiness=readiness, reason=body.reason, by=_by(ask))
+    # Before it is written: whose answer is lost may be obeyed all the same.
+    ask.note(agent, detail={"state": readiness.value, "reason": body.reason})
     revision = await writing.write(follower, keys.wish(agent), wish)
-    detail = {"state": readiness.value, "reason": body.reason}
-    ask.note(agent, detail=detail)
 
     def is_settled(now: Snapshot) -> bool:
         return now.revision >= revision and agent in now.agents and _is_taken(now, agent, readiness)
@@ -86,6 +86,7 @@ async def change_wrap_up(ask: Wrapped) -> StateView:
     """End an agent's rest, or prolong it."""
     follower, agent = writable(ask.request.app), AgentId(ask.at.agent)
     rest = _rest(ask, follower, agent)
+    ask.note(agent, detail={"do": ask.body.do, "rest_s": round(rest.rest_s, 1)})
     is_taken = False
     for _ in range(TRIES):
         revision = await writing.write(follower, keys.rest(agent), rest)
@@ -93,8 +94,6 @@ async def change_wrap_up(ask: Wrapped) -> StateView:
         is_taken = await _is_rest_taken(follower, rest, revision)
         if is_taken:
             break
-    detail = {"do": ask.body.do, "rest_s": round(rest.rest_s, 1)}
-    ask.note(agent, detail=detail)
     return _view(follower, agent, "" if is_taken else "not_taken_yet")
 
 

@@ -18,6 +18,7 @@ from state import keys
 from state.model import CallId, EdgeId
 from tests.control_plane.center import Person, Reply
 from tests.control_plane.live.one_database import database_url
+from tests.control_plane.live.outage import unheard
 from tests.control_plane.live.stage import Scene, call_id
 
 __all__ = ["database_url"]
@@ -290,6 +291,20 @@ async def test_who_may_and_who_may_not(scene: Scene) -> None:
         told = [(row.actor, row.detail) for row in kept if row.actor == north.id]
     assert len(told) == 1
     assert '"confirmed":true' in told[0][1].replace(" ", "")
+
+
+async def test_a_pause_that_was_written_though_nobody_could_say_so_is_in_the_audit_log(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await talking(scene)
+    monkeypatch.setattr(scene.store, "txn", unheard(scene.store))
+    assert (await ask(ann, "pause")).status == 503
+    await scene.mirror.wait_until(lambda now: CALL in now.recording_wishes, 2.0)  # and is obeyed
+    await scene.center.services.journal.flush()
+    async with scene.center.services.database.read() as connection:
+        told = select(AuditRow.actor, AuditRow.detail).where(AuditRow.thing == CALL)
+        ((actor, detail),) = await connection.execute(told)
+    assert (actor, '"confirmed":false' in detail.replace(" ", "")) == (ann.id, True)
 
 
 async def test_a_call_in_which_nobody_talks_has_nothing_to_pause(scene: Scene) -> None:

@@ -22,7 +22,7 @@ from state.snapshot import Delta, Snapshot
 from state.store import Delete, Put
 from tests.control_plane.center import Person, Reply
 from tests.control_plane.live.one_database import database_url
-from tests.control_plane.live.outage import away
+from tests.control_plane.live.outage import away, unheard
 from tests.control_plane.live.stage import Scene
 
 __all__ = ["database_url"]
@@ -102,6 +102,22 @@ async def test_a_supervisor_forces_a_state_of_the_own_team_and_it_is_told_who_di
         assert (await say(boss, "ben", "paused")).status == 404
     ben = scene.mirror.snapshot.wishes[AgentId("ben")].value
     assert ben == Wish(agent=AgentId("ben"), readiness=Readiness.READY)
+
+
+async def test_what_was_written_though_nobody_could_say_so_is_in_the_audit_log(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boss = await scene.center.person(Role.SUPERVISOR, team="north", site="a")
+    monkeypatch.setattr(scene.store, "txn", unheard(scene.store))
+    reply = await say(boss, "ann", "paused", "talk")
+    assert (reply.status, reply.error_id) == (503, "unavailable")
+
+    def is_paused(snapshot: Snapshot) -> bool:
+        return snapshot.wishes[AgentId("ann")].value.readiness is Readiness.PAUSED
+
+    await scene.mirror.wait_until(is_paused, 2.0)  # and so it is obeyed
+    ((actor, thing, _),) = await audited(scene)
+    assert (actor, thing) == (boss.id, "ann")
 
 
 async def test_nobody_sets_the_state_of_others(scene: Scene) -> None:
