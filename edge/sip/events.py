@@ -193,7 +193,6 @@ class ReferReceived(Struct, frozen=True, kw_only=True):
     leg: LegId
     transaction: TransactionId
     refer_to: str
-    referred_by: str
 
 
 class Notified(Struct, frozen=True, kw_only=True):

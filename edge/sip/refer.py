@@ -39,14 +39,12 @@ class Refer:
         targets = request.all("refer-to")
         if len(targets) != 1:
             raise RemoteError(400, "REFER wants one Refer-To")
-        by = request.first("referred-by")
         transaction.leg = leg.id
         self._core.events.append(
             ReferReceived(
                 leg=leg.id,
                 transaction=transaction.id,
                 refer_to=parse_name_addr(targets[0]).uri,
-                referred_by=parse_name_addr(by).uri if by else "",
             )
         )
 

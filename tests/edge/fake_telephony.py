@@ -403,7 +403,6 @@ class FakeTelephony(Telephony):
                     leg=leg,
                     transaction=TransactionId(f"refer-{next(self._count)}"),
                     refer_to=to,
-                    referred_by="",
                 )
             )
 

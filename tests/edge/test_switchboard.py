@@ -168,9 +168,7 @@ async def test_a_transfer_is_refused_at_once_even_if_the_leg_is_just_gone() -> N
     async with center("ann") as made:
         a1 = made.edges["a1"]
         theirs, ours = await a1.talking()
-        refer = sip.ReferReceived(
-            leg=ours, transaction=TransactionId("t"), refer_to="sip:x@y", referred_by=""
-        )
+        refer = sip.ReferReceived(leg=ours, transaction=TransactionId("t"), refer_to="sip:x@y")
         a1.switchboard.take(refer)
         assert a1.sip.refusals == [(404, "No such agent or queue")]
         a1.sip.faults["refuse_refer"] = LocalError("gone")

@@ -47,6 +47,19 @@ def test_refer_is_accepted_and_its_progress_notified() -> None:
     ]
 
 
+def test_a_refer_is_taken_whatever_it_says_of_who_refers() -> None:
+    network = Network()
+    caller, callee, out, _ = established(network)
+
+    def spoil(datagram: bytes) -> bytes:
+        return datagram.replace(b"Referred-By: <", b'Referred-By: "<', 1)
+
+    network.tamper = spoil
+    caller.stack.refer(out, "sip:carol@everline", network.now)
+    network.run(0.1)
+    assert callee.only(ReferReceived).refer_to == "sip:carol@everline"
+
+
 @pytest.mark.parametrize("fate", [Fate((0.2,)), LOST], ids=["late", "lost"])
 def test_a_goodbye_right_after_the_last_notify_does_not_overtake_it(fate: Fate) -> None:
     network = Network()
