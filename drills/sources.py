@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Final
 
 from drills.setup.pyenv import ROOT
@@ -13,11 +12,11 @@ PRODUCT: Final = ("control_plane", "custody", "edge", "policies", "state")
 _SUFFIXES: Final = frozenset({".py", ".cfg", ".csv", ".conf", ".js", ".html"})
 
 
-def digest(*parts: str, root: Path = ROOT) -> str:
+def digest(*parts: str) -> str:
     """Return what tells one version of some packages from another, in twelve digits."""
     found = hashlib.sha256()
     for part in parts:
-        for file in sorted((root / part).rglob("*")):
+        for file in sorted((ROOT / part).rglob("*")):
             if file.suffix in _SUFFIXES and file.is_file():
-                found.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
+                found.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return found.hexdigest()[:12]

@@ -30,14 +30,14 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 async def pages(
-    store: Store, prefix: str, *, keys_only: bool = False, page: int = PAGE
+    store: Store, prefix: str, *, keys_only: bool = False
 ) -> AsyncGenerator[RangeResult, None]:
     """Yield all records under `prefix` in order of key, all as of the first page's revision.
 
     Each page is as large as all before it, up to `MOST`. Raises as `Store.range` does, and
     CompactedError if that revision is compacted before the last is read.
     """
-    found = await store.range(prefix, prefix=True, limit=page, keys_only=keys_only)
+    found = await store.range(prefix, prefix=True, limit=PAGE, keys_only=keys_only)
     revision, count = found.revision, len(found.records)
     yield found
     while found.more:
@@ -46,7 +46,7 @@ async def pages(
             prefix=True,
             after=found.records[-1].key,
             revision=revision,
-            limit=min(count, max(page, MOST)),
+            limit=min(count, MOST),
             keys_only=keys_only,
         )
         count += len(found.records)

@@ -62,11 +62,10 @@ class Batch(Struct, kw_only=True):
 
 
 class Ring:
-    """Batches, the oldest forgotten first: those over `most` news, or older than `kept_s`."""
+    """Batches, the oldest forgotten first: those over `most` news, or older than `KEPT_S`."""
 
-    def __init__(self, most: int = MOST_NEWS, kept_s: float = KEPT_S) -> None:
+    def __init__(self, most: int = MOST_NEWS) -> None:
         self._most = most
-        self._kept_s = kept_s
         self._batches: deque[Batch] = deque()
         self._count = 0
         self._floor: int | None = None
@@ -81,7 +80,7 @@ class Ring:
         """Keep a batch."""
         self._batches.append(batch)
         self._count += len(batch.news)
-        oldest_s = batch.at_s - self._kept_s
+        oldest_s = batch.at_s - KEPT_S
         while self._count > self._most or self._batches[0].at_s < oldest_s:
             if len(self._batches) == 1:
                 return

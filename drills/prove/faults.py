@@ -37,10 +37,6 @@ WEIGHTS = {
 }
 LONG_DEATH_S = 19.0
 """So long a dead edge lies alone, once in a long run: its calls have to be closed within 15 s."""
-BEFORE_IT_S = 31.0
-"""So long before it everything has been sound, so that nothing else is to blame."""
-
-
 LOSS_S = 10.0
 """For so long one edge loses events, in other rounds of a long run..."""
 AFTER_IT_S = 33.0

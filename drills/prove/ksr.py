@@ -47,8 +47,6 @@ class Message:
     avps: dict[str, str] = field(default_factory=dict)
     reply: tuple[int, str] | None = None
     is_relayed: bool = False
-    teller: str = ""
-    """Who speaks over the door."""
 
 
 class Tables:

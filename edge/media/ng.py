@@ -53,7 +53,6 @@ class Command(Struct, frozen=True, kw_only=True):
     ice: str = ""
     transport: str = ""
     rtcp_mux: tuple[str, ...] = ()
-    via_branch: str = ""
     file: str = ""
     repeat_times: int = 0
     limit: int = 0
@@ -72,7 +71,6 @@ _WIRE_NAMES = {
     "ice": "ICE",
     "transport": "transport-protocol",
     "rtcp_mux": "rtcp-mux",
-    "via_branch": "via-branch",
     "file": "file",
     "repeat_times": "repeat-times",
     "limit": "limit",

@@ -25,20 +25,20 @@ from tests.acd.worlds import NOW, WALL_MS, World, call_id, needs
 SALES = Queue(id=QueueId("sales"), needs=needs(sales=1))
 
 
-def busy(world: World, name: str, *, handling_s: float = 60.0) -> None:
-    """Let an agent who takes so long for a call be in one."""
+def busy(world: World, name: str) -> None:
+    """Let an agent who takes a minute for a call be in one."""
     agent = AgentId(name)
-    done = Work(agent=agent, busy_s=handling_s * 10, recent_calls=10.0)
+    done = Work(agent=agent, busy_s=600.0, recent_calls=10.0)
     world.put(keys.work(agent), done)
     world.offer(name)
 
 
-def staffed(*names: str, handling_s: float = 60.0) -> World:
+def staffed(*names: str) -> World:
     world = World()
     world.set_queue(SALES)
     for name in names:
         world.agent(name, sales=1)
-        busy(world, name, handling_s=handling_s)
+        busy(world, name)
     return world
 
 

@@ -53,14 +53,14 @@ def cut_off(*, with_third: bool = True) -> Seen:
     return seen(callers=callers, agents=agents, records=records)
 
 
-def came(call: PlannedCall, at_ms: int, *, joined: bool = True, lasts_ms: int = 5000) -> CalledBack:
+def came(call: PlannedCall, at_ms: int, *, joined: bool = True) -> CalledBack:
     return CalledBack(
         number=call.number,
         sip_call_id=f"{call.index}-{at_ms}@everline",
         came_ms=at_ms,
         answered_ms=at_ms + 500,
         joined_ms=at_ms + 900 if joined else None,
-        ended_ms=at_ms + lasts_ms,
+        ended_ms=at_ms + 5000,
     )
 
 

@@ -96,9 +96,9 @@ class Desk:
         held = self.now.edge.snapshot.recordings.get(self.now.call)
         return None if held is None else held.value
 
-    async def says(self, *, hears_caller: bool, hears_keys: bool | None = None) -> None:
+    async def says(self, *, hears_caller: bool) -> None:
         """Wait until that is the answer, in a few seconds."""
-        wanted = (hears_caller, hears_caller if hears_keys is None else hears_keys)
+        wanted = (hears_caller, hears_caller)
 
         def is_said() -> bool:
             status = self.status

@@ -285,12 +285,12 @@ def test_a_place_that_an_heir_has_had_is_not_given_back() -> None:
 # -- an heir who was given an agent without a quorum
 
 
-def _merges(tale: Tale, place: int, *, is_over: bool = False, heir: str = "c2") -> None:
+def _merges(tale: Tale, place: int, *, is_over: bool = False) -> None:
     """Let a1 write who has had the place of c1."""
-    own = replace(tale.ticket_of(heir), state=TicketState.CONNECTED, place=place)
-    over = ((Kind.ENDED, heir, tale.record(heir, Outcome.ANSWERED)), (Kind.TICKET, heir, None))
+    own = replace(tale.ticket_of("c2"), state=TicketState.CONNECTED, place=place)
+    over = ((Kind.ENDED, "c2", tale.record("c2", Outcome.ANSWERED)), (Kind.TICKET, "c2", None))
     stands = over if is_over else (tale.ticket(own),)
-    tale.store(*stands, (Kind.HEIR, "c1", Heir(call=CallId("c1"), heir=CallId(heir))))
+    tale.store(*stands, (Kind.HEIR, "c1", Heir(call=CallId("c1"), heir=CallId("c2"))))
 
 
 def _says(tale: Tale, mode: str) -> None:

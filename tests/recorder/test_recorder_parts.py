@@ -77,15 +77,14 @@ class Talk:
         self,
         engine: MediaEngine,
         *,
-        laws: tuple[int, ...] = (0, 8),
         kind: type[Person] = Person,
     ) -> None:
         clock = RtpClock()
         self._engine = engine
         self.for_caller = b""
         """Where the caller sends."""
-        self.caller = kind(clock, "caller", payload_types=laws)
-        self.agent = Person(clock, "agent", payload_types=laws)
+        self.caller = kind(clock, "caller", payload_types=(0, 8))
+        self.agent = Person(clock, "agent", payload_types=(0, 8))
 
     async def begin(self, call: str = CALL) -> None:
         """Let the agent answer."""
