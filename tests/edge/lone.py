@@ -16,7 +16,7 @@ from edge.calls.records import CallRecords, Landed, Written
 from edge.calls.transfers import Transfers
 from edge.waiting import AloneTokens
 from state import keys
-from state.codec import Record, encode
+from state.codec import Record, decode, encode
 from state.errors import UnavailableError
 from state.memory import MemoryStore
 from state.mirror import Mirror
@@ -30,6 +30,8 @@ from state.model import (
     EdgeLife,
     EdgeState,
     Now,
+    Offer,
+    OfferState,
     Outcome,
     Presence,
     PresenceState,
@@ -43,7 +45,7 @@ from state.model import (
     TicketState,
     WorkEnd,
 )
-from state.store import Compare, Operation, Put, TxnResult
+from state.store import Compare, Delete, Operation, Put, TxnResult
 from tests.edge.stage import settings
 from tests.edge.virtual_time import LoopClock
 
@@ -158,6 +160,26 @@ class Bench:
         self.calls.append(made)
         return made
 
+    async def waits(self, *, is_seen: bool = False) -> CallRecords:
+        """Let a caller come and wait; `is_seen`: the mirror knows of it."""
+        records = self.records()
+        await records.create(ticket(), self.clock.now())
+        if is_seen:
+            await self.read()
+        return records
+
+    async def survivor_closes(self) -> None:
+        """Let a survivor close the call in the shared store."""
+        closed = (Delete(key=keys.ticket(CALL)), Put(key=keys.ended(CALL), value=encode(guess())))
+        await self.shared.txn((), closed)
+
+    async def others_give_ann(self) -> None:
+        """Let the majority give Ann to another call."""
+        theirs = Offer(
+            agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0
+        )
+        await self.put(keys.offer(ANN), theirs)
+
     def transfers(self, alone: AloneTokens) -> Transfers:
         """Return what passes calls on."""
         return Transfers(
@@ -239,6 +261,11 @@ class Bench:
         """Return the agents who are given to a call in the shared store."""
         found = await self.shared.range(keys.OFFER, prefix=True)
         return frozenset(AgentId(each.key.removeprefix(keys.OFFER)) for each in found.records)
+
+    async def record(self) -> CallRecord:
+        """Return the record of the call in the shared store: there is one."""
+        (found,) = (await self.shared.range(keys.ended(CALL))).records
+        return decode(CallRecord, found.value, found.key)
 
     async def has(self, key: str) -> bool:
         """Tell whether the shared store has a key."""

@@ -28,8 +28,6 @@ from state.model import (
     CallRecord,
     EdgeId,
     Entry,
-    Offer,
-    OfferState,
     Place,
     Presence,
     PresenceState,
@@ -99,8 +97,7 @@ def test_a_quorum_has_to_stay_for_a_second_and_the_lease_to_stand() -> None:
 
 async def test_what_was_done_alone_is_in_the_store_once_it_is_merged(bench: Bench) -> None:
     bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
+    records = await bench.waits()
     await bench.give(records, Token(epoch=2, revision=1))
     assert not await bench.has(keys.ticket(CALL))
     assert (await bench.merge()).written == 1
@@ -116,9 +113,7 @@ async def test_what_was_done_alone_is_in_the_store_once_it_is_merged(bench: Benc
 
 
 async def test_a_call_that_ended_alone_leaves_its_record_and_its_agents_work(bench: Bench) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     bench.store.begin()
     await bench.give(records, Token(epoch=2, revision=1))
     await bench.end(records)
@@ -131,8 +126,7 @@ async def test_a_call_that_ended_alone_leaves_its_record_and_its_agents_work(ben
 
 async def test_to_merge_twice_writes_nothing_more(bench: Bench) -> None:
     bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
+    records = await bench.waits()
     await bench.give(records, Token(epoch=2, revision=1))
     await bench.end(records)
     overlay = bench.store.overlay
@@ -144,9 +138,7 @@ async def test_to_merge_twice_writes_nothing_more(bench: Bench) -> None:
 
 
 async def test_a_survivors_guess_makes_room_and_the_old_place_is_kept(bench: Bench) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    await bench.waits(is_seen=True)
     place = bench.store.snapshot.tickets[CALL].create_revision
     bench.store.begin()
     lost = Place(call=CALL, did=NUMBER, caller="4930123", place=place)
@@ -198,11 +190,9 @@ async def test_calls_that_are_merged_share_what_they_say_of_all_keys(bench: Benc
 
 async def test_an_agent_whom_the_majority_has_given_away_is_waited_for(bench: Bench) -> None:
     bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
+    records = await bench.waits()
     await bench.give(records, Token(epoch=2, revision=1))
-    theirs = Offer(agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0)
-    await bench.put(keys.offer(ANN), theirs)
+    await bench.others_give_ann()
     overlay = bench.store.overlay
     assert overlay is not None
     (local,) = local_calls(overlay, A1)
@@ -214,9 +204,7 @@ async def test_an_agent_whom_the_majority_has_given_away_is_waited_for(bench: Be
 async def test_what_landed_unheard_before_a_site_was_alone_is_not_undone_by_its_merge(
     bench: Bench,
 ) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     await bench.reserve(records)
     await bench.read()
     plan = await bench.give_back_unheard(records)
@@ -269,9 +257,7 @@ async def test_a_copy_tells_what_the_mirror_had_not_shown_and_is_no_snapshot_of_
 async def test_what_is_found_to_have_landed_while_a_site_is_alone_already_is_in_its_copy(
     bench: Bench,
 ) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     await bench.reserve(records)
     await bench.read()
     plan = await bench.give_back_unheard(records)
@@ -314,8 +300,7 @@ async def test_a_presence_that_landed_as_a_site_went_alone_can_be_changed_after_
 
 async def test_after_a_merge_that_failed_one_that_takes_too_long_still_ends(bench: Bench) -> None:
     bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
+    records = await bench.waits()
     await bench.give(records, Token(epoch=2, revision=1))
     overlay = bench.store.overlay
     assert overlay is not None
@@ -323,17 +308,14 @@ async def test_after_a_merge_that_failed_one_that_takes_too_long_still_ends(benc
     with pytest.raises(StoreError):
         await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
     bench.shared.is_away = False
-    theirs = Offer(agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0)
-    await bench.put(keys.offer(ANN), theirs)
+    await bench.others_give_ann()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
 
 
 async def test_a_place_that_is_gone_is_read_anew_from_when_it_was_gone(bench: Bench) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     bench.store.begin()
     await bench.end(records)
     # A survivor has closed it meanwhile, and much has happened elsewhere since.
@@ -368,8 +350,7 @@ async def test_a_sister_hears_what_was_written_and_no_one_speaks_of_anothers_age
     bench: Bench,
 ) -> None:
     bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
+    records = await bench.waits()
     await bench.give(records, Token(epoch=2, revision=1))
     overlay = bench.store.overlay
     assert overlay is not None
@@ -383,8 +364,7 @@ async def test_a_sister_hears_what_was_written_and_no_one_speaks_of_anothers_age
 
 async def test_an_offer_ends_on_the_work_that_a_sister_wrote_meanwhile(bench: Bench) -> None:
     bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
+    records = await bench.waits()
     await bench.give(records, Token(epoch=2, revision=1))
     work = b'{"v": 1, "agent": "ann", "calls": 3}'
     change = Change(key=keys.work(ANN), value=work, create_revision=5, mod_revision=0)

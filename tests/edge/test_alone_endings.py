@@ -24,15 +24,11 @@ from edge.calls.journal import Journal
 from edge.calls.records import CallRecords, Landed
 from edge.duties.debts import Debts
 from state import keys
-from state.codec import decode, encode
+from state.codec import encode
 from state.mirror import Mirror
 from state.model import (
     AgentId,
-    CallRecord,
-    EdgeId,
     Now,
-    Offer,
-    OfferState,
     Outcome,
     Site,
     SiteId,
@@ -70,16 +66,10 @@ async def talk_alone(bench: Bench, *, place_before: bool) -> CallRecords:
 
 async def is_given_away_and_back(bench: Bench) -> None:
     """Let the majority give Ann to another call; her gate refuses, and she is given back."""
-    theirs = Offer(agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0)
-    await bench.put(keys.offer(ANN), theirs)
+    await bench.others_give_ann()
     rested = Work(agent=ANN, end=WorkEnd.WITHDRAWN, rest_s=1.0)
     freed = (Delete(key=keys.offer(ANN)), Put(key=keys.work(ANN), value=encode(rested)))
     await bench.shared.txn((), freed)
-
-
-async def record(bench: Bench) -> CallRecord:
-    (found,) = (await bench.shared.range(keys.ended(CALL))).records
-    return decode(CallRecord, found.value, found.key)
 
 
 # ---- an agent whom others had given away ---------------------------------------------------------
@@ -93,7 +83,7 @@ async def test_a_call_whose_agent_the_majority_gave_away_and_back_ends_with_its_
     await is_given_away_and_back(bench)
     await bench.merge()
     assert isinstance(await bench.end(records), Landed)
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert not await bench.has(keys.offer(ANN))
     assert not await bench.has(keys.ticket(CALL))
 
@@ -103,8 +93,7 @@ async def test_a_call_that_ends_while_the_merge_waits_for_its_agent_has_its_own_
     bench: Bench, *, place_before: bool
 ) -> None:
     records = await talk_alone(bench, place_before=place_before)
-    theirs = Offer(agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0)
-    await bench.put(keys.offer(ANN), theirs)
+    await bench.others_give_ann()
     bench.store.hold(merging=True)
     merging = asyncio.create_task(bench.merge())
     await asyncio.sleep(0.05)
@@ -114,14 +103,12 @@ async def test_a_call_that_ends_while_the_merge_waits_for_its_agent_has_its_own_
     await is_given_away_and_back(bench)
     await merging
     assert isinstance(await ending, Landed)
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert not await bench.has(keys.offer(ANN))
 
 
 async def test_an_agent_who_does_not_answer_after_such_a_merge_is_given_back(bench: Bench) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     bench.store.begin()
     await bench.reserve(records, TOKEN)
     await is_given_away_and_back(bench)
@@ -203,7 +190,7 @@ async def test_what_an_earlier_try_of_a_merge_has_written_is_known_to_the_call(
     await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
     await bench.merge()
     assert isinstance(await bench.end(records), Landed)
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
 
 
 async def test_a_call_that_ends_between_two_tries_of_a_merge_leaves_no_offer_behind(
@@ -220,7 +207,7 @@ async def test_a_call_that_ends_between_two_tries_of_a_merge_leaves_no_offer_beh
     overlay = bench.store.overlay
     assert overlay is not None
     await merge(bench.shared, overlay, before, A1, done)
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert not await bench.has(keys.offer(ANN))
     assert await bench.has(keys.work(ANN))
 
@@ -228,15 +215,13 @@ async def test_a_call_that_ends_between_two_tries_of_a_merge_leaves_no_offer_beh
 async def test_a_talk_from_before_the_cut_that_ended_alone_leaves_its_agents_work(
     bench: Bench,
 ) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     await bench.reserve(records)
     await bench.read()
     bench.store.begin()
     assert isinstance(await bench.end(records), Landed)
     await bench.merge()
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert not await bench.has(keys.offer(ANN))
     assert bench.store.snapshot.works[ANN].value.end is WorkEnd.TALKED
 
@@ -245,9 +230,7 @@ async def test_a_call_that_ends_on_an_old_copy_leaves_no_offer_of_which_that_cop
     bench: Bench,
 ) -> None:
     """A life that begins alone has the copy that was last on disk."""
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     old = SiteStore(bench.shared, bench.mirror, bench.clock)
     await bench.reserve(records)
     bench.store = old
@@ -257,15 +240,13 @@ async def test_a_call_that_ends_on_an_old_copy_leaves_no_offer_of_which_that_cop
     again.restore(Held(ticket=old.snapshot.tickets[CALL]))
     assert isinstance(await bench.end(again), Landed)
     await bench.merge()
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert not await bench.has(keys.offer(ANN))
 
 
 async def _taken_up_on_an_old_copy(bench: Bench) -> CallRecords:
     """Let the former life's last write be a reservation of which its next one does not know."""
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     old = SiteStore(bench.shared, bench.mirror, bench.clock)
     await bench.reserve(records)
     bench.store = old
@@ -287,7 +268,7 @@ async def test_a_call_taken_up_on_an_old_copy_that_ends_after_the_merge_frees_it
         return None if held is None else ended(held, ending, WITHDRAWN, at)
 
     assert isinstance(await records.end(close, A1), Landed)
-    assert (await record(bench)).cause == "caller_hung_up"
+    assert (await bench.record()).cause == "caller_hung_up"
     assert not await bench.has(keys.offer(ANN))
 
 
@@ -312,7 +293,7 @@ async def test_a_talk_taken_up_on_an_old_copy_has_its_agent_after_the_merge(benc
     await records.look_again(A1, lambda: False)
     assert isinstance(await bench.end(records), Landed)
     await bench.read()
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert bench.store.snapshot.works[ANN].value.end is WorkEnd.TALKED
     assert not await bench.has(keys.offer(ANN))
 
@@ -329,9 +310,7 @@ async def test_a_call_taken_up_on_an_old_copy_waits_on_after_the_merge(bench: Be
 
 
 async def test_an_agent_whom_a_sister_had_next_keeps_what_they_did_for_her(bench: Bench) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     await bench.reserve(records)
     await bench.read()
     bench.store.begin()
@@ -369,7 +348,7 @@ async def test_a_call_is_not_taken_for_lost_because_the_watch_lost_what_was_merg
         assert gone == []
         assert CALL in bench.store.snapshot.tickets
         assert isinstance(await bench.end(records), Landed)
-        assert (await record(bench)).cause == "agent_hung_up"
+        assert (await bench.record()).cause == "agent_hung_up"
 
 
 # ---- what the mirror did not show when a site began to serve alone -------------------------------
@@ -381,8 +360,7 @@ async def test_a_call_of_which_the_watch_lost_something_goes_on_and_ends_alone(l
     """Else it would be refused what it writes, and what it left be closed as a dead edge's."""
     bench = await configured()
     async with living(bench) as (way, alone):
-        records = bench.records()
-        await records.create(ticket(), bench.clock.now())
+        records = await bench.waits()
         await until(lambda: CALL in bench.store.snapshot.tickets, "seen")
         way.loses_events_of = lost
         await bench.reserve(records)
@@ -396,7 +374,7 @@ async def test_a_call_of_which_the_watch_lost_something_goes_on_and_ends_alone(l
         assert isinstance(await bench.end(records), Landed)
         way.is_away, way.loses_events_of = False, ""
         await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert not await bench.has(keys.ticket(CALL))
     assert not await bench.has(keys.offer(ANN))
 
@@ -419,7 +397,7 @@ async def test_a_caller_whose_place_the_watch_lost_gives_up_alone_and_is_told_so
         assert isinstance(written, Landed)
         way.is_away, way.loses_events_of = False, ""
         await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
-    assert (await record(bench)).cause == "caller_hung_up"
+    assert (await bench.record()).cause == "caller_hung_up"
     assert not await bench.has(keys.ticket(CALL))
 
 
@@ -449,14 +427,12 @@ async def test_a_call_that_was_merged_goes_on_alone_again_though_the_watch_lost_
     await bench.give(records, replace(TOKEN, revision=2))
     await bench.merge()
     assert isinstance(await bench.end(records), Landed)
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert not await bench.has(keys.offer(ANN))
 
 
 async def test_a_place_that_somebody_else_has_written_since_is_left_as_it_is(bench: Bench) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     await bench.reserve(records)
     assert records.held is not None
     await bench.put(keys.ticket(CALL), ticket(holder="b1"))
@@ -532,7 +508,7 @@ async def test_a_record_owed_by_a_life_that_died_while_it_merged_is_written_by_t
     )
     await debts.run()
     await bench.merge()
-    assert (await record(bench)).cause == "agent_hung_up"
+    assert (await bench.record()).cause == "agent_hung_up"
     assert not await bench.has(keys.ticket(CALL))
     assert not await bench.has(keys.offer(ANN))
     assert bench.store.snapshot.works[ANN].value.end is WorkEnd.TALKED

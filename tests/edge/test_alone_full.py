@@ -171,9 +171,7 @@ async def test_a_full_store_has_a_site_serve_alone_and_say_so_until_it_has_merge
 async def test_a_reservation_begun_by_the_store_does_not_land_on_the_copy_without_a_token() -> None:
     """Its number would be one of the copy's, which no gate reads as a token."""
     bench = await configured()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     bench.shared.is_full = True
     reserving = asyncio.create_task(bench.reserve(records))
     await asyncio.sleep(1.0)
@@ -190,9 +188,7 @@ async def test_a_reservation_begun_by_the_store_does_not_land_on_the_copy_withou
 @in_virtual_time
 async def test_one_that_the_full_store_has_done_all_the_same_stands_by_the_stores_token() -> None:
     bench = await configured()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
 
     await bench.reserve(records)
     await bench.read()

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from edge.calls.records import CallRecords, Landed
 from state import keys
 from state.model import EdgeId, Offer, OfferState, WorkEnd
-from tests.edge.lone import ANN, CALL, Bench, configured, ticket
+from tests.edge.lone import ANN, CALL, Bench, configured
 
 A2 = EdgeId("a2")
 
@@ -29,9 +29,7 @@ async def lose_news(bench: Bench) -> None:
 
 
 async def given_a_call(bench: Bench) -> CallRecords:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     await bench.reserve(records)
     await bench.read()
     assert ANN in bench.store.snapshot.offers

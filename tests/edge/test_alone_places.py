@@ -15,7 +15,6 @@ from edge.acd.token import Token
 from edge.alone.merging import merge
 from edge.calls.records import CallRecords, Landed
 from state import keys
-from state.codec import encode
 from state.model import (
     CallId,
     Heir,
@@ -23,8 +22,7 @@ from state.model import (
     Outcome,
     TicketState,
 )
-from state.store import Delete, Put
-from tests.edge.lone import A1, CALL, OTHER, Bench, configured, guess, ticket
+from tests.edge.lone import A1, CALL, OTHER, Bench, configured, ticket
 from tests.edge.troubled import TroubledStore
 
 TOKEN = Token(epoch=2, revision=1)
@@ -38,14 +36,11 @@ async def bench() -> Bench:
 async def test_a_place_that_a_first_try_has_given_back_is_not_lost_by_the_second(
     bench: Bench,
 ) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     place = bench.store.snapshot.tickets[CALL].create_revision
     bench.store.begin()
     await bench.give(records, TOKEN)
-    closed = (Delete(key=keys.ticket(CALL)), Put(key=keys.ended(CALL), value=encode(guess())))
-    await bench.shared.txn((), closed)
+    await bench.survivor_closes()
     overlay = bench.store.overlay
     assert overlay is not None
     await bench.read()
@@ -59,14 +54,11 @@ async def test_a_place_that_a_first_try_has_given_back_is_not_lost_by_the_second
 async def test_a_caller_whose_offer_fails_after_a_merge_keeps_the_place_that_it_gave_back(
     bench: Bench, tries: int
 ) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     place = bench.store.snapshot.tickets[CALL].create_revision
     for _ in range(tries):
         bench.store.begin()
-        closed = (Delete(key=keys.ticket(CALL)), Put(key=keys.ended(CALL), value=encode(guess())))
-        await bench.shared.txn((), closed)
+        await bench.survivor_closes()
         await bench.merge()
         assert bench.store.snapshot.tickets[CALL].value.place == place
     await bench.reserve(records)
@@ -88,8 +80,7 @@ async def test_a_caller_who_came_alone_and_is_cut_off_after_the_merge_has_a_plac
     bench: Bench,
 ) -> None:
     bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
+    records = await bench.waits()
     await bench.merge()
     created = bench.store.snapshot.tickets[CALL].create_revision
     lost = Ending(outcome=Outcome.LOST, cause="media_lost")
@@ -109,8 +100,7 @@ async def test_a_write_whose_answer_is_lost_after_a_merge_is_known_to_have_lande
     await records.create(greeted, bench.clock.now())
     await bench.read()
     bench.store.begin()
-    closed = (Delete(key=keys.ticket(CALL)), Put(key=keys.ended(CALL), value=encode(guess())))
-    await bench.shared.txn((), closed)
+    await bench.survivor_closes()
     await bench.merge()
     way = TroubledStore(bench.shared)
     way.loses_answers = 1

@@ -24,7 +24,7 @@ from edge.alone.mode import Mode
 from edge.calls.records import CallRecords, Landed, Refused
 from state import keys
 from state.codec import decode
-from state.model import AgentId, CallId, CallRecord, EdgeId, Now, Offer, OfferState, SiteId, WorkEnd
+from state.model import AgentId, CallId, EdgeId, Now, Offer, OfferState, SiteId, WorkEnd
 from state.store import Delete
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
 from tests.edge.virtual_time import in_virtual_time, until
@@ -40,9 +40,7 @@ async def bench() -> Bench:
 
 async def given_a_call(bench: Bench) -> CallRecords:
     """Let a caller have Ann; the mirror shows it."""
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
+    records = await bench.waits(is_seen=True)
     await bench.reserve(records)
     await bench.read()
     return records
@@ -127,8 +125,7 @@ async def nothing_is_served(bench: Bench) -> None:
     done = await bench.merge()
     assert done.written == 0
     assert not await bench.has(keys.ticket(CALL)), "nobody is there"
-    (found,) = (await bench.shared.range(keys.ended(CALL))).records
-    assert decode(CallRecord, found.value, found.key).cause == "edge_died"
+    assert (await bench.record()).cause == "edge_died"
 
 
 async def test_who_is_free_since_a_call_that_ended_can_be_given_to_another(bench: Bench) -> None:

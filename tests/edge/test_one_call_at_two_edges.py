@@ -22,9 +22,8 @@ from edge.alone.sister import Holding, Told, is_acceptable, telling
 from edge.alone.store import SiteStore
 from edge.calls.records import CallRecords, Landed
 from state import keys
-from state.codec import decode
 from state.mirror import Mirror
-from state.model import CallId, CallRecord, EdgeId, Now, Outcome, SiteId, TicketState
+from state.model import CallId, EdgeId, Now, Outcome, SiteId, TicketState
 from state.store import Delete
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
 from tests.edge.virtual_time import in_virtual_time, play, settle
@@ -117,8 +116,7 @@ async def _live_through(has: str, hearing: list[str], merging: list[str], *, at_
         assert second.store.snapshot.tickets[CALL].value.holder == A2
         assert not await bench.has(keys.ended(CALL)), "it goes on"
         await second.end(ENDS["answered"])
-    (found,) = (await bench.shared.range(keys.ended(CALL))).records
-    record = decode(CallRecord, found.value, found.key)
+    record = await bench.record()
     wanted = ENDS.get(has, ENDS["answered"])
     assert (record.outcome, record.cause) == (wanted.outcome, wanted.cause)
     assert has == "cancelled" or record.edge == A2
@@ -176,8 +174,7 @@ async def test_the_edge_with_the_callers_acknowledgement_gets_the_call_of_its_si
     assert not await bench.has(keys.ended(CALL)), "it goes on"
     assert not await bench.has(keys.claim(CALL))
     await second.end(ENDS["answered"])
-    (found,) = (await bench.shared.range(keys.ended(CALL))).records
-    assert decode(CallRecord, found.value, found.key).edge == A2
+    assert (await bench.record()).edge == A2
 
 
 @in_virtual_time
@@ -239,8 +236,7 @@ async def _both_answer(bench: Bench, merging: list[str]) -> None:
     assert not await bench.has(keys.ended(CALL)), "it goes on"
     assert not await bench.has(keys.claim(CALL))
     await second.end(ENDS["answered"])
-    (found,) = (await bench.shared.range(keys.ended(CALL))).records
-    assert decode(CallRecord, found.value, found.key).edge == A2
+    assert (await bench.record()).edge == A2
 
 
 @in_virtual_time

@@ -138,8 +138,7 @@ class Sockets:
 async def test_what_is_told_arrives_once_with_what_is_had(tmp_path: Path) -> None:
     bench = await configured()
     bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
+    records = await bench.waits()
     await bench.give(records, Token(epoch=2, revision=1))
     assert bench.store.overlay is not None
     sockets = Sockets(tmp_path, bench)
