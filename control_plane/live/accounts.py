@@ -24,10 +24,9 @@ from control_plane.subjects import Thing
 from edge.acd.explain import Explanation, explain
 from edge.acd.match import PASSED_OVER
 from edge.acd.needs import Needs
-from edge.acd.past import PastAccount, account_of_decision, account_of_end
+from edge.acd.past import PastAccount, account_of, revision_asked
 from edge.acd.present import sites_out_of_reach
 from state.eventlog import files
-from state.eventlog.past import Moment, moment
 from state.model import AgentId, CallId, CallRecord, EdgeId, Now, SkillNeed, TicketState
 from state.snapshot import Snapshot
 
@@ -247,27 +246,11 @@ def _things(snapshot: Snapshot, view: ExplanationView, also: str | None) -> dict
 
 def _from_logs(run: Path, record: CallRecord, ended_at: int) -> tuple[PastAccount, Snapshot] | None:
     """Return the account from the first log that goes back so far, the call's own edge first."""
-    revision = ended_at - 1 if record.decision is None else record.decision.revision
+    revision = revision_asked(record, ended_at)
     own = run / f"events-{record.edge}"
     for directory in dict.fromkeys((own, *sorted(run.glob("events-*")))):
-        then = _moment(directory, revision, record.call)
-        if then is None:
-            continue
-        if record.decision is None:
-            account = account_of_end(then, record.call)
-        else:
-            account = account_of_decision(then, record.call, record.decision)
-        if account is not None:
+        then = files.moment_in(directory, revision, record.call)
+        account = None if then is None else account_of(then, record)
+        if then is not None and account is not None:
             return account, then.snapshot
-    return None
-
-
-def _moment(directory: Path, revision: int, call: CallId) -> Moment | None:
-    for path in files.holding(directory, revision):
-        try:
-            found = moment(files.read_segment(path), revision, call)
-        except OSError:
-            continue
-        if found is not None:
-            return found
     return None

@@ -10,10 +10,9 @@ from msgspec import Struct
 from drills.desk.errors import RefusedError
 from drills.lab.lab import Lab
 from drills.replay.day import recorded
-from edge.acd.past import PastAccount, account_of_decision, account_of_end
+from edge.acd.past import PastAccount, account_of, revision_asked
 from state.eventlog import files
-from state.eventlog.past import Moment, moment
-from state.model import CallId, CallRecord
+from state.model import CallRecord
 from state.snapshot import Snapshot
 
 
@@ -40,30 +39,13 @@ def find(directories: Iterable[Path], record: CallRecord, ended_at: int) -> Foun
 
     `ended_at` is the revision of its record. Blocks; a log that cannot be read is passed over.
     """
-    revision = ended_at - 1 if record.decision is None else record.decision.revision
+    revision = revision_asked(record, ended_at)
     for directory in directories:
-        then = _moment(directory, revision, record.call)
-        if then is None:
-            continue
-        if record.decision is None:
-            account = account_of_end(then, record.call)
-        else:
-            account = account_of_decision(then, record.call, record.decision)
-        if account is not None:
+        then = files.moment_in(directory, revision, record.call)
+        account = None if then is None else account_of(then, record)
+        if then is not None and account is not None:
             return Found(account=account, then=then.snapshot)
     return None
-
-
-def _moment(directory: Path, revision: int, call: CallId) -> Moment | None:
-    found = None
-    for path in files.holding(directory, revision):
-        try:
-            found = moment(files.read_segment(path), revision, call)
-        except OSError:
-            continue
-        if found is not None:
-            break
-    return found
 
 
 def day_lines(lab: Lab, records: Iterable[CallRecord]) -> list[bytes]:

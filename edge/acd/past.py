@@ -16,7 +16,7 @@ from msgspec import Struct
 from edge.acd.explain import Explanation, explain
 from edge.acd.granting import about_to_be_written, as_it_came, with_tickets
 from state.eventlog.past import Moment
-from state.model import CallId, Decision, Now
+from state.model import CallId, CallRecord, Decision, Now
 
 NEAR = 1e-6
 
@@ -33,6 +33,18 @@ class PastAccount(Struct, frozen=True, kw_only=True):
     """The reader is who decided, and has noted what it knew."""
     differs: tuple[str, ...] = ()
     """In what the rerun does not come to what was decided."""
+
+
+def revision_asked(record: CallRecord, ended_at: int) -> int:
+    """Return at which revision to look at a call that is over; `ended_at` is its record's."""
+    return ended_at - 1 if record.decision is None else record.decision.revision
+
+
+def account_of(moment: Moment, record: CallRecord) -> PastAccount | None:
+    """Return everybody's account when a call got its agent, or before it ended without one."""
+    if record.decision is None:
+        return account_of_end(moment, record.call)
+    return account_of_decision(moment, record.call, record.decision)
 
 
 def account_of_decision(moment: Moment, call: CallId, decision: Decision) -> PastAccount | None:

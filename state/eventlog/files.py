@@ -8,6 +8,8 @@ from pathlib import Path
 
 from state.eventlog.lines import Line, read
 from state.eventlog.log import number_of
+from state.eventlog.past import Moment, moment
+from state.model import CallId
 
 
 def segments(directory: Path) -> tuple[Path, ...]:
@@ -37,6 +39,21 @@ def read_segment(path: Path) -> Iterator[Line]:
     OSError when it cannot be read.
     """
     yield from read(_bytes_of(path))
+
+
+def moment_in(directory: Path, revision: int, call: CallId) -> Moment | None:
+    """Return what stood at a revision by a log; None: it does not go back so far, or so near.
+
+    Blocks; a segment that cannot be read is passed over.
+    """
+    for path in holding(directory, revision):
+        try:
+            found = moment(read_segment(path), revision, call)
+        except OSError:
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 def _bytes_of(path: Path) -> bytes:
