@@ -32,10 +32,9 @@ from edge.calls.telephony import Telephony
 from edge.calls.tools import RETRY_AFTER_S
 from edge.settings import Settings
 from edge.sip import events as sip
-from edge.sip.errors import RemoteError
 from edge.sip.escapes import clean
 from edge.sip.events import LegId
-from edge.sip.uri import parse_uri
+from edge.sip.subscriber import caller_in, number_in
 from edge.waiting import Line
 from state import keys
 from state.clock import Clock
@@ -122,7 +121,7 @@ class Reception:
     def admit(self, invite: sip.IncomingInvite) -> None:
         """Let the call begin, send it on, or refuse it."""
         snapshot = self._snapshot()
-        number = DidNumber(_user(invite.request_uri))
+        number = DidNumber(number_in(invite.request_uri))
         caller = self._caller(invite, number)
         admission = admit(snapshot, number, self._clock.now(), has_place=caller.has_place)
         call_id = call_id_for(invite.sip_call_id, invite.from_tag)
@@ -149,7 +148,7 @@ class Reception:
 
     def _caller(self, invite: sip.IncomingInvite, did: DidNumber) -> _Caller:
         """Return who calls. To look for their earlier calls costs, so it is done once a call."""
-        number = _user(invite.from_uri) or UNKNOWN_CALLER
+        number = caller_in(invite.from_uri) or UNKNOWN_CALLER
         earlier = self._line.earlier(number, did)
         lost, left = place_lost(left_places(self._snapshot()), number, did), earlier.left
         if lost is not None:
@@ -250,14 +249,6 @@ class Reception:
             again_of=caller.earlier.calls,
         )
         return coming_again(ticket, caller.earlier.lost)
-
-
-def _user(uri: str) -> str:
-    """Return the user part, empty where there is none or the URI makes no sense."""
-    try:
-        return parse_uri(uri).user or ""
-    except RemoteError:
-        return ""
 
 
 def _may_exist(snapshot: Snapshot, number: DidNumber) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.acd import call_effects as fx
+from edge.acd.ending import UNKNOWN_CALLER
 from edge.calls.media import CallMedia, Sounds
 from edge.media.errors import MediaError, MediaRefused, MediaUnavailable, SdpError
 from edge.media.plan import AGENT, CALLER
@@ -56,6 +57,27 @@ async def test_a_number_that_nobody_has_is_unknown() -> None:
         a1 = made.edges["a1"]
         leg = a1.sip.arrive("15559999")
         assert a1.sip.over[leg].status == 404
+
+
+@in_virtual_time
+async def test_what_a_carrier_says_of_the_numbers_besides_changes_nothing() -> None:
+    """The proxy has found the number, and the edge knew none that is called `NUMBER;npdi`."""
+    async with center() as made:
+        a1 = made.edges["a1"]
+        await a1.waiting(f"{SALES};npdi;rn=+4940", caller="+4930123;cpc=ordinary")
+        await until(lambda: bool(a1.snapshot.tickets), "there is a place")
+        (place,) = await made.tickets()
+        assert (place.did, place.caller) == (SALES, "+4930123")
+
+
+@in_virtual_time
+async def test_of_who_withholds_their_number_none_takes_the_place_of_another() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        for who in ("Anonymous", "restricted"):
+            await a1.waiting(caller=who)
+        await until(lambda: len(a1.snapshot.tickets) == 2, "there are two places")
+        assert {each.caller for each in await made.tickets()} == {UNKNOWN_CALLER}
 
 
 @in_virtual_time
