@@ -11,8 +11,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from edge.acd.plan import Held, Plan, put_ticket, rewritten, same_ticket
+from edge.acd.relaxation import waited_s
 from state import keys
-from state.model import AgentId, Entry, Now, Place
+from state.model import AgentId, Entry, Now, Place, TicketState
 from state.store import Absent, Compare, Delete, ModIs
 
 SAME_AGENT_S: Final = 20.0
@@ -51,10 +52,11 @@ def place_given_back(
     places of the same caller, who has come now and need not be called back for them.
     """
     before, place = held.ticket.value, lost.value
-    waited_s = before.waited_s + (0.0 if place.was_sent_away else place.waited_s)
-    value = replace(before, place=place_number(lost), waited_s=waited_s)
+    waits_s = waited_s(held.ticket, at) if before.state is TicketState.QUEUED else before.waited_s
+    waits_s += 0.0 if place.was_sent_away else place.waited_s
+    value = replace(before, place=place_number(lost), waited_s=waits_s)
     if prefers is not None:
-        value = replace(value, prefers=prefers, prefers_for_s=waited_s + SAME_AGENT_S)
+        value = replace(value, prefers=prefers, prefers_for_s=waits_s + SAME_AGENT_S)
     put = put_ticket(value)
     compares, deletes = taking((lost, *others))
     return Plan(

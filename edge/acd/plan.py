@@ -168,5 +168,5 @@ _R = TypeVar("_R", Ticket, Offer)
 
 
 def rewritten(entry: Entry[_R], value: _R, at: Now) -> Entry[_R]:
-    """Return the entry with a value that the plan itself writes at `at`."""
-    return replace(entry, value=value, mod_revision=OWN, seen_s=at.mono_s)
+    """Return the entry with a value that the plan itself writes at `at`, and so knows its age."""
+    return replace(entry, value=value, mod_revision=OWN, seen_s=at.mono_s, is_found=False)

@@ -11,10 +11,10 @@ The laws:
   and restarts. A reader who saw the record being written is wrong by no more than the time the
   watch takes.
 - A reader who *found* the record in a listing, being younger than it, cannot know how old it was.
-  It asks the wall clocks, but never takes less than what is certain, nor more than
-  `GUESSED_MOST_S` above it. So a clock that is wrong by minutes misplaces, in the eyes of a process
-  that has just started, calls that came before it by that much at most, until their next write;
-  and no safety rests on it.
+  It asks the wall clocks, leaves out the talks that are over, and never takes less than what is
+  certain, nor more than `GUESSED_MOST_S` above it. So a clock that is wrong by minutes misplaces,
+  in the eyes of a process that has just started, calls that came before it by that much at most,
+  until their next write; and no safety rests on it.
 - Steps add up, in the order of their times. The place in the queue is the ticket's create_revision
   and no step touches it.
 - An overflow hands the caller to another queue's needs, scope and strategy. The steps of the first
@@ -84,7 +84,8 @@ def waited_s(entry: Entry[Ticket], now: Now) -> float:
     certain_s = max(0.0, ticket.waited_s) + max(0.0, now.mono_s - entry.seen_s)
     if not entry.is_found or ticket.queued_ms is None:
         return certain_s
-    guessed_s = (now.wall_ms - ticket.queued_ms) / 1000.0
+    talked_ms = sum(talk.until_ms - talk.since_ms for talk in ticket.talks)
+    guessed_s = (now.wall_ms - ticket.queued_ms - talked_ms) / 1000.0
     return max(certain_s, min(guessed_s, certain_s + GUESSED_MOST_S))
 
 

@@ -118,8 +118,13 @@ def turned_away(ticket: Ticket, ending: Ending, at: Now) -> Plan:
 
 
 def queued(held: Held, at: Now) -> Plan:
-    """Plan for the end of the greeting: the caller waits for an agent."""
-    value = replace(held.ticket.value, state=TicketState.QUEUED, queued_ms=at.wall_ms, waited_s=0.0)
+    """Plan for the end of the greeting: the caller waits for an agent.
+
+    Or waits on, if they have been given back a place in the meantime.
+    """
+    before = held.ticket.value
+    waits_s = 0.0 if before.place is None else before.waited_s
+    value = replace(before, state=TicketState.QUEUED, queued_ms=at.wall_ms, waited_s=waits_s)
     put = put_ticket(value)
     return Plan(
         compares=(same_ticket(held.ticket),),

@@ -9,7 +9,7 @@ from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
 from edge.acd.match import match
 from edge.acd.places import place_given_back
 from edge.acd.plan import Held, held_after, landed_at
-from edge.acd.reservation import created, ended, orphan_closed
+from edge.acd.reservation import created, ended, orphan_closed, queued
 from edge.calls.places import place_lost
 from state import keys
 from state.clock import ManualClock
@@ -65,7 +65,7 @@ class Desk:
     async def give_back(self, held: Held, lost: CallId) -> Held | None:
         """Give the place of `lost` to this call; None: it was too late."""
         place = (await self.snapshot()).places[lost]
-        plan = place_given_back(held, place, self.clock.now())
+        plan = place_given_back(held, place, self.clock.now(), prefers=place.value.prefers)
         revision = landed_at(plan, await self.store.txn(plan.compares, plan.success, plan.failure))
         return None if revision is None else held_after(plan, revision)
 
@@ -106,6 +106,39 @@ async def test_who_is_cut_off_again_keeps_the_first_place(desk: Desk) -> None:
     await desk.lose(again)
     place = (await desk.snapshot()).places[call_id(2)].value
     assert place.place == first.ticket.create_revision
+
+
+TALKED: dict[str, object] = {
+    "state": TicketState.CONNECTED,
+    "connected_ms": 5,
+    "agent": AgentId("ann"),
+    "waited_s": 300.0,
+}
+
+
+async def test_who_comes_again_goes_on_waiting_where_they_were(desk: Desk) -> None:
+    """What they have waited until their old call was closed counts as well."""
+    await desk.lose(await desk.arrive(1, CALLER, **TALKED))
+    again = await desk.arrive(2, CALLER)
+    desk.clock.advance(9.0)
+    back = await desk.give_back(again, call_id(1))
+    assert back is not None
+    waits = back.ticket.value
+    assert (waits.waited_s, waits.prefers_for_s) == (309.0, 329.0)
+
+
+async def test_who_comes_again_goes_on_waiting_where_they_were_after_what_is_announced(
+    desk: Desk,
+) -> None:
+    """Else they would wait for the same agent alone for as long as they ever had waited."""
+    await desk.lose(await desk.arrive(1, CALLER, **TALKED))
+    again = await desk.arrive(2, CALLER, state=TicketState.GREETING)
+    back = await desk.give_back(again, call_id(1))
+    assert back is not None
+    after = queued(back, desk.clock.advance(7.0)).after
+    assert after is not None
+    waits = after.ticket.value
+    assert (waits.waited_s, waits.prefers_for_s) == (300.0, 320.0)
 
 
 @pytest.mark.parametrize(

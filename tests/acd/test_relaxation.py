@@ -24,6 +24,7 @@ from state.model import (
     SkillId,
     SkillNeed,
     Step,
+    Talk,
     Ticket,
     TurnAway,
 )
@@ -232,6 +233,14 @@ def test_who_found_the_ticket_guesses_within_bounds(queued_ago_s: float, expecte
     found = entry(place, seen_s=NOW.mono_s - 5, is_found=True)
     assert waited_s(found, NOW) == pytest.approx(expected_s)
     assert waited_s(replace(found, is_found=False), NOW) == 45.0
+
+
+def test_who_found_the_ticket_takes_no_talk_for_waiting() -> None:
+    """Its agent was lost in talk: the caller waits again, since 30 s."""
+    ago = [WALL_MS - round(seconds * 1000) for seconds in (400, 390, 30)]
+    talk = Talk(agent=AgentId("ann"), since_ms=ago[1], until_ms=ago[2])
+    place = replace(ticket(1), waited_s=10.0, queued_ms=ago[0], talks=(talk,))
+    assert waited_s(entry(place, is_found=True), NOW) == pytest.approx(40.0)
 
 
 def test_a_match_is_due_when_the_next_step_of_one_of_these_calls_falls_due() -> None:

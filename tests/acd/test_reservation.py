@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from msgspec.structs import replace
 
-from edge.acd.ending import WITHDRAWN, AgentPart, Ending
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending, Holds
 from edge.acd.granting import created_with_agent, reserved
 from edge.acd.heirs import left_places
 from edge.acd.match import PASSED_OVER, match
@@ -14,6 +14,7 @@ from edge.acd.places import place_given_back
 from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.reservation import (
     agent_freed,
+    agent_lost,
     connected,
     created,
     edge_is_dead,
@@ -188,6 +189,22 @@ async def test_a_call_from_arrival_to_its_record_leaves_only_the_record(bench: B
     assert record.queued_ms is not None
     assert record.connected_ms is not None
     assert arrived <= record.queued_ms < record.connected_ms < record.ended_ms
+
+
+async def test_a_talk_before_is_no_waiting_to_an_edge_that_has_found_the_call(bench: Bench) -> None:
+    """Nor goes on as guessed what is known since the edge has written the ticket itself."""
+    await connect(bench)
+    bench.clock.advance(300)
+    snapshot, now = await bench.snapshot(), bench.clock.now()
+    given = given_agent(snapshot, snapshot.offers[ANN])
+    found = Held(ticket=snapshot.tickets[call_id(1)], given=given)
+    assert found.ticket.is_found
+    part = replace(TALKED, rest_s=0.0)
+    lost = await bench.do(agent_lost(found, given, part, now, Holds(), SiteId("a")))
+    assert not lost.ticket.is_found
+    bench.clock.advance(10)
+    again = await bench.do(await reservation(bench, lost))
+    assert again.ticket.value.waited_s == pytest.approx(13.0)
 
 
 async def test_a_call_that_another_edge_holds_is_not_taken_over(bench: Bench) -> None:
