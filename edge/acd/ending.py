@@ -97,6 +97,7 @@ def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
     is_sent_away = ending.outcome is Outcome.CALLBACK and rules is not None
     if not (was_cut_off or is_sent_away) or value.caller == UNKNOWN_CALLER:
         return None
+    is_called_back = value.callback_of is not None and value.connected_ms is None
     place = Place(
         call=value.callback_of or value.call,
         did=value.did,
@@ -109,7 +110,7 @@ def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
         call_back=rules,
         due_s=_due_s(value, ending),
         until_ms=_until_ms(value, at),
-        was_sent_away=is_sent_away,
+        was_sent_away=is_sent_away or is_called_back,
         tries=value.tries if _was_dialled(value) else max(0, value.tries - 1),
     )
     return Put(key=keys.place(place.call), value=encode(place))

@@ -141,6 +141,17 @@ async def test_who_comes_again_goes_on_waiting_where_they_were_after_what_is_ann
     assert (waits.waited_s, waits.prefers_for_s) == (300.0, 320.0)
 
 
+async def test_who_was_cut_off_as_they_were_called_back_has_waited_for_nothing_that_counts(
+    desk: Desk,
+) -> None:
+    """They come again by themselves, to a queue that lets nobody wait for so long."""
+    called = {"state": TicketState.OFFERED, "callback_of": call_id(9), "tries": 1}
+    await desk.lose(await desk.arrive(1, CALLER, waited_s=300.0, **called))
+    back = await desk.give_back(await desk.arrive(2, CALLER), call_id(9))
+    assert back is not None
+    assert back.ticket.value.waited_s == 0.0
+
+
 @pytest.mark.parametrize(
     ("caller", "changes", "is_kept"),
     [
