@@ -36,6 +36,7 @@ from edge.acd.eligibility import (
     unavailable_because,
     unsuited_because,
 )
+from edge.acd.ending import place_name
 from edge.acd.line import standing_of
 from edge.acd.needs import Needs
 from edge.acd.places import SAME_AGENT_S
@@ -47,6 +48,7 @@ class CutOff(Struct, frozen=True, kw_only=True):
     """A call in which somebody was cut off, and the agent whom they wait for; None: for nobody."""
 
     call: CallId
+    """The one under whose name their place is kept, if that one called them back."""
     agent: AgentId | None = None
 
 
@@ -67,18 +69,19 @@ def cut_off(
     if not gone:
         return None
     named = {each.value.cut_off_of for each in snapshot.tickets.values()}
-    left = [e for e in gone if e.value.call not in named and e.value.call not in snapshot.heirs]
+    left = [e for e in gone if (p := place_name(e.value)) not in named and p not in snapshot.heirs]
     if not left:
         return None
     ticket = min(left, key=standing_of).value
+    lost = place_name(ticket)
     if is_alone:
-        return CutOff(call=ticket.call)
+        return CutOff(call=lost)
     did = snapshot.dids.get(ticket.did)
     queue = None if did is None else did.value.queue
     agent = same_agent(
         snapshot, ticket.agent, queue, now, over=ticket.call, unreachable=unreachable
     )
-    return CutOff(call=ticket.call, agent=agent)
+    return CutOff(call=lost, agent=agent)
 
 
 def coming_again(ticket: Ticket, lost: CutOff | None) -> Ticket:

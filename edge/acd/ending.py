@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from state import keys
 from state.codec import encode
 from state.model import (
+    CallId,
     CallRecord,
     Decision,
     Entry,
@@ -99,7 +100,7 @@ def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
         return None
     is_called_back = value.callback_of is not None and value.connected_ms is None
     place = Place(
-        call=value.callback_of or value.call,
+        call=place_name(value),
         did=value.did,
         caller=value.caller,
         place=ticket.create_revision if value.place is None else value.place,
@@ -114,6 +115,11 @@ def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
         tries=value.tries if _was_dialled(value) else max(0, value.tries - 1),
     )
     return Put(key=keys.place(place.call), value=encode(place))
+
+
+def place_name(ticket: Ticket) -> CallId:
+    """Return by which call the place of a ticket is kept: of who is called back, the first lost."""
+    return ticket.callback_of or ticket.call
 
 
 def come_again(ticket: Ticket) -> Put | None:

@@ -111,11 +111,9 @@ class Numbers:
         return () if calls is None else tuple(each.call for each in calls.values() if each.talks)
 
     def _may_come_again(self, ticket: Ticket) -> bool:
-        return (
-            ticket.holder != self._edge
-            and ticket.callback_of is None
-            and ticket.caller not in _NOBODY
-        )
+        # Whom we call back does not wait on the telephone; who talks is there, whoever called whom.
+        is_there = ticket.callback_of is None or ticket.state is TicketState.CONNECTED
+        return ticket.holder != self._edge and is_there and ticket.caller not in _NOBODY
 
 
 def heirs(snapshot: Snapshot, silent: frozenset[EdgeId]) -> Mapping[CallId, CallId]:

@@ -33,10 +33,12 @@ class Story(Desk):
     old: Held
     again: Held
 
-    async def begin(self, *, talked: bool = True) -> None:
-        """Let the two calls stand."""
+    async def begin(self, *, talked: bool = True, called: bool = False) -> None:
+        """Let the two calls stand. `called`: in the old one they were called back for `OLD`."""
         await self.open()
-        self.old = await self.arrive(1, CALLER, state=TicketState.CONNECTED, connected_ms=3)
+        back: dict[str, object] = {"callback_of": OLD, "tries": 1} if called else {}
+        old = {"state": TicketState.CONNECTED, "connected_ms": 3, **back}
+        self.old = await self.arrive(7 if called else 1, CALLER, **old)
         at_ms = 5 if talked else None
         state = TicketState.CONNECTED if talked else TicketState.QUEUED
         how: dict[str, object] = {"holder": "b1", "site": "b", "cut_off_of": OLD}
@@ -84,12 +86,13 @@ def _orders(end: str) -> list[Sequence[str]]:
     return [(*steps[:n], "closes", *steps[n:]) for n in range(3)]
 
 
+@pytest.mark.parametrize("called", [False, True], ids=["called", "was called back"])
 @pytest.mark.parametrize("order", _orders("ends"), ids="-".join)
 async def test_whoever_talked_and_hung_up_leaves_no_place_in_whatever_order(
-    order: Sequence[str],
+    order: Sequence[str], *, called: bool
 ) -> None:
     story = Story()
-    await story.begin()
+    await story.begin(called=called)
     for step in order:
         await story.does(step)
     assert await story.left() == []

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from edge.acd.cut_off import CutOff, coming_again, cut_off
 from edge.acd.places import SAME_AGENT_S
 from state import keys
-from state.model import AgentId, EdgeId, PresenceState, SiteId, TicketState
+from state.model import AgentId, EdgeId, Heir, PresenceState, SiteId, TicketState
 from tests.acd.worlds import NOW, World, call_id, ticket
 
 DEAD = frozenset({SiteId("a")})
@@ -48,6 +48,16 @@ def test_where_no_edge_of_that_name_lives_they_were_cut_off_too(world: World) ->
     world.drop(keys.edge(EdgeId("a1")))
     found = cut_off(world.snapshot, CALLS, NOW, unreachable=frozenset())
     assert found == CutOff(call=OLD.call, agent=BEA)
+
+
+def test_who_was_called_back_was_cut_off_in_the_call_by_which_their_place_is_kept(
+    world: World,
+) -> None:
+    world.set_ticket(replace(OLD, callback_of=call_id(9)))
+    found = cut_off(world.snapshot, CALLS, NOW, unreachable=DEAD)
+    assert found == CutOff(call=call_id(9), agent=BEA)
+    world.put(keys.heir(call_id(9)), Heir(call=call_id(9), heir=call_id(2)))
+    assert cut_off(world.snapshot, CALLS, NOW, unreachable=DEAD) is None
 
 
 @pytest.mark.parametrize("state", set(TicketState) - {TicketState.CONNECTED})

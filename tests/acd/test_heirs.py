@@ -348,6 +348,7 @@ def test_a_caller_is_told_of_calls_from_their_number_to_their_did_at_other_edges
         4: {"holder": EdgeId("a1")},
         5: {"state": TicketState.CONNECTED},
         6: {"callback_of": call_id(99)},
+        9: {"callback_of": call_id(98), "state": TicketState.CONNECTED},
     }
     for number, how in others.items():
         world.set_ticket(of_caller(number, **{"holder": "b1", **how}))
@@ -355,8 +356,9 @@ def test_a_caller_is_told_of_calls_from_their_number_to_their_did_at_other_edges
         world.set_ticket(of_caller(number, holder="c1", place=place, state=state))
     numbers.take(world.deltas)
     assert numbers.waiting(CALLER, did) == (call_id(1), call_id(7), call_id(8))
-    assert numbers.talking(CALLER, did) == (call_id(5),)
+    assert numbers.talking(CALLER, did) == (call_id(5), call_id(9))
     world.deltas.clear()
+    world.drop(keys.ticket(call_id(9)))
     world.drop(keys.ticket(call_id(7)))
     world.set_ticket(of_caller(8, holder="c1", state=TicketState.CONNECTED))
     world.set_ticket(of_caller(5, holder="c1"))
