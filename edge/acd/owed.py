@@ -29,7 +29,8 @@ from edge.acd.ending import AgentPart, Ending, talk_told
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended, given_agent, turned_away
 from edge.acd.transferring import in_queue
-from state.model import AgentId, CallId, EdgeId, Now, SiteId, Ticket, TicketState
+from edge.acd.unwritten import as_told
+from state.model import AgentId, CallId, EdgeId, Now, SiteId, Ticket, TicketState, WorkEnd
 from state.snapshot import Snapshot
 
 
@@ -43,6 +44,8 @@ class Owed(Struct, frozen=True, kw_only=True):
     """The agent's, if one was held."""
     at: Now
     leaving: Leaving | None = None
+    wrap_up_s: float = 0.0
+    """For how long rests who has talked."""
 
     @property
     def call(self) -> CallId:
@@ -111,14 +114,13 @@ def debt_paid(owed: Owed, held: Held | None) -> Plan:
     if held is None:
         return turned_away(owed.ticket, owed.ending, owed.at)
     told = owed.ticket
-    ticket = replace(
-        held.ticket.value,
-        queued_ms=told.queued_ms,
-        connected_ms=told.connected_ms,
-        agent=told.agent,
-        tried=told.tried,
-        talks=told.talks,
-        talking_ms=told.talking_ms,
-    )
+    ticket = replace(as_told(held.ticket.value, told), queued_ms=told.queued_ms)
     holding = replace(held, ticket=replace(held.ticket, value=ticket))
-    return ended(holding, owed.ending, owed.part, owed.at, leaving=owed.leaving)
+    return ended(holding, owed.ending, owed.part, owed.at, leaving=owed.leaving or _left(owed))
+
+
+def _left(owed: Owed) -> Leaving | None:
+    """Return the part of one who had talked and was out of the call, but for that being written."""
+    told, part = owed.ticket, AgentPart(end=WorkEnd.TALKED, rest_s=owed.wrap_up_s)
+    out = (talk.agent for talk in reversed(told.talks) if talk.agent != told.agent)
+    return next((Leaving(agent=agent, part=part) for agent in out), None)

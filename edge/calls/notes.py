@@ -86,6 +86,7 @@ class CallNotes:
                     ending=self._writer.ending(verdict, call.decision),
                     part=verdict.part,
                     leaving=verdict.leaving,
+                    wrap_up_s=call.rules.wrap_up_s,
                     at=verdict.at,
                 )
             )

@@ -95,6 +95,15 @@ class CallRecords:
             await self._take_over(ticket, at, waits=False)
         return self.held
 
+    async def catch_up(self, held: Held, plan: Plan) -> Held | None:
+        """Write what the former life could not; return what is held now, for `restore`.
+
+        As with `recreate` all other writes wait until then.
+        """
+        self.held = held
+        await self._carry_out(plan, wait=True)
+        return self.held
+
     async def write(
         self, make: PlanMaker, *, wait: bool = True, patience_s: float = 0.0
     ) -> Written:

@@ -18,6 +18,7 @@ from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import GivenAgent, Held, Plan
 from edge.acd.reservation import given_agent, offer_failed
 from edge.acd.transferring import consulted_freed
+from edge.acd.unwritten import let_go
 from edge.calls.call import CallShell
 from edge.calls.journal import CallNote
 from edge.calls.switchboard import Switchboard
@@ -150,6 +151,9 @@ class Takeover:
             if note.state is State.QUEUED:
                 ticket = replace(ticket, state=TicketState.QUEUED, queued_ms=at.wall_ms)
             held = await shell.records.recreate(ticket, at)
+        elif held is not None and not self._is_old:
+            plan = self._catching_up(snapshot, held, note)
+            held = held if plan is None else await shell.records.catch_up(held, plan)
         shell.records.restore(held, is_old=self._is_old)
 
     def _resume_all(self) -> None:
@@ -186,6 +190,30 @@ class Takeover:
         if consulted is not None and any(_agent(each) == _agent(consulted) for each in known):
             consulted = None  # they have been handed the caller
         return Held(ticket=ticket, given=given, transferor=transferor, consulted=consulted)
+
+    def _catching_up(self, snapshot: Snapshot, held: Held, note: CallNote) -> Plan | None:
+        """Return what frees those whom the former life had let go of; None: nobody."""
+        told, passing = note.ticket, note.passing
+        kept = {told.agent}
+        if passing is not None and passing.transferor is not None:
+            kept.add(passing.transferor.decision.winner)
+        if note.consultation is not None:
+            kept.add(note.consultation.agent)
+        mine = {
+            agent: given_agent(snapshot, offer)
+            for agent, offer in snapshot.offers.items()
+            if (offer.value.call, offer.value.edge) == (told.call, self._edge)
+        }
+        out = [given for agent, given in mine.items() if agent not in kept]
+        if not out:
+            return None
+        given = None if told.agent is None else mine.get(told.agent)
+        consulted = held.consulted
+        if consulted is not None and _agent(consulted) in {told.agent, *map(_agent, out)}:
+            consulted = None
+        rest = replace(held, given=given, consulted=consulted)
+        now, wrap_up_s = self._clock.now(), note.rules.wrap_up_s
+        return let_go(rest, told, out, now, wrap_up_s=wrap_up_s)
 
     def _consulted(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
         """Return who is consulted; or has the caller since, and is freed with the call.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.calls.journal import Journal
-from state.model import AgentId, Outcome
+from state.model import AgentId, Outcome, PresenceState, WorkEnd
 from tests.edge.stage import WRAP_UP_S, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
@@ -76,6 +76,27 @@ async def test_a_talk_of_which_the_store_was_never_told_counts_as_answered(tmp_p
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
         assert record.connected_ms is not None
         assert record.ended_ms - record.connected_ms == pytest.approx(2000, abs=200)
+
+
+@in_virtual_time
+async def test_an_agent_who_was_lost_before_the_end_has_talked_and_rests(tmp_path: Path) -> None:
+    async with center("ann", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, ours = await a1.talking()
+        await a1.sees_them_talk()
+        await made.presence("ann", PresenceState.PAUSED)
+        a1.store.is_away = True
+        a1.sip.vanish(ours)
+        await until(lambda: a1.state_of(theirs) == "queued", "the caller waits again")
+        a1.sip.hang_up(theirs)
+        await settle()
+        again = await made.next_life(a1, tmp_path)
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.cause) == (Outcome.LOST, "agent_lost")
+        assert (record.agent, [talk.agent for talk in record.talks]) == ("ann", ["ann"])
+        await until(lambda: not again.debts.owed, "nothing is owed any more")
+        work = again.snapshot.works[AgentId("ann")].value
+        assert (work.end, work.rest_s) == (WorkEnd.TALKED, WRAP_UP_S)
 
 
 @in_virtual_time

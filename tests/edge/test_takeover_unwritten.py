@@ -1,0 +1,149 @@
+"""What an edge's next life makes of what the former had decided, and could not write any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.sip.events import LegId
+from state.model import AgentId, Outcome, PresenceState, WorkEnd
+from tests.edge.stage import Center, Edge, center
+from tests.edge.virtual_time import in_virtual_time, settle, until
+
+ANN, BOB = AgentId("ann"), AgentId("bob")
+TO_BOB = "sip:bob@everline"
+
+
+async def _talk(made: Center, edge: Edge) -> tuple[LegId, LegId]:
+    """Let ann talk; bob is there, and has nothing to do."""
+    await made.presence("bob", PresenceState.PAUSED)
+    await settle()
+    legs = await edge.talking("ann")
+    await made.presence("bob", PresenceState.READY)
+    await settle()
+    return legs
+
+
+async def _passing(made: Center, edge: Edge) -> tuple[LegId, LegId, LegId]:
+    """Let ann pass the caller on, until bob is being rung."""
+    theirs, ours = await _talk(made, edge)
+    edge.sip.refer(ours, TO_BOB)
+    await edge.answer_ours(theirs, "the caller hears music")
+    return theirs, ours, await edge.rung("bob")
+
+
+async def _goes_on(made: Center, before: Edge, run_dir: Path) -> Edge:
+    await settle()
+    after = await made.next_life(before, run_dir)
+    await after.takeover().run()
+    await settle()
+    return after
+
+
+async def _over(made: Center, edge: Edge) -> None:
+    await made.presence("ann", PresenceState.PAUSED)
+    for _ in range(3):
+        for leg in list(edge.sip.open):
+            edge.sip.hang_up(leg)
+            edge.sip.decline(leg, 487)
+        await settle()
+    await made.nothing_is_left()
+
+
+@pytest.mark.parametrize("has_joined", [False, True], ids=["rings", "talks"])
+@in_virtual_time
+async def test_an_agent_who_was_out_of_the_call_is_free_and_rests(
+    tmp_path: Path, *, has_joined: bool
+) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, first, second = await _passing(made, a1)
+        a1.store.is_away = True
+        if has_joined:
+            a1.sip.pick_up(second)
+            await a1.answer_ours(theirs, "bob has them")
+            assert a1.state_of(theirs) == "connected"
+        a1.sip.hang_up(first)
+        after = await _goes_on(made, a1, tmp_path)
+        await until(lambda: ANN not in after.snapshot.offers, "ann is free")
+        assert after.snapshot.works[ANN].value.end is WorkEnd.TALKED
+        assert after.switchboard.held(), "and the call goes on"
+        await _over(made, after)
+
+
+@in_virtual_time
+async def test_a_target_who_had_declined_is_free_and_does_not_rest_for_another(
+    tmp_path: Path,
+) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, first, second = await _passing(made, a1)
+        a1.store.is_away = True
+        a1.sip.decline(second)
+        await until(lambda: a1.state_of(theirs) == "returning", "ann is asked back")
+        await made.presence("ann", PresenceState.PAUSED)
+        await made.presence("bob", PresenceState.PAUSED)
+        after = await _goes_on(made, a1, tmp_path)
+        await until(lambda: not after.snapshot.offers, "both are free")
+        ends = {agent: after.snapshot.works[agent].value.end for agent in (ANN, BOB)}
+        assert ends[ANN] is WorkEnd.TALKED
+        assert ends[BOB] is not WorkEnd.TALKED
+        after.sip.hang_up(first)
+        await _over(made, after)
+
+
+@in_virtual_time
+async def test_a_caller_who_was_brought_back_is_in_talk_with_whom_they_came_back_to(
+    tmp_path: Path,
+) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, first, second = await _passing(made, a1)
+        a1.store.is_away = True
+        a1.sip.decline(second)
+        await a1.answer_ours(first, "ann is asked back")
+        await a1.answer_ours(theirs, "they are with ann")
+        assert a1.state_of(theirs) == "connected"
+        after = await _goes_on(made, a1, tmp_path)
+        await until(lambda: set(after.snapshot.offers) == {ANN}, "bob is free")
+        assert after.snapshot.works[BOB].value.end is not WorkEnd.TALKED
+        await _over(made, after)
+        record = await made.record(after, theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, ANN)
+        assert after.snapshot.works[ANN].value.end is WorkEnd.TALKED
+
+
+@in_virtual_time
+async def test_who_was_consulted_and_given_up_is_free(tmp_path: Path) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        await _talk(made, a1)
+        asking = a1.sip.arrive("bob", caller="ann", headers={"x-everline-agent": "ann"})
+        rung = await a1.rung("bob")
+        a1.store.is_away = True
+        a1.sip.hang_up(asking)
+        a1.sip.decline(rung, 487)
+        after = await _goes_on(made, a1, tmp_path)
+        await until(lambda: set(after.snapshot.offers) == {ANN}, "bob is free")
+        await _over(made, after)
+
+
+@in_virtual_time
+async def test_an_agent_who_was_lost_in_talk_rests_and_is_named_in_the_record(
+    tmp_path: Path,
+) -> None:
+    async with center("ann", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, ours = await a1.talking("ann")
+        await settle()
+        await made.presence("ann", PresenceState.PAUSED)
+        a1.store.is_away = True
+        a1.sip.vanish(ours)
+        await until(lambda: a1.state_of(theirs) == "queued", "the caller waits again")
+        after = await _goes_on(made, a1, tmp_path)
+        await until(lambda: not after.snapshot.offers, "ann is free")
+        assert after.snapshot.works[ANN].value.end is WorkEnd.TALKED
+        await _over(made, after)
+        record = await made.record(after, theirs)
+        assert (record.agent, [talk.agent for talk in record.talks]) == (ANN, [ANN])
