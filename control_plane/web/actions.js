@@ -12,6 +12,7 @@ const TITLES = {
 
 export class Actions {
   #session; #done; #run = null; #opener = null;
+  #question = 0; // what an earlier one still waits for is not for the one that stands now
 
   /** `done(act, each)` hears that something was done. */
   constructor(session, done) {
@@ -26,6 +27,7 @@ export class Actions {
 
   /** Ask about it. `each`: the agent or site. */
   async ask(act, each) {
+    const question = ++this.#question;
     this.#opener = each.id;
     this.#run = null;
     byId("act-title").textContent = `${TITLES[act]}: ${label(each)}`;
@@ -37,26 +39,37 @@ export class Actions {
     byId("act-do").disabled = true;
     byId("act").showModal();
     try {
-      this.#run = await (act in STATES ? this.#state(act, each) : this.#draining(act === "drain", each));
-      byId("act-do").disabled = false;
+      const found = await (act in STATES ? this.#state(act, each) : this.#draining(act === "drain", each));
+      if (question === this.#question) this.#offer(found);
     } catch (error) {
-      refuse(error);
+      if (question === this.#question) refuse(error);
     }
+  }
+
+  /** Say what it comes to, and let it be done. */
+  #offer({ told, short = [], needs, run }) {
+    byId("act-told").textContent = told;
+    byId("act-short").replaceChildren(...short.map((each) => element("li", {}, each)));
+    if (short.length) byId("act-do").textContent = `${byId("act-do").textContent} all the same`;
+    fields(needs);
+    this.#run = run;
+    byId("act-do").disabled = false;
   }
 
   async #state(act, agent) {
     const codes = act === "pause" ? await this.#codes() : [];
-    byId("act-told").textContent = {
+    const told = {
       pause: "No calls are offered from then on; one that goes on is ended first.",
       ready: "Calls are offered again.",
       sign_out: "No calls are offered until they sign in again.",
     }[act];
-    fields({ codes, why: act === "pause" && !codes.length ? "Reason" : "" });
-    return async () => {
+    const needs = { codes, why: act === "pause" && !codes.length ? "Reason" : "" };
+    const run = async () => {
       const reason = act === "pause" ? byId(codes.length ? "act-code" : "act-why").value : "";
-      const told = await this.#session.ask("PUT", `/v1/agents/${encodeURIComponent(agent.id)}/state`, { state: STATES[act], reason });
-      this.#done(act, agent, told.missing);
+      const taken = await this.#session.ask("PUT", `/v1/agents/${encodeURIComponent(agent.id)}/state`, { state: STATES[act], reason });
+      this.#done(act, agent, taken.missing);
     };
+    return { told, needs, run };
   }
 
   async #codes() {
@@ -72,28 +85,26 @@ export class Actions {
     const path = `/v1/sites/${encodeURIComponent(site.id)}/drain`;
     const tried = await this.#session.ask("POST", `${path}?dry_run=true`, { draining: isTo });
     const short = misfits(tried.move);
-    byId("act-told").textContent = said(isTo, tried.move, short);
-    byId("act-short").replaceChildren(...short.map((each) => element("li", {}, each)));
-    fields({ why: short.length ? "Why all the same" : "" });
-    if (short.length) byId("act-do").textContent = `${byId("act-do").textContent} all the same`;
-    return async () => {
+    const run = async () => {
       const why = byId("act-why").value;
       const forced = short.length ? `?${new URLSearchParams({ force: "true", why })}` : "";
       await this.#session.ask("POST", path + forced, { draining: isTo });
       this.#done(isTo ? "drain" : "undrain", site, "");
     };
+    return { told: said(isTo, tried.move, short), short, needs: { why: short.length ? "Why all the same" : "" }, run };
   }
 
   async #carryOut() {
+    const question = this.#question;
     byId("act-refused").textContent = "";
     byId("act-do").disabled = true;
     try {
       await this.#run();
-      byId("act").close();
+      if (question === this.#question) byId("act").close();
     } catch (error) {
-      refuse(error);
+      if (question === this.#question) refuse(error);
     }
-    byId("act-do").disabled = false;
+    if (question === this.#question) byId("act-do").disabled = false;
   }
 
   #giveFocusBack() {
