@@ -9,31 +9,49 @@ const NAMES = {
 export class Board {
   kinds = { sites: new Map(), queues: new Map(), agents: new Map(), readiness: new Map() };
   mayNot = new Set();
-  #meanwhile = new Map();
+  #awaited = new Set();
+  #count = 0;
+  #shown = new Map(); // by kind, which listing; none: it has never come
 
-  /** A listing of this kind has been asked for: what is told from now on may be newer than it. */
-  await(kind) { this.#meanwhile.set(kind, []); }
+  /** Whether there is anything to show, or to miss: of every kind we have a listing, or may have none. */
+  get isKnown() { return ["sites", "queues", "agents"].every((kind) => this.#shown.has(kind) || this.mayNot.has(kind)); }
 
-  /** Take a whole listing of a kind; `nowMs` is when it came. */
-  list(kind, items, nowMs) {
-    const newer = this.#meanwhile.get(kind) ?? [];
-    this.#meanwhile.delete(kind);
-    this.kinds[kind] = new Map(items.map((each) => [each.id, stamped(each, nowMs)]));
-    this.mayNot.delete(kind);
-    for (const [event, heardMs] of newer) this.take(event, heardMs);
+  /** A listing of this kind is asked for: what is told from now on may be newer than it. Return what `list` takes back. */
+  await(kind) {
+    const asked = { kind, place: this.#count += 1, newer: [] };
+    this.#awaited.add(asked);
+    return asked;
   }
 
-  forbid(kind) {
-    this.kinds[kind].clear();
-    this.mayNot.add(kind);
+  /** Take a whole listing that was asked for; `nowMs` is when it came. */
+  list(asked, items, nowMs) {
+    const { kind, place, newer } = asked;
+    this.giveUp(asked);
+    if (place < (this.#shown.get(kind) ?? 0)) return; // one that was asked for later has overtaken it
+    this.#shown.set(kind, place);
+    this.kinds[kind] = new Map(items.map((each) => [each.id, stamped(each, nowMs)]));
+    this.mayNot.delete(kind);
+    for (const [event, heardMs] of newer) this.#put(event, heardMs);
+  }
+
+  /** The listing does not come. */
+  giveUp(asked) { this.#awaited.delete(asked); }
+
+  forbid(asked) {
+    this.giveUp(asked);
+    this.kinds[asked.kind].clear();
+    this.mayNot.add(asked.kind);
   }
 
   /** Take one event of the stream. It has no service level and counts no calls: those stay. */
   take(event, nowMs) {
-    const { topic, what, id, data } = event;
+    if (!this.kinds[event.topic]) return;
+    for (const asked of this.#awaited) if (asked.kind === event.topic) asked.newer.push([event, nowMs]);
+    this.#put(event, nowMs);
+  }
+
+  #put({ topic, what, id, data }, nowMs) {
     const known = this.kinds[topic];
-    if (!known) return;
-    this.#meanwhile.get(topic)?.push([event, nowMs]);
     if (what === "gone") known.delete(id);
     else known.set(id, stamped({ ...known.get(id), ...data }, nowMs));
   }

@@ -22,7 +22,7 @@ export function show(board, nowMs, aheadMs) {
   part("agents", board, keyed(byId("agents"), people.slice(0, MOST), (each, row) => agent(each, row, nowMs + aheadMs)));
   byId("more").textContent = people.length > MOST ? `And ${people.length - MOST} more, who are counted above.` : "";
   keyed(byId("states"), counted(agents.values()).map(([id, count]) => ({ id, count })), count);
-  byId("nothing").hidden = [sites, queues, agents].some((each) => each.size);
+  byId("nothing").hidden = !board.isKnown || [sites, queues, agents].some((each) => each.size);
 }
 
 function byId(id) { return document.getElementById(id); }
@@ -39,13 +39,25 @@ function part(kind, board, isEmpty) { byId(`${kind}-part`).hidden = board.mayNot
 /** Let `parent` have one child for each item, in this order; return whether there are none. */
 function keyed(parent, items, fill) {
   const before = new Map([...parent.children].map((each) => [each.dataset.id, each]));
-  items.forEach((item, place) => {
+  const rows = items.map((item) => {
     const made = before.get(item.id) ?? element(parent.tagName === "TBODY" ? "tr" : "li", { "data-id": item.id });
     before.delete(item.id);
     fill(item, made);
-    if (parent.children[place] !== made) parent.insertBefore(made, parent.children[place] ?? null);
+    return made;
   });
   for (const gone of before.values()) gone.remove();
+  // An element that is moved loses the focus, so the others go round the one that has it.
+  const held = rows.find((each) => each.contains(document.activeElement));
+  let place = parent.firstElementChild;
+  for (const made of rows) {
+    while (made === held && place !== held) {
+      const passed = place;
+      place = place.nextElementSibling;
+      parent.appendChild(passed);
+    }
+    if (place === made) place = place.nextElementSibling;
+    else parent.insertBefore(made, place);
+  }
   return items.length === 0;
 }
 
@@ -72,8 +84,10 @@ function buttons(place, told) {
   const acts = told.map(([act]) => act).join(" ");
   if (place.dataset.acts === acts) return;
   place.dataset.acts = acts;
+  const isHeld = place.contains(document.activeElement);
   place.replaceChildren(...told.map(([act, words, aloud]) =>
     element("button", { type: "button", class: "quiet", "data-act": act, "aria-label": aloud }, words)));
+  if (isHeld) place.firstElementChild?.focus();
 }
 
 function standing(board, told, sites) {

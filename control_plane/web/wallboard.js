@@ -14,6 +14,7 @@ const WORDS = {
   connecting: "Connecting …",
   live: "Live",
   stale: "No news of the shared state: this may be old",
+  partly: "Not all can be listed: trying again …",
   reconnecting: "Cut off: trying again …",
 };
 const entrance = new Entrance("board", begin, end);
@@ -21,6 +22,8 @@ const session = entrance.session;
 let board = new Board();
 let stream = null;
 let figures = null;
+let standing = ""; // of the stream, in its own word
+const missing = new Set(); // kinds whose last listing failed
 let isDrawn = true;
 let aheadMs = 0; // of the center's clock: since when an agent is so is told by that
 
@@ -40,17 +43,21 @@ byId("board").addEventListener("click", (event) => {
 function begin() {
   // Listen first, then list: events carry whole things, so what comes twice does no harm.
   stream = new Stream(session, KINDS, {
-    state: (word) => {
-      byId("state").textContent = WORDS[word];
-      byId("state").className = word;
-      document.body.classList.toggle("old", word !== "live");
-    },
+    state: (word) => { standing = word; tell(); },
     hello: (isResumed) => { if (!isResumed) list(KINDS); },
     anew: () => list(KINDS),
     event: (each) => { board.take(each, Date.now()); draw(); },
     over: () => entrance.leave(ENDED),
   });
-  figures = setInterval(() => list(["sites", "queues"]), FIGURES_MS);
+  figures = setInterval(() => list([...new Set(["sites", "queues", ...missing])]), FIGURES_MS);
+}
+
+/** Say how current all this is. */
+function tell() {
+  const word = standing === "live" && missing.size ? "partly" : standing;
+  byId("state").textContent = WORDS[word];
+  byId("state").className = word;
+  document.body.classList.toggle("old", word !== "live");
 }
 
 function end() {
@@ -58,22 +65,31 @@ function end() {
   stream = null;
   clearInterval(figures);
   board = new Board();
+  missing.clear();
   byId("state").textContent = byId("told").textContent = "";
   byId("act").close();
   show(board, Date.now(), aheadMs);
 }
 
 async function list(kinds) {
+  const mine = board; // who signs in next has another
   await Promise.all(kinds.map(async (kind) => {
-    board.await(kind);
+    const asked = mine.await(kind);
     try {
-      board.list(kind, kind === "readiness" ? [await outlook()] : await all(`/v1/live/${kind}`), Date.now());
+      const items = kind === "readiness" ? [await outlook()] : await all(`/v1/live/${kind}`);
+      mine.list(asked, items, Date.now());
+      if (mine === board) missing.delete(kind);
     } catch (error) {
-      if (error instanceof Refused && error.status === 403) board.forbid(kind);
+      mine.giveUp(asked);
+      if (mine !== board) return;
+      missing.delete(kind);
+      if (error instanceof Refused && error.status === 403) mine.forbid(asked);
       else if (error instanceof Refused && error.status === 401) entrance.leave(ENDED);
-      // What else fails is tried again with the next listing; the state line says if we are cut off.
+      else missing.add(kind); // asked for again with the next figures
     }
   }));
+  if (mine !== board) return;
+  tell();
   draw();
 }
 

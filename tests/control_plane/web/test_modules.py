@@ -1,4 +1,4 @@
-"""The pages' modules without a browser: what is asked, told and shown when answers are late or fail.
+"""The pages' modules without a browser: what they do when answers are late or fail.
 
 They run in the Node that Playwright brings, on as much of a page as `dom.mjs` is.
 """
@@ -55,10 +55,11 @@ def stage(tmp_path: Path) -> Stage:
 ACTS = """
 const { Actions } = await import("./wallboard/actions.js");
 const [asked, first] = [[], later()];
+const isTrial = (path) => path.includes("dry_run");
 const session = {
-  ask: (method, path, body) => {
+  ask: async (method, path, body) => {
     asked.push([method, path, body.draining]);
-    return path.includes("/a/") && path.includes("dry_run") ? first.promise : Promise.resolve({ move: null });
+    return path.includes("/a/") && isTrial(path) ? first.promise : { move: null };
   },
   get: () => first.promise,
 };
@@ -123,7 +124,7 @@ def test_an_answer_that_comes_late_does_not_close_the_next_question(stage: Stage
         ACTS
         + """
 const done = later();
-session.ask = (method, path) => (path.includes("dry_run") ? Promise.resolve({ move: null }) : done.promise);
+session.ask = async (method, path) => (isTrial(path) ? { move: null } : done.promise);
 actions.ask("drain", { id: "a" });
 await settled();
 press("act-form", "submit");
@@ -134,5 +135,168 @@ done.answer({});
 await settled();
 assert.equal(byId("act").open, true);
 assert.equal(byId("act-do").disabled, true);
+"""
+    )
+
+
+# ---- what is shown -------------------------------------------------------------------------------
+
+BOARD = """
+const { Board } = await import("./wallboard/board.js");
+const board = new Board();
+const ann = (state) => ({ id: "ann", state });
+const event = { topic: "agents", what: "changed", id: "ann" };
+const told = (state) => board.take({ ...event, data: ann(state) }, 0);
+const shown = () => board.kinds.agents.get("ann").state;
+"""
+
+
+def test_what_is_told_while_two_listings_are_under_way_outlives_both(stage: Stage) -> None:
+    stage.play(
+        BOARD
+        + """
+const [one, other] = [board.await("agents"), board.await("agents")];
+told("talking");
+board.list(one, [ann("ready")], 0);
+assert.equal(shown(), "talking");
+board.list(other, [ann("ready")], 0);
+assert.equal(shown(), "talking");
+"""
+    )
+
+
+def test_a_listing_that_is_overtaken_puts_nothing_back(stage: Stage) -> None:
+    stage.play(
+        BOARD
+        + """
+const one = board.await("agents");
+told("talking");
+const other = board.await("agents");
+board.list(other, [ann("wrap_up")], 0);
+board.list(one, [ann("ready")], 0);
+assert.equal(shown(), "wrap_up");
+"""
+    )
+
+
+def test_an_earlier_listing_stands_where_the_later_one_never_came(stage: Stage) -> None:
+    stage.play(
+        BOARD
+        + """
+const [one, other] = [board.await("agents"), board.await("agents")];
+board.giveUp(other);
+board.list(one, [ann("ready")], 0);
+assert.equal(shown(), "ready");
+"""
+    )
+
+
+def test_who_works_by_keyboard_keeps_the_focus_while_rows_change_places(stage: Stage) -> None:
+    stage.play(
+        BOARD
+        + """
+const { show } = await import("./wallboard/show.js");
+const look = (...states) => {
+  const items = states.map((state, place) => (
+    { id: "abcdef"[place], state, site: "a", may: ["set_state"] }));
+  board.list(board.await("agents"), items, 0);
+  show(board, 0, 0);
+  return byId("agents").children.map((each) => each.dataset.id).join("");
+};
+assert.equal(look("talking", "offered", "ready", "ready", "paused"), "abcde");
+const button = byId("agents").children[2].querySelector("button[data-act]");
+button.focus();
+assert.equal(look("signed_out", "offered", "ready", "talking", "talking"), "debca");
+assert.equal(document.activeElement, button);
+assert.equal(look("talking", "talking", "wrap_up", "talking"), "abdc");
+assert.equal(document.activeElement, button);
+look("talking", "talking", "paused", "talking");
+assert.equal(document.activeElement.dataset.act, "ready");
+"""
+    )
+
+
+WALLBOARD = """
+const refused = new Map();
+let socket = null;
+const ticks = [];
+globalThis.setInterval = (does, everyMs) => { ticks.push([everyMs, does]); return ticks.length; };
+globalThis.clearInterval = () => {};
+globalThis.setTimeout = () => 0;
+globalThis.WebSocket = class {
+  constructor() { socket = this; this.on = {}; }
+  addEventListener(what, does) { this.on[what] = does; }
+  say(told) { this.on.message({ data: JSON.stringify({ revision: 1, ...told }) }); }
+  close() {}
+};
+const answers = {
+  "/v1/me": { roles: ["role:manager"] },
+  "/v1/live/sites": { items: [] }, "/v1/live/queues": { items: [] },
+  "/v1/live/agents": { items: [{ id: "ann", state: "ready", site: "a" }] },
+  "/v1/readiness": { sites: [], can_lose_any: true, is_current: true },
+};
+globalThis.fetch = async (url) => {
+  const path = url.split("?")[0];
+  return refused.has(path)
+    ? new Response(JSON.stringify({ title: "Not now" }), { status: refused.get(path) })
+    : new Response(JSON.stringify(answers[path]));
+};
+const expires = new Date(Date.now() + 3e5).toISOString();
+const tokens = { access_token: "t", refresh_token: "r", tenant: "main", expires };
+sessionStorage.setItem("everline.along", JSON.stringify({ tokens, until: Date.now() + 1e4 }));
+const opened = async () => {
+  await import("./wallboard/wallboard.js");
+  await settled();
+  socket.say({ type: "hello", resumed: false });
+  await settled();
+};
+const tick = async () => {
+  for (const [everyMs, does] of ticks) if (everyMs === 15_000) does();
+  await settled();
+};
+const standing = () => byId("state").textContent;
+const people = () => byId("agents").children.map((each) => each.dataset.id);
+"""
+
+
+def test_a_listing_that_failed_is_asked_for_again_and_the_board_says_so(stage: Stage) -> None:
+    stage.play(
+        WALLBOARD
+        + """
+refused.set("/v1/live/agents", 503);
+await opened();
+assert.match(standing(), /Not all can be listed/);
+assert.equal(byId("nothing").hidden, true);
+refused.clear();
+await tick();
+assert.deepEqual(people(), ["ann"]);
+assert.equal(standing(), "Live");
+"""
+    )
+
+
+def test_who_may_see_nothing_is_told_so_and_not_that_it_fails(stage: Stage) -> None:
+    stage.play(
+        WALLBOARD
+        + """
+for (const path of Object.keys(answers)) if (path !== "/v1/me") refused.set(path, 403);
+await opened();
+assert.equal(byId("nothing").hidden, false);
+assert.equal(standing(), "Live");
+"""
+    )
+
+
+def test_what_comes_after_signing_out_is_not_kept(stage: Stage) -> None:
+    stage.play(
+        WALLBOARD
+        + """
+const [whole, slow] = [globalThis.fetch, later()];
+globalThis.fetch = async (url) => (url.startsWith("/v1/live/agents") ? slow.promise : whole(url));
+await opened();
+byId("sign-out").dispatch("click");
+slow.answer(new Response(JSON.stringify(answers["/v1/live/agents"])));
+await settled();
+assert.deepEqual(people(), []);
 """
     )
