@@ -21,7 +21,6 @@ from control_plane.customers.lines import Fault, HeaderError, Record, draft, hea
 from control_plane.customers.schemas import CustomerDraft, CustomerListing, ImportQuery
 from control_plane.customers.talking import TALKING
 from control_plane.errors import BAD_REQUEST, TIMED_OUT, ApiError
-from control_plane.ids import fresh
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 
@@ -245,24 +244,11 @@ async def _sift(
 async def _add(ask: Imported, drafts: list[CustomerDraft]) -> None:
     if not drafts:
         return
-    made = [_customer(ask, each) for each in drafts]
+    made = [service.drafted(ask, each) for each in drafts]
     await store.create_many(ask.db, made)
     for customer, each in zip(made, drafts, strict=True):
         await secrets.put(ask.request.app, ask.db, (ask.tenant, customer.id), each.sensitive)
     await ask.audit("", detail={"added": len(made)})
-
-
-def _customer(ask: Imported, made: CustomerDraft) -> store.Customer:
-    return store.Customer(
-        id=fresh("cus", ask.now_ms),
-        tenant=ask.tenant,
-        has_legal_hold=False,
-        merged_into=None,
-        created_ms=ask.now_ms,
-        updated_ms=ask.now_ms,
-        version=1,
-        **made.model_dump(exclude={"sensitive"}),
-    )
 
 
 async def _everybody(ask: Exported) -> Thing:

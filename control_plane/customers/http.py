@@ -42,7 +42,6 @@ from control_plane.customers.schemas import (
 from control_plane.customers.talking import TALKING
 from control_plane.errors import VERSION_MISMATCH, ApiError, invalid, not_found
 from control_plane.history import store as history
-from control_plane.ids import fresh
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 
@@ -122,16 +121,7 @@ async def create(ask: Drafted) -> Answer[CustomerView]:
     if draft.sensitive:
         whole = Thing(kind="customer", tenant=ask.tenant)
         service.check_writing(ask, whole, ("sensitive",))
-    customer = store.Customer(
-        id=fresh("cus", ask.now_ms),
-        tenant=ask.tenant,
-        has_legal_hold=False,
-        merged_into=None,
-        created_ms=ask.now_ms,
-        updated_ms=ask.now_ms,
-        version=1,
-        **draft.model_dump(exclude={"sensitive"}),
-    )
+    customer = service.drafted(ask, draft)
     await store.create(ask.db, customer)
     await secrets.put(ask.request.app, ask.db, (ask.tenant, customer.id), draft.sensitive)
     await service.note_consent(ask, customer, {})

@@ -8,12 +8,13 @@ from typing import Any, Final
 from control_plane.api.ask import Ask
 from control_plane.customers import pop, sealed, store, turn
 from control_plane.customers.errors import LEGAL_HOLD, NOT_SEARCHABLE
-from control_plane.customers.schemas import CustomerListing, CustomerView
+from control_plane.customers.schemas import CustomerDraft, CustomerListing, CustomerView
 from control_plane.customers.store import Customer
 from control_plane.customers.talking import TALKING
 from control_plane.customers.views import eyes, thing, view
 from control_plane.errors import FORBIDDEN, ApiError, not_found
 from control_plane.history import store as history
+from control_plane.ids import fresh
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 
@@ -36,6 +37,20 @@ CONSENT: Final = {True: "given", False: "refused", None: "taken out"}
 def about(ask: AnyAsk, customer: Customer) -> Thing:
     """Return what the policy is asked about, with who talks to this customer now."""
     return thing(customer, ask.request.app[TALKING].to(customer.tenant, customer.numbers))
+
+
+def drafted(ask: AnyAsk, draft: CustomerDraft) -> Customer:
+    """Return a new customer of the tenant, by a draft; what is sensitive is kept elsewhere."""
+    return Customer(
+        id=fresh("cus", ask.now_ms),
+        tenant=ask.tenant,
+        has_legal_hold=False,
+        merged_into=None,
+        created_ms=ask.now_ms,
+        updated_ms=ask.now_ms,
+        version=1,
+        **draft.model_dump(exclude={"sensitive"}),
+    )
 
 
 async def load(ask: AnyAsk, customer: str) -> Customer:

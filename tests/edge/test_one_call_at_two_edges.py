@@ -20,7 +20,7 @@ from edge.alone.alone import Alone
 from edge.alone.merging import merge
 from edge.alone.sister import Holding, Told, is_acceptable, telling
 from edge.alone.store import SiteStore
-from edge.calls.records import CallRecords, Landed
+from edge.calls.records import CallRecords, Landed, Written
 from state import keys
 from state.mirror import Mirror
 from state.model import CallId, EdgeId, Now, Outcome, SiteId, TicketState
@@ -152,9 +152,8 @@ async def test_an_edge_that_knows_that_its_sister_has_the_caller_says_nothing_of
     assert not await bench.has(keys.ended(CALL))
 
 
-@in_virtual_time
-async def test_the_edge_with_the_callers_acknowledgement_gets_the_call_of_its_sister() -> None:
-    bench = await configured()
+async def _claimed(bench: Bench) -> tuple[Sister, Sister, asyncio.Task[Written]]:
+    """Let the second of two sisters claim the first's call: it has the caller's ACK."""
     first, second = Sister(bench, A1), Sister(bench, A2)
     for each in (first, second):
         await each.begin()
@@ -164,6 +163,13 @@ async def test_the_edge_with_the_callers_acknowledgement_gets_the_call_of_its_si
     taking = asyncio.create_task(second.records.create(ticket(holder="a2"), bench.clock.now()))
     await settle()
     first.hear(second)
+    return first, second, taking
+
+
+@in_virtual_time
+async def test_the_edge_with_the_callers_acknowledgement_gets_the_call_of_its_sister() -> None:
+    bench = await configured()
+    first, second, taking = await _claimed(bench)
     assert first.store.snapshot.claims[CALL].value.edge == A2
     await first.end(Ending(outcome=Outcome.LOST, cause=ACKNOWLEDGED_ELSEWHERE))
     second.hear(first)
@@ -180,15 +186,7 @@ async def test_the_edge_with_the_callers_acknowledgement_gets_the_call_of_its_si
 @in_virtual_time
 async def test_a_claim_holds_though_a_quorum_comes_before_the_sister_has_given_way() -> None:
     bench = await configured()
-    first, second = Sister(bench, A1), Sister(bench, A2)
-    for each in (first, second):
-        await each.begin()
-    await first.records.write(lambda _, at: created(ticket(), at))
-    second.hear(first)
-    second.records.is_acknowledged = True
-    taking = asyncio.create_task(second.records.create(ticket(holder="a2"), bench.clock.now()))
-    await settle()
-    first.hear(second)
+    first, second, taking = await _claimed(bench)
     assert CALL in first.store.snapshot.claims
     for each in (first, second):
         await each.merge()

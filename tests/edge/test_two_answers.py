@@ -49,6 +49,14 @@ async def _withdrawn(edge: Edge) -> None:
     await settle()
 
 
+async def _hangs_up(edge: Edge, leg: LegId) -> None:
+    """Let the caller leave, and all that is on its way for them come to its end."""
+    edge.sip.hang_up(leg)
+    await settle()
+    await _withdrawn(edge)
+    await until(lambda: edge.state_of(leg) == "gone", "it is over")
+
+
 async def _is_over(made: Center, late: LegId, taken: LegId) -> None:
     a1, a2 = made.edges["a1"], made.edges["a2"]
     assert (a1.state_of(late), a2.state_of(taken)) == ("gone", "gone")
@@ -76,10 +84,7 @@ async def test_the_edge_with_the_acknowledgement_ends_up_with_the_call(
         assert await made.records() == {}
         if agents:
             await a2.rung("ann")
-        a2.sip.hang_up(taken)
-        await settle()
-        await _withdrawn(a2)
-        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _hangs_up(a2, taken)
         await _is_over(made, late, taken)
         record = (await made.records())[CALL]
         assert (record.edge, record.cause) == (a2.name, "caller_hung_up")
@@ -108,8 +113,7 @@ async def test_a_watch_that_is_late_does_not_take_a_call_away_that_was_another_e
         theirs = replace(ours, value=replace(ours.value, holder=a1.name), mod_revision=1)
         a2.switchboard.take_delta(Delta(kind=Kind.TICKET, id=CALL, before=theirs, after=None))
         assert a2.state_of(taken) == "queued"
-        a2.sip.hang_up(taken)
-        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _hangs_up(a2, taken)
         assert (await made.records())[CALL].cause == "caller_hung_up"
 
 
@@ -123,8 +127,7 @@ async def test_the_media_of_the_edge_that_gives_way_go_and_those_of_the_other_st
         assert list(await a1.media.calls()) == []
         assert list(await a2.media.calls()) == [CALL]
         await settle()
-        a2.sip.hang_up(taken)
-        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _hangs_up(a2, taken)
         await _is_over(made, late, taken)
 
 
@@ -158,10 +161,7 @@ async def test_a_caller_who_acknowledges_both_and_hangs_up_on_one_stays_with_the
         await _withdrawn(a1)
         await until(lambda: _holder(made) == a2.name, "a2 has the call")
         assert a2.sip.open[taken].state is S.UP
-        a2.sip.hang_up(taken)
-        await settle()
-        await _withdrawn(a2)
-        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _hangs_up(a2, taken)
         await _is_over(made, late, taken)
         record = (await made.records())[CALL]
         assert (record.edge, record.cause) == (a2.name, "caller_hung_up")
@@ -203,11 +203,9 @@ async def test_a_claim_to_which_nobody_gives_way_is_withdrawn_and_its_caller_sen
         await until(lambda: a2.state_of(taken) == "ending", "a2 gives up", within_s=CLAIM_S + 1)
         asked = a2.store.reads - before
         assert a2.sip.open[taken].state is S.ENDING
-        a2.sip.hang_up(taken)
-        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _hangs_up(a2, taken)
         assert CALL not in a1.snapshot.claims
-        a1.sip.hang_up(late)
-        await until(lambda: a1.state_of(late) == "gone", "it is over")
+        await _hangs_up(a1, late)
         await _is_over(made, late, taken)
         assert (await made.records())[CALL].edge == a1.name
         before = a2.store.reads
@@ -247,8 +245,7 @@ async def test_the_next_life_of_who_dies_with_a_claim_has_the_call_that_was_give
         assert again.state_of(taken) == "queued"
         assert _holder(made) == again.name
         assert await made.records() == {}
-        again.sip.hang_up(taken)
-        await until(lambda: again.state_of(taken) == "gone", "it is over")
+        await _hangs_up(again, taken)
         await made.nothing_is_left()
         assert (await made.records())[CALL].cause == "caller_hung_up"
         await until(lambda: CALL not in a1.snapshot.claims, "cleared away", within_s=60)
@@ -282,10 +279,7 @@ async def test_the_edge_with_the_acknowledgement_has_the_call_of_one_that_dies_w
         assert CALL not in a2.snapshot.places, "they were not cut off"
         if agents:
             await a2.rung("ann")
-        a2.sip.hang_up(taken)
-        await settle()
-        await _withdrawn(a2)
-        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _hangs_up(a2, taken)
         await made.nothing_is_left()
         (record,) = (await made.records()).values()
         assert (record.edge, record.cause) == (a2.name, "caller_hung_up")
@@ -321,8 +315,7 @@ async def test_an_edge_that_nobody_has_acknowledged_claims_nothing() -> None:
         assert CALL not in a1.snapshot.claims
         a2.sip.vanish(taken)
         assert a1.state_of(late) == "queued"
-        a1.sip.hang_up(late)
-        await until(lambda: a1.state_of(late) == "gone", "it is over")
+        await _hangs_up(a1, late)
         await _is_over(made, late, taken)
 
 
@@ -356,10 +349,7 @@ async def test_an_edge_that_reads_an_invite_late_rings_nobody_before_the_acknowl
         assert not a1.sip.rung("ann")
         a1.sip.acknowledge(theirs)
         await a1.rung("ann")
-        a1.sip.hang_up(theirs)
-        await settle()
-        await _withdrawn(a1)
-        await until(lambda: a1.state_of(theirs) == "gone", "it is over")
+        await _hangs_up(a1, theirs)
         await made.nothing_is_left()
 
 
@@ -376,8 +366,5 @@ async def test_an_edge_that_was_late_for_a_caller_of_its_sister_rings_nobody_for
         await a2.rung("ann")
         assert (await made.offers())[0].edge == a2.name
         assert not [each for each in a1.sip.over.values() if each.to == "ann"]
-        a2.sip.hang_up(taken)
-        await settle()
-        await _withdrawn(a2)
-        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _hangs_up(a2, taken)
         await _is_over(made, late, taken)

@@ -28,10 +28,11 @@ def pass_on(sender: SipStack, source: Address, receiver: SipStack) -> list[Event
     return [event for each in datagrams for event in receiver.receive(each, source, 0.0)]
 
 
-def call(
+def answered(
     caller: SipStack, callee: SipStack, *, credentials: tuple[str, str] | None = None
-) -> LegId:
-    leg = caller.invite(
+) -> tuple[LegId, LegId]:
+    """Return the legs of a call whose ACK is on its way."""
+    theirs = caller.invite(
         request_uri="sip:b@192.0.2.2",
         from_uri="sip:a@192.0.2.1",
         to_uri="sip:b@192.0.2.2",
@@ -43,6 +44,14 @@ def call(
     (invite,) = (each for each in pass_on(caller, A, callee) if isinstance(each, IncomingInvite))
     callee.answer(invite.leg, b"v=0\r\n", 0.0)
     pass_on(callee, B, caller)
+    return theirs, invite.leg
+
+
+def call(
+    caller: SipStack, callee: SipStack, *, credentials: tuple[str, str] | None = None
+) -> LegId:
+    """Return the caller's leg of a call that stands."""
+    leg, _ = answered(caller, callee, credentials=credentials)
     pass_on(caller, A, callee)
     return leg
 
@@ -124,25 +133,9 @@ def test_an_answer_that_another_has_given_is_let_go_without_a_word() -> None:
     assert callee.legs() == 0
 
 
-def _answered(caller: SipStack, callee: SipStack) -> tuple[LegId, LegId]:
-    """Return the legs of a call whose ACK is on its way."""
-    theirs = caller.invite(
-        request_uri="sip:b@192.0.2.2",
-        from_uri="sip:a@192.0.2.1",
-        to_uri="sip:b@192.0.2.2",
-        next_hop=B,
-        sdp=b"v=0\r\n",
-        now=0.0,
-    )
-    (invite,) = (each for each in pass_on(caller, A, callee) if isinstance(each, IncomingInvite))
-    callee.answer(invite.leg, b"v=0\r\n", 0.0)
-    pass_on(callee, B, caller)
-    return theirs, invite.leg
-
-
 def test_whose_acknowledgement_comes_when_they_were_let_go_is_not_left_in_silence() -> None:
     caller, callee = stack(A), stack(B)
-    _, ours = _answered(caller, callee)
+    _, ours = answered(caller, callee)
     callee.leave(ours, 0.1)
     assert not pass_on(caller, A, callee)
     (ended,) = (each for each in pass_on(callee, B, caller) if isinstance(each, Ended))
@@ -153,7 +146,7 @@ def test_whose_acknowledgement_comes_when_they_were_let_go_is_not_left_in_silenc
 
 def test_who_offers_anew_when_they_were_let_go_has_our_answer_too() -> None:
     caller, callee = stack(A), stack(B)
-    theirs, ours = _answered(caller, callee)
+    theirs, ours = answered(caller, callee)
     caller.take_outgoing()  # the ACK is lost
     callee.leave(ours, 0.1)
     caller.reinvite(theirs, b"v=0\r\n", 0.1)
@@ -162,9 +155,9 @@ def test_who_offers_anew_when_they_were_let_go_has_our_answer_too() -> None:
     assert callee.legs() == 0
 
 
-def test_who_hangs_up_when_they_were_let_go_has_their_goodbye_answered() -> None:
+def test_who_hangs_up_when_they_were_let_go_has_their_goodbyeanswered() -> None:
     caller, callee = stack(A), stack(B)
-    theirs, ours = _answered(caller, callee)
+    theirs, ours = answered(caller, callee)
     caller.take_outgoing()  # as above
     callee.leave(ours, 0.1)
     caller.bye(theirs, 0.1)
