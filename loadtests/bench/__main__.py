@@ -24,6 +24,7 @@ from drills.figures_file import write_figures
 from drills.lab.enter import RUN_ROOT, enter, inside
 from drills.lab.errors import EnterError, LabError
 from drills.setup.say import note
+from loadtests.bench import together
 from loadtests.bench.errors import BenchError
 from loadtests.bench.machine import machine
 
@@ -72,17 +73,19 @@ def main(argv: list[str]) -> int:
 async def _run(options: argparse.Namespace) -> Exit:
     if options.name == "all":
         return await _all(options)
-    figures = await _on_this_machine(_figures(options))
+    figures = await _on_this_machine(_figures(options), is_quick=options.quick)
     return Exit.OK if options.json is None else _written(options.json, figures)
 
 
-async def _on_this_machine(measuring: Awaitable[dict[str, object]]) -> dict[str, object]:
+async def _on_this_machine(
+    measuring: Awaitable[dict[str, object]], *, is_quick: bool
+) -> dict[str, object]:
     """Measure; the machine is looked at before, as the load at hand is to be others' alone."""
     here = machine("before")
     figures = await measuring
     from loadtests.bench import report  # noqa: PLC0415 - takes a while
 
-    return report.on(here, figures)
+    return report.on(here, figures) | ({together.QUICK: True} if is_quick else {})
 
 
 def _written(file: Path, figures: Mapping[str, object]) -> Exit:
@@ -128,10 +131,11 @@ async def _part_of_routing(name: str, *, is_quick: bool) -> dict[str, object]:
 
 async def _all(options: argparse.Namespace) -> Exit:
     """Run one after the other. Exit codes: see `series.carry_out`."""
-    from loadtests.bench import series, together  # noqa: PLC0415 - only what is asked for
+    from loadtests.bench import series  # noqa: PLC0415 - only what is asked for
 
     def measure(piece: together.Piece) -> Awaitable[Mapping[str, Any]]:
-        return _on_this_machine(_one(piece.bench, is_quick=options.quick, changes=piece.effort))
+        work = _one(piece.bench, is_quick=options.quick, changes=piece.effort)
+        return _on_this_machine(work, is_quick=options.quick)
 
     order = series.Order(
         pieces=together.chosen(filter(None, options.pieces.split(","))),

@@ -28,6 +28,7 @@ from loadtests.bench.scale import (
     rows,
     without_a_site,
 )
+from loadtests.bench.together import QUICK
 
 
 def show(files: Sequence[Path]) -> dict[str, object]:
@@ -52,6 +53,8 @@ def _read(files: Sequence[Path]) -> list[Measured]:
             raise BenchError(f"{file} holds no figures: {error}") from error
         if not isinstance(read, dict):
             raise BenchError(f"{file} holds no figures")
+        if read.get(QUICK):
+            raise BenchError(f"{file}: its figures were measured with --quick, and mean little")
         whole |= read
     named = ", ".join(map(str, files))
     try:

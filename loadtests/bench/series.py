@@ -60,7 +60,7 @@ async def carry_out(order: Order, measure: Measure) -> Exit:
     FAILED: a piece went wrong. UNFINISHED: none did, and time was up before all had been begun.
     BenchError: the file of figures cannot be gone on with, or not be written.
     """
-    kept = _read(order.file) if order.is_resumed else Kept(found={}, failed={})
+    kept = _taken_up(order) if order.is_resumed else Kept(found={}, failed={})
     todo = together.left(order.pieces, kept.found, kept.failed)
     ends_s = time.monotonic() + 60.0 * (order.minutes or math.inf)
     begun: list[Piece] = []
@@ -128,6 +128,17 @@ def reason(error: Exception) -> str:
     if trace is None:
         return what
     return f"{what} ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
+
+
+def _taken_up(order: Order) -> Kept:
+    """Return what is gone on with: what was measured with less effort than now is not."""
+    kept = _read(order.file)
+    hurried = [name for name, each in kept.found.items() if each.get(together.QUICK)]
+    if order.is_quick or not hurried:
+        return kept
+    note(f"measured with --quick, and left out: {', '.join(hurried)}")
+    found = {name: each for name, each in kept.found.items() if name not in hurried}
+    return Kept(found=found, failed=kept.failed)
 
 
 def _read(file: Path | None) -> Kept:

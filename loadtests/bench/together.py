@@ -72,6 +72,9 @@ TOOK: Final = "took_s"
 """How long a piece took, as it came."""
 KEPT: Final = "pieces"
 """Where the file of figures keeps the pieces as they were measured."""
+QUICK: Final = "quick"
+"""Of a piece, and of a file of one benchmark: it was measured with --quick, and means little. Of
+the whole file: which pieces were."""
 FAILED: Final = "failed"
 """Where it says which pieces went wrong, and why."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
@@ -128,7 +131,8 @@ def figures(
     grown: dict[int, Mapping[str, Any]] = {}
     for piece in (each for each in PIECES if each.name in found):
         measured = found[piece.name]
-        each = {key: value for key, value in measured.items() if key not in {"machine", TOOK}}
+        aside = {"machine", TOOK, QUICK}
+        each = {key: value for key, value in measured.items() if key not in aside}
         if piece.bench == "growth":
             grown |= {int(size): each | {"size": row} for size, row in each["growth"].items()}
         elif piece.bench == "site":
@@ -140,6 +144,8 @@ def figures(
     if grown:
         told |= _growth(grown, told.get("memory", {}))
     took = {name: each[TOOK] for name, each in found.items() if TOOK in each}
+    if hurried := [name for name, each in found.items() if each.get(QUICK)]:
+        told[QUICK] = hurried
     return told | {
         "machine": _machine(found),
         TOOK: took,

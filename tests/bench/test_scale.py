@@ -183,6 +183,13 @@ def test_a_file_without_such_figures_is_named(text: str, tmp_path: Path) -> None
         bench("scale", from_=[file])
 
 
+def test_nothing_is_reckoned_from_figures_that_mean_little(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    file.write_text(json.dumps(ALL | ROUTING | {"quick": ["growth-100"]}))
+    with pytest.raises(CommandError, match="were measured with --quick"):
+        bench("scale", from_=[file])
+
+
 def test_only_the_arithmetic_reckons_with_files_and_nothing_about_it_is_quick() -> None:
     with pytest.raises(CommandError, match="--from is for `bench scale`"):
         bench("edge", from_=[Path("figures.json")])

@@ -99,6 +99,22 @@ def test_those_that_went_wrong_are_tried_again_after_those_that_were_not_tried(
     assert found["pieces"].keys() == {"relay", "edge", "memory", "media"}
 
 
+def test_what_was_measured_quickly_is_marked_and_measured_anew_in_earnest(
+    benchmarks: Benchmarks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+    _, found = run(file, "--quick", pieces="relay,edge")
+    assert found["quick"] == ["relay", "edge"]
+    assert "quick" not in found["edge"]
+    _, found = run(file, "--resume", pieces="edge,memory")
+    assert benchmarks.asked == ["relay", "edge", "edge", "memory"]
+    assert "measured with --quick" in capsys.readouterr().err
+    assert "quick" not in found
+    assert found["pieces"].keys() == {"edge", "memory"}
+    run(file, "--resume", "--quick", pieces="edge,relay")
+    assert benchmarks.asked[4:] == ["relay"], "what was measured in earnest is better"
+
+
 def test_a_failure_of_a_piece_that_is_not_asked_for_stays_in_the_file(
     benchmarks: Benchmarks, tmp_path: Path
 ) -> None:
