@@ -38,8 +38,9 @@ from state.model import (
     Ticket,
 )
 from state.snapshot import Delta, Snapshot
-from state.store import Compare, LeaseId, Operation, RangeResult, TxnResult, WatchBatch
+from state.store import Compare, Operation, TxnResult, WatchBatch
 from tests.edge.virtual_time import LoopClock, until
+from tests.state.passing import PassingStore
 
 HANDLING_S = 0.1
 
@@ -54,11 +55,11 @@ class Delays(Struct, frozen=True, kw_only=True):
 _Txn = tuple[Sequence[Compare], Sequence[Operation], Sequence[Operation]]
 
 
-class FarStore:
+class FarStore(PassingStore[MemoryStore]):
     """A MemoryStore that one edge reaches over a network; what waits goes in one request."""
 
     def __init__(self, store: MemoryStore, random: Random, delays: Delays) -> None:
-        self._store = store
+        super().__init__(store)
         self._random = random
         self._delays = delays
         self._turn = asyncio.Lock()
@@ -82,7 +83,7 @@ class FarStore:
             if not mine.done():
                 going, self._batch = self._batch, []
                 await self._sleep(self._delays.txn_s, 0.5)
-                results = [await self._store.txn(*each) for each, _ in going]
+                results = [await self.inner.txn(*each) for each, _ in going]
                 await self._sleep(self._delays.txn_s, 0.5)
                 for (_, answer), result in zip(going, results, strict=True):
                     answer.set_result(result)
@@ -94,7 +95,7 @@ class FarStore:
         told: asyncio.Queue[tuple[float, WatchBatch]] = asyncio.Queue()
 
         async def fill() -> None:
-            async with aclosing(self._store.watch(prefix, from_revision)) as batches:
+            async with aclosing(self.inner.watch(prefix, from_revision)) as batches:
                 async for batch in batches:
                     at_s = loop.time() + self._random.uniform(*self._delays.watch_s)
                     told.put_nowait((at_s, batch))
@@ -107,25 +108,6 @@ class FarStore:
                 yield batch
         finally:
             filling.cancel()
-
-    async def range(self, key: str, **asked: Any) -> RangeResult:  # noqa: ANN401 - passed on
-        """Read."""
-        return await self._store.range(key, **asked)
-
-    async def lease_grant(self, ttl_s: int) -> LeaseId:
-        """Grant a lease."""
-        return await self._store.lease_grant(ttl_s)
-
-    async def lease_keepalive(self, lease: LeaseId) -> int:
-        """Keep a lease."""
-        return await self._store.lease_keepalive(lease)
-
-    async def lease_revoke(self, lease: LeaseId) -> None:
-        """End a lease."""
-        await self._store.lease_revoke(lease)
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 class Noted(Struct, frozen=True):

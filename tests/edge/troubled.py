@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -16,18 +16,19 @@ from edge.media.plan import AGENT, CALLER, Party
 from edge.media.sdp import at_discard_port
 from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
 from state.memory import MemoryStore
-from state.store import Compare, LeaseId, Operation, RangeResult, TxnResult, WatchBatch
+from state.store import Compare, Operation, RangeResult, TxnResult, WatchBatch
+from tests.state.passing import PassingStore
 
 TROUBLES: Final = ("loses_requests", "loses_answers", "is_away")
 """What may happen to a transaction on a `Way`."""
 UNAVAILABLE: Final = MediaUnavailable("the relay gave no answer")
 
 
-class TroubledStore:
+class TroubledStore(PassingStore[MemoryStore]):
     """One edge's way to the store, which can go wrong in every way that the contract names."""
 
     def __init__(self, inner: MemoryStore) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.is_away = False
         self.loses_requests = 0
         """So many transactions are not done, and nobody knows."""
@@ -44,26 +45,16 @@ class TroubledStore:
         self.patience_s: list[float] = []
         """Of each transaction, how long it might wait for others."""
 
-    def _ask(self) -> None:
+    def refuse(self) -> None:
+        """Raise if away."""
         if self.is_away:
             raise UnavailableError("the store is away")
 
-    async def range(  # noqa: PLR0913 - the Store's own
-        self,
-        key: str,
-        *,
-        prefix: bool = False,
-        after: str = "",
-        revision: int = 0,
-        limit: int = 0,
-        keys_only: bool = False,
-    ) -> RangeResult:
+    async def range(self, key: str, **asked: Any) -> RangeResult:  # noqa: ANN401 - passed on
         """Read, unless away."""
-        self._ask()
+        self.refuse()
         self.reads += 1
-        return await self.inner.range(
-            key, prefix=prefix, after=after, revision=revision, limit=limit, keys_only=keys_only
-        )
+        return await super().range(key, **asked)
 
     async def txn(
         self,
@@ -75,7 +66,7 @@ class TroubledStore:
     ) -> TxnResult:
         """Compare and do, unless in trouble."""
         await asyncio.sleep(self.latency_s)
-        self._ask()
+        self.refuse()
         self.txns += 1
         self.patience_s.append(patience_s)
         if self.rejects:
@@ -93,32 +84,14 @@ class TroubledStore:
 
     async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         """Tell what happens, until away."""
-        self._ask()
+        self.refuse()
         async with aclosing(self.inner.watch(prefix, from_revision)) as batches:
             async for batch in batches:
-                self._ask()
+                self.refuse()
                 await asyncio.sleep(self.watch_latency_s)
                 lost = self.loses_events_of
                 kept = tuple(each for each in batch.changes if not lost or lost not in each.key)
                 yield replace(batch, changes=kept)
-
-    async def lease_grant(self, ttl_s: int) -> LeaseId:
-        """Grant a lease, unless away."""
-        self._ask()
-        return await self.inner.lease_grant(ttl_s)
-
-    async def lease_keepalive(self, lease: LeaseId) -> int:
-        """Keep a lease, unless away."""
-        self._ask()
-        return await self.inner.lease_keepalive(lease)
-
-    async def lease_revoke(self, lease: LeaseId) -> None:
-        """End a lease, unless away."""
-        self._ask()
-        await self.inner.lease_revoke(lease)
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 class Way(TroubledStore):

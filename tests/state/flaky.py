@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from state.errors import UnavailableError
+from state.store import Store
+from tests.state.passing import PassingStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable
 
     from state.raw import Change
-    from state.store import (
-        Compare,
-        LeaseId,
-        Operation,
-        RangeResult,
-        Store,
-        TxnResult,
-        WatchBatch,
-    )
+    from state.store import RangeResult, WatchBatch
 
 
-class FlakyStore:
+class FlakyStore(PassingStore[Store]):
     """Passes everything on to `inner`, but for what has been asked to go wrong."""
 
     def __init__(self, inner: Store) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.is_lost: Callable[[Change], bool] = lambda _: False
         """Which changes no watch tells."""
         self.delay_s = 0.0
@@ -46,40 +40,22 @@ class FlakyStore:
         """Serve again."""
         self._is_cut.clear()
 
-    async def range(  # noqa: PLR0913 - the Store's own
-        self,
-        key: str,
-        *,
-        prefix: bool = False,
-        after: str = "",
-        revision: int = 0,
-        limit: int = 0,
-        keys_only: bool = False,
-    ) -> RangeResult:
+    def refuse(self) -> None:
+        """Raise while cut."""
+        if self._is_cut.is_set():
+            raise UnavailableError("the store is cut off")
+
+    async def range(self, key: str, **asked: Any) -> RangeResult:  # noqa: ANN401 - passed on
         """Read, unless cut or broken."""
-        self._refuse()
+        self.refuse()
         if self.breaks_with is not None:
             error, self.breaks_with = self.breaks_with, None
             raise error
-        return await self.inner.range(
-            key, prefix=prefix, after=after, revision=revision, limit=limit, keys_only=keys_only
-        )
-
-    async def txn(
-        self,
-        compares: Sequence[Compare],
-        success: Sequence[Operation],
-        failure: Sequence[Operation] = (),
-        *,
-        patience_s: float = 0.0,
-    ) -> TxnResult:
-        """Compare and do, unless cut."""
-        self._refuse()
-        return await self.inner.txn(compares, success, failure, patience_s=patience_s)
+        return await super().range(key, **asked)
 
     async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         """Tell what is not lost, late, until cut."""
-        self._refuse()
+        self.refuse()
         async with aclosing(self.inner.watch(prefix, from_revision)) as batches:
             while True:
                 coming = asyncio.ensure_future(anext(batches))
@@ -91,31 +67,12 @@ class FlakyStore:
                     if not coming.done():
                         coming.cancel()
                         await asyncio.gather(coming, return_exceptions=True)
-                self._refuse()
+                self.refuse()
                 batch = coming.result()
                 await asyncio.sleep(self.delay_s)
                 told = tuple(change for change in batch.changes if not self.is_lost(change))
                 yield replace(batch, changes=told)
 
-    async def lease_grant(self, ttl_s: int) -> LeaseId:
-        """Grant, unless cut."""
-        self._refuse()
-        return await self.inner.lease_grant(ttl_s)
-
-    async def lease_keepalive(self, lease: LeaseId) -> int:
-        """Keep, unless cut."""
-        self._refuse()
-        return await self.inner.lease_keepalive(lease)
-
-    async def lease_revoke(self, lease: LeaseId) -> None:
-        """Revoke, unless cut."""
-        self._refuse()
-        await self.inner.lease_revoke(lease)
-
     async def close(self) -> None:
         """Close what is inside."""
         await self.inner.close()
-
-    def _refuse(self) -> None:
-        if self._is_cut.is_set():
-            raise UnavailableError("the store is cut off")
