@@ -78,6 +78,9 @@ class CallMedia:
         """What the caller hears before the queue, the last that was begun."""
         self.spoken_s = 0.0
         """How long it lasts; 0 when it could not be played."""
+        self._speaks: Path | None = None
+        """What the caller hears before the queue; None: music, or nothing yet."""
+        self._is_spoken_anew = False
 
     def beside(self, suffix: str) -> PairMedia:
         """Return the media of two agents who talk about this call."""
@@ -206,11 +209,26 @@ class CallMedia:
 
     async def _play(self, prompt: fx.Prompt) -> None:
         self.spoken_s = 0.0
+        self._is_spoken_anew = False
         if prompt is fx.Prompt.GREETING and self._left:
-            self.spoken, file = self._left.pop(0)
-            self.spoken_s = await self._engine.play(self._call, file)
+            self.spoken, self._speaks = self._left.pop(0)
+            self.spoken_s = await self._engine.play(self._call, self._speaks)
         else:
+            self._speaks = None
             await self._engine.play(self._call, self._sounds.music, times=FOREVER)
+
+    async def _play_again(self) -> None:
+        """Play what was playing, from its beginning: the caller's session is another."""
+        if self._speaks is None:
+            await self._play(fx.Prompt.MUSIC)
+            return
+        self.spoken_s = await self._engine.play(self._call, self._speaks)
+        self._is_spoken_anew = True
+
+    def takes_anew(self) -> bool:
+        """Tell, once, whether what is spoken has been begun anew."""
+        is_anew, self._is_spoken_anew = self._is_spoken_anew, False
+        return is_anew
 
     @property
     def is_silenced(self) -> bool:
@@ -347,7 +365,7 @@ class CallMedia:
         if not self._is_joined:
             told = await self._engine.hold_caller(self._call, sdp)
             try:
-                await self._play(fx.Prompt.MUSIC)
+                await self._play_again()
             except MediaRefused:
                 # Who has put us on hold does not listen; they will again when they resume.
                 log.info("nobody_listens", call=self._call)

@@ -75,6 +75,8 @@ class CallSound:
             self.record()
         if isinstance(effect, fx.Renegotiate):
             self._open_offers.discard(effect.side)
+        if isinstance(effect, fx.Renegotiate | fx.SettleMedia) and self._media.takes_anew():
+            self._begun_anew()
         if isinstance(effect, fx.Play) and effect.prompt is fx.Prompt.GREETING and event is None:
             self._begun_to_speak()
         return event
@@ -120,9 +122,21 @@ class CallSound:
         asks = self._media.spoken is Spoken.CONSENT and bool(spoken_s)
         if asks:
             spoken_s += self._recording.before.wait_s
+            self._timers.stop(Own.GREETING)
             self._tasks.spawn(self._ask(spoken_s))
         else:
             self._timers.start(Own.GREETING, spoken_s, self._spoken)
+        self._note_end(spoken_s)
+
+    def _begun_anew(self) -> None:
+        """Let it be heard to its end; for a key nobody waits longer."""
+        call, spoken_s = self._call(), self._media.spoken_s
+        is_going_on = call is not None and call.state is State.GREETING
+        if is_going_on and self._media.spoken is not Spoken.CONSENT:
+            self._timers.start(Own.GREETING, spoken_s, self._spoken)
+            self._note_end(spoken_s)
+
+    def _note_end(self, spoken_s: float) -> None:
         self.heard_until_ms = self._clock.now().wall_ms + round(spoken_s * 1000)
         self._changed()
 

@@ -255,6 +255,36 @@ async def test_no_timer_of_a_call_outlives_it() -> None:
 
 
 @in_virtual_time
+async def test_a_greeting_goes_on_for_whose_telephone_or_carrier_offers_anew_meanwhile() -> None:
+    """As many do as soon as they are answered. They heard music, and nothing of a recording."""
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting(GREETED)
+        await asyncio.sleep(0.5)
+        a1.sip.offer(theirs, OTHER_SDP)
+        await asyncio.sleep(0.7)
+        assert a1.media.played == ["hello", "hello"]
+        assert a1.state_of(theirs) == "greeting"
+        await asyncio.sleep(0.5)
+        assert a1.state_of(theirs) == "ringing"
+        assert a1.media.played == ["hello", "hello", "music"]
+        await _end(made, a1)
+
+
+@in_virtual_time
+async def test_music_goes_on_for_who_offers_anew_once_the_greeting_is_over() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting(GREETED)
+        await asyncio.sleep(2)
+        a1.sip.offer(theirs, OTHER_SDP)
+        await asyncio.sleep(2)
+        assert a1.media.played == ["hello", "music", "music"]
+        assert a1.state_of(theirs) == "queued"
+        await _end(made, a1)
+
+
+@in_virtual_time
 async def test_a_late_offer_is_put_to_the_relay_when_the_ack_brings_it() -> None:
     async with center("ann") as made:
         a1 = made.edges["a1"]

@@ -157,6 +157,8 @@ class TroubledMedia(DirectMedia):
         """Calls in whose caller's place the agent hears silence."""
         self.agents: dict[str, bytes] = {}
         """Of each call, where the relay sends what the caller says: the agent's description."""
+        self.played: list[str] = []
+        """The names of the files, in their order."""
         self.lost_answers: set[str] = set()
         """Steps that are done once, and whose answer is lost."""
 
@@ -215,6 +217,7 @@ class TroubledMedia(DirectMedia):
     ) -> float:
         """Play: greetings last a second, music for ever."""
         await self._step("play")
+        self.played.append(file.stem)
         await super().play(call, file, times=times, listener=listener)
         return 1.0 if times == 1 else 0.0
 
