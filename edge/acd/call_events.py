@@ -103,7 +103,7 @@ class AgentEnded(Struct, frozen=True, kw_only=True):
 
 
 class AgentReinvited(Struct, frozen=True, kw_only=True):
-    """The agent has answered our re-INVITE."""
+    """The agent has answered our re-INVITE, or in ACK the offer that theirs has asked us for."""
 
     attempt: Attempt
     sdp: bytes | None = None

@@ -184,10 +184,21 @@ def confirmed(call: Call, event: ev.Confirmed, now: Now) -> Step:
     """Give the relay what this side answered to an offer that it had asked us for."""
     if event.side is Side.CALLER:
         return _caller_confirmed(call, event.sdp, now)
-    if event.sdp is None or call.agent_leg is not AgentLeg.UP:
+    return _agent_said(call, event.sdp, now, holds=event.holds)
+
+
+def agent_reinvited(call: Call, event: ev.AgentReinvited, now: Now) -> Step:
+    """Give the relay what an agent's telephone answered in ACK: it had asked us for an offer."""
+    if not parts.is_present(call, event.attempt):
         return call, ()
-    call, held = parts.held(call, now, on=event.holds)
-    return call, (ef.SettleMedia(side=event.side, sdp=event.sdp), *held)
+    return _agent_said(call, event.sdp, now, holds=event.holds)
+
+
+def _agent_said(call: Call, sdp: bytes | None, now: Now, *, holds: bool) -> Step:
+    if sdp is None or call.agent_leg is not AgentLeg.UP:
+        return call, ()
+    call, held = parts.held(replace(call, hold=replace(call.hold, asks=holds)), now, on=holds)
+    return call, (ef.SettleMedia(side=Side.AGENT, sdp=sdp), *held)
 
 
 def _caller_confirmed(call: Call, sdp: bytes | None, now: Now) -> Step:
@@ -237,7 +248,9 @@ def offer_made(call: Call, event: ev.OfferMade, _now: Now) -> Step:
     if event.side is Side.AGENT:
         if call.agent_leg is not AgentLeg.UP:
             return call, ()
-        asks = replace(call.hold, asks=event.holds)
+        # Who asks us for an offer says in the ACK what for.
+        holds = call.hold.asks if event.sdp is None else event.holds
+        asks = replace(call.hold, asks=holds)
         return replace(call, hold=asks), (ef.Renegotiate(side=Side.AGENT, sdp=event.sdp),)
     if call.exchange is Exchange.OURS:
         # RFC 3261 §14.2: two offers have crossed.

@@ -232,6 +232,8 @@ class ConsultationShell:
             case sip.OfferReceived():
                 with contextlib.suppress(LocalError):
                     self._tools.sip.refuse_offer(leg, _PENDING)
+            case sip.OfferAnswered(sdp=sdp) if sdp is not None and self.is_talking:
+                self._tasks.spawn(self._media.settle(side, sdp))
             case sip.ReferReceived(transaction=transaction):
                 with contextlib.suppress(LocalError):
                     self._tools.sip.refuse_refer(transaction, 403, "Refer in the caller's call")

@@ -27,7 +27,7 @@ from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
-from edge.media.sdp import audio, keys_apart, speaks_opus, with_events
+from edge.media.sdp import asked_offer, audio, keys_apart, speaks_opus, with_events
 from state.model import CallId
 
 log = structlog.get_logger()
@@ -359,7 +359,7 @@ class CallMedia:
         if sdp is None and side is Side.CALLER and self._is_forgotten and not self._is_joined:
             sdp = self._said[side]
         if sdp is None:
-            return self._told[side]
+            return asked_offer(self._told[side])
         if side is Side.AGENT:
             sdp = self._taking_events(sdp)
         if not self._is_joined:

@@ -14,6 +14,7 @@ from edge.media.errors import MediaError
 from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
+from edge.media.sdp import asked_offer
 
 log = structlog.get_logger()
 
@@ -55,11 +56,18 @@ class PairMedia:
 
     async def withdraw(self, side: Side, before: bytes) -> None:
         """Put the relay back: the offer has been cancelled; `before` it they had said this."""
+        await self._take_in(side, before, "withdraw")
+
+    async def settle(self, side: Side, sdp: bytes) -> None:
+        """Take in what a side has answered to the offer that it had asked for."""
+        await self._take_in(side, sdp, "settle")
+
+    async def _take_in(self, side: Side, sdp: bytes, step: str) -> None:
         async with self._turn:
             try:
-                await self._renegotiated(side, before)
+                await self._renegotiated(side, sdp)
             except MediaError as error:
-                log.warning("media_failed", call=self._name, step="withdraw", error=str(error))
+                log.warning("media_failed", call=self._name, step=step, error=str(error))
 
     def said(self, side: Side) -> bytes:
         """Return what a side last said of itself."""
@@ -75,7 +83,7 @@ class PairMedia:
 
     async def _renegotiated(self, side: Side, sdp: bytes | None) -> bytes:
         if sdp is None:
-            return self._told[side]
+            return asked_offer(self._told[side])
         other = Side.AGENT if side is Side.CALLER else Side.CALLER
         answer = standing_answer(self._said[other], sdp)
         me, them = _PARTY[side], _PARTY[other]

@@ -27,6 +27,7 @@ _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
 _LONGEST = 16_384
 _PORT = re.compile(r"[0-9]{1,9}(?:/|\Z)")
 """Of so many digits that it can be read: Python refuses to make a number of thousands."""
+_VERSION = re.compile(r"[0-9]{1,18}")
 _OLD_HOLD = "0.0.0.0"  # noqa: S104 - a value read, not an address bound
 
 
@@ -176,6 +177,41 @@ def inert_offer() -> bytes:
     return _join([*_head(), *_audio_lines("RTP/AVP", formats, Direction.SENDRECV)])
 
 
+def asked_offer(told: bytes) -> bytes:
+    """Return what somebody was told last, as the offer that they ask for now: all is open to them.
+
+    Whoever has put us on hold was told that they hear nothing; they may ask in order to resume, and
+    an offer that says the same leaves them no other answer (RFC 6337 §5.3). If it is another
+    description its version is the next (RFC 3264 §8), as the relay's own will be.
+    """
+    try:
+        sections = parse(told)
+        chosen = first_usable(sections)
+    except SdpError:
+        return told
+    if sections[chosen].direction is Direction.SENDRECV:
+        return told
+    head, *groups = _split(told.decode())
+    groups[chosen].append(f"a={Direction.SENDRECV}")
+    lines = [_next_version(line) for line in head if not _is_direction(line)]
+    for index, group in enumerate(groups):
+        is_chosen = index == chosen
+        lines += [line for line in group[:-1] if not (is_chosen and _is_direction(line))]
+        lines.append(group[-1])
+    return _join(lines)
+
+
+def _next_version(line: str) -> str:
+    words = line.split(" ")
+    if not line.startswith("o=") or len(words) < 3 or not _VERSION.fullmatch(words[2]):  # noqa: PLR2004 - the third word
+        return line
+    return " ".join([*words[:2], str(int(words[2]) + 1), *words[3:]])
+
+
+def _is_direction(line: str) -> bool:
+    return line.startswith("a=") and line[2:] in Direction._value2member_map_
+
+
 def at_discard_port(sdp: bytes) -> bytes:
     """Return the same session, at a place where nobody listens (RFC 863)."""
     chosen = first_usable(parse(sdp))
@@ -321,6 +357,6 @@ def _host(lines: list[str]) -> str:
 
 def _direction(lines: list[str]) -> Direction | None:
     for line in lines:
-        if line.startswith("a=") and line[2:] in Direction._value2member_map_:
+        if _is_direction(line):
             return Direction(line[2:])
     return None

@@ -395,6 +395,12 @@ class FakeTelephony(Telephony):
         held.their_offer = True
         self._take(sip.OfferReceived(leg=leg, method="INVITE", sdp=sdp))
 
+    def answer_asked(self, leg: LegId, sdp: bytes) -> None:
+        """Let the ACK of a re-INVITE come that has asked us for an offer."""
+        held = self.open.get(leg)
+        if held is not None and held.state is S.UP and not held.their_offer:
+            self._take(sip.OfferAnswered(leg=leg, sdp=sdp))
+
     def refer(self, leg: LegId, to: str) -> None:
         """Let a REFER come."""
         if leg in self.open:

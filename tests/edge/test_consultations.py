@@ -455,6 +455,24 @@ async def test_the_two_put_each_other_on_hold_and_the_callers_session_stays_as_i
 
 
 @in_virtual_time
+async def test_who_resumes_by_asking_for_an_offer_is_heard_where_they_say() -> None:
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        bob = await scene.talk()
+        moved = CALLER_SDP.replace(b"4000", b"4444")
+        for leg in (scene.asking, bob):
+            scene.edge.sip.offer(leg, CALLER_SDP.replace(b"sendrecv", b"inactive"))
+            await settle()
+            scene.edge.sip.offer(leg, None)
+            await settle()
+            assert b"a=sendrecv" in scene.edge.sip.open[leg].told[-1]
+            scene.edge.sip.answer_asked(leg, moved)
+            await settle()
+            assert scene.edge.media.offers[-1][1] == moved
+        await scene.over()
+
+
+@in_virtual_time
 async def test_a_blind_transfer_to_a_third_ends_the_consultation() -> None:
     async with center("ann", "bob") as made:
         scene = await _asks(made)

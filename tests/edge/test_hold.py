@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
+from edge.media.sdp import Direction, audio
 from state.model import AgentId
-from tests.edge.fake_telephony import AGENT_SDP
+from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
 from tests.edge.stage import Center, Edge, center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
@@ -48,6 +49,48 @@ async def test_an_agent_who_holds_is_seen_holding_at_every_edge_and_it_counts(ho
         record = await made.record(a1, theirs)
         assert record.holds == 2
         assert record.held_s == pytest.approx(6.0, abs=0.5)
+
+
+@pytest.mark.parametrize("hold", HOLDS[:2], ids=["sendonly", "inactive"])
+@in_virtual_time
+async def test_who_holds_and_asks_for_an_offer_may_resume(hold: bytes) -> None:
+    """As telephones behind some exchanges do: theirs comes in the ACK, and was heard by nobody."""
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        for leg, own in ((ours, AGENT_SDP), (theirs, CALLER_SDP)):
+            a1.sip.offer(leg, own.replace(b"a=sendrecv", hold[-12:-2]))
+            await settle()
+            assert audio(a1.sip.open[leg].told[-1]).direction is not Direction.SENDRECV
+            a1.sip.offer(leg, None)
+            await settle()
+            assert audio(a1.sip.open[leg].told[-1]).direction is Direction.SENDRECV
+            moved = own.replace(b"4000", b"4444")
+            a1.sip.answer_asked(leg, moved)
+            await settle()
+            assert a1.media.offers[-1][1] == moved
+            await _until_seen(made, AgentState.TALKING)
+        assert a1.state_of(theirs) == "connected"
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        assert (await made.record(a1, theirs)).holds == 1
+
+
+@in_virtual_time
+async def test_an_agent_who_holds_and_only_refreshes_the_session_holds_on() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        a1.sip.offer(ours, HOLDS[0])
+        await _until_seen(made, AgentState.HOLD)
+        a1.sip.offer(ours, None)
+        await settle()
+        a1.sip.answer_asked(ours, HOLDS[0])
+        await settle()
+        assert _seen(a1) is AgentState.HOLD
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        assert (await made.record(a1, theirs)).holds == 1
 
 
 @in_virtual_time

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge.media.errors import MediaError, SdpError
 from edge.media.sdp import (
     Direction,
+    asked_offer,
     audio,
     inert_answer,
     inert_offer,
@@ -138,6 +140,21 @@ def test_queue_answers_a_hold_as_rfc_3264_allows(offered: str, answered: str) ->
 
 def test_late_offer_of_the_queue_is_one_we_would_take_ourselves() -> None:
     assert audio(inert_offer()).formats == ("0", "8", "101")
+
+
+@pytest.mark.parametrize("told", ["sendonly", "recvonly", "inactive"])
+@pytest.mark.parametrize("for_all", [True, False])
+def test_who_asks_for_an_offer_is_offered_all_that_there_is(told: str, *, for_all: bool) -> None:
+    media = ["m=video 0 RTP/AVP 34", "m=audio 4000 RTP/AVP 0", "a=ptime:20"]
+    sdp = described(*([f"a={told}", *media] if for_all else [*media, f"a={told}"]))
+    offer = asked_offer(sdp)
+    assert audio(offer) == replace(audio(sdp), direction=Direction.SENDRECV)
+    assert b"o=bob 7 10 " in offer, "it is the next version"
+    assert asked_offer(offer) == offer
+
+
+def test_what_makes_no_sense_is_offered_as_it_is() -> None:
+    assert asked_offer(b"nonsense") == b"nonsense"
 
 
 def test_origin_tells_nothing_of_the_writer_and_leaves_the_media_alone() -> None:
