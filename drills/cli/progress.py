@@ -32,10 +32,15 @@ class Task(Protocol):
         """Say that `by` more units are done and what is at hand now."""
 
 
-def console() -> Console:
-    """Return the console for results: coloured on a terminal, plain and of one width elsewhere."""
-    plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR") or os.environ.get("CI"))
-    return Console(no_color=plain, highlight=False, width=QUIET_WIDTH if plain else None)
+def console(*, aside: bool = False) -> Console:
+    """Return the console for results: coloured on a terminal, plain and of one width elsewhere.
+
+    `aside`: on standard error, for what is no result.
+    """
+    stream = sys.stderr if aside else sys.stdout
+    plain = not stream.isatty() or bool(os.environ.get("NO_COLOR") or os.environ.get("CI"))
+    width = QUIET_WIDTH if plain else None
+    return Console(stderr=aside, no_color=plain, highlight=False, width=width)
 
 
 @contextmanager

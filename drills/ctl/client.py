@@ -55,9 +55,14 @@ def key(given: str | None) -> str:
 
 def checked(url: str) -> str:
     """Return an address in the form in which it is kept. Raise `CommandError`."""
-    parts = urlsplit(url)
+    none = CommandError(f"{url} is no address of a control plane: https://HOST", Exit.USAGE)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # brackets that do not close, a port beyond all ports
+        raise none from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise CommandError(f"{url} is no address of a control plane: https://HOST", Exit.USAGE)
+        raise none
     if parts.scheme == "http" and parts.hostname not in _HERE:
         raise CommandError(f"{url}: a password goes by https only, but on this machine itself")
     return url.rstrip("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
@@ -40,15 +41,16 @@ async def stream(api: Api, typed: Line, request: Request) -> int:
                 data = msgspec.json.encode(request.body)
                 headers["Content-Type"] = JSON
             task = stack.enter_context(progress(f"{typed.command.name}, lines"))
-        sink = _sink(typed, stack)
+        sink, is_made = _sink(typed, stack)
         try:
             method = typed.command.method
             async with api.stream(method, request.path, headers=headers, data=data) as reply:
-                if "output" in typed.own:
+                if "output" in typed.own and _is_plain(sink):
                     sink.truncate(0)  # now there is something to put in place of what was there
                 return await _take(reply, typed, sink, task)
         except ProblemError:
-            _leave_nothing(typed)
+            if is_made:  # for an answer that did not come
+                os.unlink(typed.own["output"])  # noqa: PTH108 - as it was made
             raise
         except (aiohttp.ClientError, TimeoutError) as error:
             if (key := headers.get("Idempotency-Key")) is None:
@@ -91,24 +93,25 @@ def _file(typed: Line) -> Path:
     return source
 
 
-def _sink(typed: Line, stack: ExitStack) -> BinaryIO:
+def _sink(typed: Line, stack: ExitStack) -> tuple[BinaryIO, bool]:
+    """Return where it goes, and whether that is a file which was made for it."""
     if output := typed.own.get("output"):
+        is_made = not os.path.lexists(output)
         try:
             # What is exported is people's data: nobody else's to read.
             descriptor = os.open(output, os.O_WRONLY | os.O_CREAT, 0o600)
         except OSError as error:
             raise CommandError(f"{output}: {error.strerror}", Exit.USAGE) from error
-        return stack.enter_context(os.fdopen(descriptor, "wb"))
+        return stack.enter_context(os.fdopen(descriptor, "wb")), is_made
     if sys.stdout.isatty() and not typed.command.gives.endswith(("json", "csv")):
         # Its bytes would be commands to the terminal.
         raise CommandError(f"{typed.command.gives} goes into a file: --output FILE", Exit.USAGE)
-    return sys.stdout.buffer
+    return sys.stdout.buffer, False
 
 
-def _leave_nothing(typed: Line) -> None:
-    """Take a file away that was made for an answer which did not come."""
-    if (output := typed.own.get("output")) and Path(output).stat().st_size == 0:
-        Path(output).unlink()
+def _is_plain(sink: BinaryIO) -> bool:
+    """Tell whether it can be cut: what a device or a pipe was given stays given."""
+    return stat.S_ISREG(os.fstat(sink.fileno()).st_mode)
 
 
 async def _sent(file: BinaryIO, task: Task) -> AsyncIterator[bytes]:

@@ -26,6 +26,7 @@ from drills.ctl import (
     published,
     show,
     signing,
+    sitting,
     telling,
 )
 from drills.ctl.account import Book
@@ -205,7 +206,7 @@ async def _answered(api: Api, command: Command, request: Request, before: Reply 
             now = (await _read(api, request, command)).json
             _tell_conflict(None if before is None else before.json, now, request.body)
         if move := error.problem.more.get("move"):
-            console().print(moves.shown(move))
+            console(aside=True).print(moves.shown(move))
         raise
 
 
@@ -213,10 +214,11 @@ def _may_go_on(told: Mapping[str, Any]) -> bool:
     """Show what moving traffic would come to, and ask whoever sits there."""
     if not (move := told.get("move")):
         return True
-    console().print(moves.shown(move))
+    aside = console(aside=True)
+    aside.print(moves.shown(move))
     if outside := moves.outside(told.get("findings", ())):
-        console().print(outside)
-    return input("Move it? [y/N] ").strip().lower() in {"y", "yes"}
+        aside.print(outside)
+    return sitting.says_yes("Move it?")
 
 
 def _whole(typed: Line) -> dict[str, Any] | None:
@@ -264,14 +266,15 @@ def _tell_conflict(
     before: Mapping[str, Any] | None, now: Mapping[str, Any], body: Mapping[str, Any] | None
 ) -> None:
     """Show what another has changed since, or how it differs from what would be written."""
+    say = console(aside=True).print
     if before is not None:
-        console().print("Changed by somebody else since it was read:")
-        console().print(show.differences(before, now, ("was", "is")))
+        say("Changed by somebody else since it was read:")
+        say(show.differences(before, now, ("was", "is")))
         return
     sent = {name: value for name, value in (body or {}).items() if name in now}
     there = {name: now[name] for name in sent}
-    console().print("What is there, beside what you would write:")
-    console().print(show.differences(there, sent, ("there", "yours")))
+    say("What is there, beside what you would write:")
+    say(show.differences(there, sent, ("there", "yours")))
 
 
 async def _pages(

@@ -7,7 +7,6 @@ and the state are the control plane's; the holder's secret stays in this process
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import webbrowser
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import aiohttp
 import msgspec
 
 from drills.cli.errors import CommandError, Exit
-from drills.ctl import client
+from drills.ctl import client, sitting
 from drills.ctl.account import Account, Book
 from drills.ctl.client import Api
 from drills.ctl.line import LineError
@@ -46,7 +45,7 @@ async def sign_in(book: Book, words: Sequence[str]) -> int:
         if is_oidc:
             told = await _by_browser(http, url, said["tenant"])
         else:
-            password = await asyncio.to_thread(_password, said["password-file"])
+            password = _password(said["password-file"])
             told = await client.sign_in(http, url, said["tenant"], said["login"], password)
     account = msgspec.structs.replace(told, ca=ca)
     with book.locked():
@@ -77,11 +76,13 @@ def _read(words: Sequence[str]) -> tuple[Mapping[str, str], bool]:
 def _password(file: str) -> str:
     """Return the password: never a word of the command line, which others can see."""
     if not file:
-        return os.environ.get(PASSWORD) or getpass.getpass()
+        return os.environ.get(PASSWORD) or sitting.password()
     try:
         return Path(file).read_text().strip()
     except OSError as error:
         raise LineError(f"--password-file {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise LineError(f"--password-file {file}: no text") from error
 
 
 async def sign_out(api: Api, book: Book) -> int:

@@ -154,7 +154,7 @@ async def test_a_conflict_tells_what_is_there_and_changes_nothing(
     await ctl("queues", "change", "sales", "--priority", "4")
     with pytest.raises(CommandError, match="version-mismatch"):
         await ctl("queues", "change", "sales", "--priority", "9", "--if-match", "1")
-    told = capsys.readouterr().out
+    told = capsys.readouterr().err
     assert ["priority", "4", "9"] in [each.split() for each in told.splitlines()]
     assert json.loads((await ctl("queues", "show", "sales", "--json"))[1])["priority"] == 4
 
