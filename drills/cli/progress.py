@@ -40,7 +40,8 @@ def console(*, aside: bool = False) -> Console:
     stream = sys.stderr if aside else sys.stdout
     plain = not stream.isatty() or bool(os.environ.get("NO_COLOR") or os.environ.get("CI"))
     width = QUIET_WIDTH if plain else None
-    return Console(stderr=aside, no_color=plain, highlight=False, width=width)
+    # What people have written may have brackets in it.
+    return Console(stderr=aside, no_color=plain, markup=False, highlight=False, width=width)
 
 
 @contextmanager

@@ -17,10 +17,17 @@ from drills.desk.answers import Readiness
 from drills.desk.asks import ReadinessAsk
 from drills.desk.client import Line
 from drills.desk.readiness import shown
+from drills.setup.say import is_live
 
 EVERY_S = 3.0
+QUIET_EVERY_S = 15.0
 
-Watch = Annotated[bool, cyclopts.Parameter(help="Look again every 3 s, until Ctrl-C.")]
+Watch = Annotated[
+    bool,
+    cyclopts.Parameter(
+        help="Look again every 3 s, until Ctrl-C; where nobody watches, every 15 s."
+    ),
+]
 
 
 def readiness(*, json: Json = False, watch: Watch = False, lab: LabOption = None) -> int:
@@ -49,7 +56,10 @@ def readiness(*, json: Json = False, watch: Watch = False, lab: LabOption = None
             return Exit.OK if answer.is_well else Exit.FAILED
         if json:
             _watch_json(line)
-        _watch_live(line)
+        elif is_live() and console().is_terminal:
+            _watch_live(line)
+        else:
+            _watch_quietly(line)
     return Exit.OK
 
 
@@ -57,6 +67,12 @@ def _watch_json(line: Line) -> None:
     while True:
         print_json(line.ask(ReadinessAsk(), Readiness), indent=0)
         time.sleep(EVERY_S)
+
+
+def _watch_quietly(line: Line) -> None:
+    while True:
+        console().print(shown(line.ask(ReadinessAsk(), Readiness)))
+        time.sleep(QUIET_EVERY_S)
 
 
 def _watch_live(line: Line) -> None:

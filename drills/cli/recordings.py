@@ -32,6 +32,8 @@ For example:
   ./everline recordings verify
 """
 
+THOROUGH_S: Final = 3600.0
+"""Opening every recording of a center takes as long as it takes."""
 LOOK_S: Final = 0.3
 PATIENCE_S: Final = 60.0
 """Without any progress for so long, somebody should look."""
@@ -144,8 +146,8 @@ def sample(*, most: Most = 20, json: Json = False, lab: LabOption = None) -> int
       ./everline recordings sample
       ./everline recordings sample --most 5 --json
     """
-    with asking(lab) as line:
-        found = line.ask(SampleAsk(most=most), Samples)
+    with asking(lab) as line, progress("opening copies at every site"):
+        found = line.ask(SampleAsk(most=most), Samples, timeout_s=THOROUGH_S)
     if json:
         print_json(found, indent=2)
     else:
@@ -207,7 +209,10 @@ def _wait(look: Callable[[bool], Rotation]) -> Rotation:
 
 def _ask(ask: RecordingsAsk, lab: int | None) -> Recordings:
     with asking(lab) as line:
-        return line.ask(ask, Recordings)
+        if not ask.is_thorough:
+            return line.ask(ask, Recordings, timeout_s=PATIENCE_S)
+        with progress("hashing and opening"):
+            return line.ask(ask, Recordings, timeout_s=THOROUGH_S)
 
 
 def _print(found: Recordings, *, json: bool) -> None:

@@ -19,7 +19,7 @@ Database = Annotated[
     str,
     cyclopts.Parameter(help="URL of the API's database. Default: a file that goes with the lab."),
 ]
-TalkS = Annotated[float, cyclopts.Parameter(help="How long to talk, in seconds. Default 5.")]
+TalkS = Annotated[float, cyclopts.Parameter(help="How long to talk: up to 3600 s. Default 5.")]
 
 
 def up(*, database: Database = "") -> int:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from drills.desk.asks import PlaceAsk
-from drills.desk.client import Line
+from drills.desk.client import CALL_TIMEOUT_S, Line
 from drills.desk.ledger import SHORT
 from drills.desk.words import plain
 from state.keys import call_id_for
@@ -35,7 +35,8 @@ def place(line: Line, ask: PlaceAsk) -> bool:
     """Ask the lab for a call and print its steps; tell whether an agent was heard."""
     heard, was_answered, call = False, False, None
     began_ms: int | None = None
-    for text in line.follow(ask):
+    # Nothing is told while the two talk.
+    for text in line.follow(ask, timeout_s=CALL_TIMEOUT_S + ask.talk_s):
         report: dict[str, object] = msgspec.json.decode(text)
         began_ms = began_ms or _number(report.get("wall_ms"))
         heard = heard or report.get("event") == "joined"

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
-from drills.demo.calling import told
+from drills.demo.calling import place, told
+from drills.desk.asks import PlaceAsk
+
+if TYPE_CHECKING:
+    from drills.desk.client import Line
 
 
 @pytest.mark.parametrize(
@@ -29,3 +36,12 @@ def test_a_call_is_named_when_it_is_dialled() -> None:
     report = {"event": "invite", "sip_call_id": "x@y", "local_tag": "t", "wall_ms": 5}
     (line,) = told(report, began_ms=5)
     assert line.startswith("  0.00 s  dials (call ")
+
+
+def test_a_long_talk_is_waited_for() -> None:
+    class Quiet:
+        def follow(self, ask: PlaceAsk, *, timeout_s: float) -> Iterator[bytes]:
+            assert timeout_s > ask.talk_s, "nothing is told meanwhile"
+            yield b'{"event": "joined"}'
+
+    assert place(cast("Line", Quiet()), PlaceAsk(did="15550100", talk_s=3600.0))

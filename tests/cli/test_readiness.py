@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import msgspec
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
+from drills.cli import readiness as command
+from drills.cli.errors import Exit
 from drills.desk.answers import Readiness
 from drills.desk.readiness import readiness, shown
 from state import keys
@@ -197,3 +201,20 @@ def printed(answer: Readiness) -> str:
     with console.capture() as text:
         console.print(shown(answer))
     return text.get()
+
+
+def test_where_nobody_watches_each_look_is_a_table_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = [ask(center({"a": 6, "b": 6, "c": 6}), []), ask(center({"a": 1, "b": 1}), [])]
+
+    class Line:
+        def ask(self, *_: object) -> Readiness:
+            if not looks:
+                raise KeyboardInterrupt
+            return looks.pop(0)
+
+    monkeypatch.setattr(command, "asking", lambda _: nullcontext(Line()))
+    monkeypatch.setattr(command, "QUIET_EVERY_S", 0.0)
+    assert command.readiness(watch=True) is Exit.OK
+    assert capsys.readouterr().out.count("If this site died now") == 2

@@ -50,7 +50,8 @@ def answering(monkeypatch: pytest.MonkeyPatch, *rows: RecordingRow) -> list[Reco
     asked: list[RecordingsAsk] = []
 
     class Line:
-        def ask(self, ask: RecordingsAsk, _: type[Recordings]) -> Recordings:
+        def ask(self, ask: RecordingsAsk, _: type[Recordings], *, timeout_s: float) -> Recordings:
+            assert timeout_s >= (command.THOROUGH_S if ask.is_thorough else command.PATIENCE_S)
             asked.append(ask)
             return found(*rows)
 
@@ -127,7 +128,8 @@ def test_reconcile_and_sample_tell_what_opened_with_a_site_s_own_keys(
     code: Exit,
 ) -> None:
     class Line:
-        def ask(self, ask: object, _: object) -> object:
+        def ask(self, ask: object, _: object, *, timeout_s: float) -> object:
+            assert timeout_s >= command.PATIENCE_S
             if isinstance(ask, RecordingsAsk):
                 return Recordings(lab=7, is_thorough=False, recordings=(KEPT,), samples=samples)
             return Samples(samples=samples)

@@ -6,10 +6,12 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
+from drills.cli.progress import console
 from drills.desk import agent_tables, call_tables, status_tables, words
 from drills.desk.account import of_ticket
 from drills.desk.answers import Agents, Wished, WishRow
 from drills.desk.call_answers import Calls, Explained
+from drills.desk.tables import table
 from edge.acd.agent_state import AgentState
 from edge.acd.eligibility import Reason
 from state.model import Outcome, PresenceState, SiteId, SkillId
@@ -160,3 +162,11 @@ def test_every_reason_has_plain_words(reason: Reason) -> None:
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
     assert words.lasting(seconds) == text
+
+
+def test_brackets_in_what_people_wrote_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = table("Asked for", "why")
+    rows.add_row("[a patch] of [/run]")
+    console().print(rows)
+    console().print("[a patch] of [/run]")
+    assert capsys.readouterr().out.count("[a patch] of [/run]") == 2
