@@ -3,6 +3,7 @@
 
 import { element } from "/docs/elements.js";
 import { label, misfits } from "/wallboard/board.js";
+import { inWords } from "/wallboard/entrance.js";
 import { Refused } from "/wallboard/session.js";
 
 const STATES = { pause: "paused", ready: "ready", sign_out: "signed_out" };
@@ -130,10 +131,6 @@ function fields({ codes = [], why = "" }) {
   byId("act-why").required = Boolean(why);
 }
 
-function refuse(error) {
-  const faults = error.told?.faults?.map((each) => each.fault) ?? [];
-  const detail = error.told?.detail ?? "";
-  byId("act-refused").textContent = [error.message, detail, ...faults].filter(Boolean).join(" ");
-}
+function refuse(error) { byId("act-refused").textContent = inWords(error); }
 
 function byId(id) { return document.getElementById(id); }

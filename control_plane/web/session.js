@@ -2,14 +2,17 @@
 // ours takes it over (along.js).
 
 const EARLY_MS = 30_000;
+const OVER = "sign-in-needed";
 
-/** What the API refuses. */
+/** What the API refuses, with all that it says of it. */
 export class Refused extends Error {
-  constructor(status, told) {
-    super(told.title ?? `The API answered ${status}`);
+  constructor(status, told, { retryS = null } = {}) {
+    const faults = (told.faults ?? []).map((each) => `${each.where}: ${each.fault}`);
+    const again = retryS ? [`Try again in ${retryS} s`] : [];
+    const said = [told.title ?? `The API answered ${status}`, told.detail, ...faults, ...again];
+    super(said.filter(Boolean).map((each) => each.replace(/[.]$/, "")).join(". "));
     this.status = status;
     this.errorId = told.error_id ?? "";
-    this.told = told;
   }
 }
 
@@ -24,14 +27,12 @@ export class Session {
   /** Go on with the session of the page before. */
   takeOver(tokens) { this.#tokens = tokens; }
 
-  async signIn(said) {
-    this.#tokens = await send("POST", "/v1/sessions", { body: said });
-  }
+  async signIn(said) { this.#tokens = await opened("/v1/sessions", said); }
 
   /** Ask where the tenant's identity provider is, and what to bring back from there. */
   async begin(said) { return send("POST", "/v1/oidc/begin", { body: said }); }
 
-  async complete(said) { this.#tokens = await send("POST", "/v1/oidc/complete", { body: said }); }
+  async complete(said) { this.#tokens = await opened("/v1/oidc/complete", said); }
 
   async signOut() {
     const token = this.#tokens?.access_token;
@@ -44,31 +45,55 @@ export class Session {
   /** Return a token that is good for a while. Raise Refused where the session has ended. */
   async token() {
     if (!this.#tokens) throw new Refused(401, { title: "Sign in" });
-    if (Date.parse(this.#tokens.expires) - Date.now() < EARLY_MS) {
-      // A refresh token is good once: whoever asks meanwhile waits for the same answer.
-      this.#refreshing ??= this.#refresh().finally(() => { this.#refreshing = null; });
-      await this.#refreshing;
-    }
+    if (this.#tokens.untilMs - Date.now() < EARLY_MS) await this.#renew();
+    if (!this.#tokens) throw new Refused(401, { title: "Sign in" }); // signed out meanwhile
     return this.#tokens.access_token;
   }
 
+  // A refresh token is good once: whoever asks meanwhile waits for the same answer.
+  #renew() {
+    this.#refreshing ??= this.#refresh().finally(() => { this.#refreshing = null; });
+    return this.#refreshing;
+  }
+
   async #refresh() {
-    const body = { refresh_token: this.#tokens.refresh_token };
-    const told = await send("POST", "/v1/sessions/refresh", { body });
+    const told = await opened("/v1/sessions/refresh", { refresh_token: this.#tokens.refresh_token });
     if (this.#tokens) this.#tokens = told;
   }
 
-  async get(path, headers = {}) { return send("GET", path, { token: await this.token(), headers }); }
+  async get(path, headers = {}) { return json(await this.#reach("GET", path, { headers })); }
 
-  async ask(method, path, body) { return send(method, path, { token: await this.token(), body }); }
+  async ask(method, path, body) { return json(await this.#reach(method, path, { body })); }
 
   /** Return the answer as it comes, for what is no JSON. */
-  async fetch(path, headers = {}) { return reach("GET", path, { token: await this.token(), headers }); }
+  async fetch(path, headers = {}) { return this.#reach("GET", path, { headers }); }
+
+  async #reach(method, path, said) {
+    const token = await this.token();
+    try {
+      return await reach(method, path, { ...said, token });
+    } catch (error) {
+      if (!(error instanceof Refused && error.errorId === OVER)) throw error;
+      // Over already: this machine has slept, or its clock was set.
+      if (this.#tokens?.access_token === token) await this.#renew();
+      return reach(method, path, { ...said, token: await this.token() });
+    }
+  }
 }
 
-async function send(method, path, said = {}) {
-  const text = await (await reach(method, path, said)).text();
+async function send(method, path, said = {}) { return json(await reach(method, path, said)); }
+
+async function json(reply) {
+  const text = await reply.text();
   return text ? JSON.parse(text) : {};
+}
+
+/** Return tokens, and `untilMs`: when they end by our clock, however far that is from the center's. */
+async function opened(path, body) {
+  const reply = await reach("POST", path, { body });
+  const theirsMs = Date.parse(reply.headers.get("Date") ?? "") || Date.now();
+  const told = await json(reply);
+  return { ...told, untilMs: Date.now() + Date.parse(told.expires) - theirsMs };
 }
 
 /** Raise Refused unless the answer is well. */
@@ -79,6 +104,15 @@ async function reach(method, path, { token, body, headers = {} } = {}) {
   const reply = await fetch(path, {
     method, headers: sent, body: body && JSON.stringify(body), credentials: "omit", redirect: "error", cache: "no-store",
   });
-  if (!reply.ok) throw new Refused(reply.status, JSON.parse(await reply.text() || "{}"));
+  if (!reply.ok) throw new Refused(reply.status, problem(await reply.text()), { retryS: Number(reply.headers.get("Retry-After")) });
   return reply;
+}
+
+/** Return what an answer says, whatever it is: a proxy may have given it. */
+function problem(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
 }

@@ -241,8 +241,8 @@ globalThis.fetch = async (url) => {
     ? new Response(JSON.stringify({ title: "Not now" }), { status: refused.get(path) })
     : new Response(JSON.stringify(answers[path]));
 };
-const expires = new Date(Date.now() + 3e5).toISOString();
-const tokens = { access_token: "t", refresh_token: "r", tenant: "main", expires };
+const untilMs = Date.now() + 3e5;
+const tokens = { access_token: "t", refresh_token: "r", tenant: "main", untilMs };
 sessionStorage.setItem("everline.along", JSON.stringify({ tokens, until: Date.now() + 1e4 }));
 const opened = async () => {
   await import("./wallboard/wallboard.js");
@@ -298,5 +298,106 @@ byId("sign-out").dispatch("click");
 slow.answer(new Response(JSON.stringify(answers["/v1/live/agents"])));
 await settled();
 assert.deepEqual(people(), []);
+"""
+    )
+
+
+# ---- who is signed in ----------------------------------------------------------------------------
+
+SESSION = """
+const { Session } = await import("./wallboard/session.js");
+let [oursMs, theirsMs] = [1_700_000_000_000, 1_700_000_000_000];
+Date.now = () => oursMs;
+const pass = (ms) => { oursMs += ms; theirsMs += ms; };
+const asked = [];
+let given = 0;
+let answer = async () => new Response("{}");
+globalThis.fetch = async (path, { headers }) => {
+  asked.push(path);
+  if (!path.startsWith("/v1/sessions")) return answer(headers.Authorization);
+  given += 1;
+  const until = new Date(theirsMs + 300_000).toISOString();
+  const told = { access_token: `t${given}`, refresh_token: `r${given}`, expires: until };
+  const now = { Date: new Date(theirsMs).toUTCString() };
+  return new Response(JSON.stringify(told), { headers: now });
+};
+const over = () => new Response(JSON.stringify({ error_id: "sign-in-needed" }), { status: 401 });
+const refused = async (how) => {
+  try { await how(); } catch (error) { return error; }
+  assert.fail("it was not refused");
+};
+const session = new Session();
+"""
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 0, 3600])
+def test_tokens_last_as_long_as_they_do_whatever_this_machines_clock_says(
+    stage: Stage, ahead_s: int
+) -> None:
+    stage.play(
+        SESSION
+        + f"oursMs += {ahead_s * 1000};"
+        + """
+await session.signIn({});
+pass(260_000);
+assert.equal(await session.token(), "t1");
+pass(20_000);
+assert.equal(await session.token(), "t2");
+assert.equal(await session.token(), "t2");
+assert.deepEqual(asked, ["/v1/sessions", "/v1/sessions/refresh"]);
+"""
+    )
+
+
+def test_a_token_that_is_over_before_its_time_is_renewed_once(stage: Stage) -> None:
+    stage.play(
+        SESSION
+        + """
+await session.signIn({});
+answer = async (token) => (token === "Bearer t1" ? over() : new Response('{"id": 7}'));
+const both = await Promise.all([session.get("/v1/me"), session.get("/v1/me")]);
+assert.deepEqual(both, [{ id: 7 }, { id: 7 }]);
+assert.equal(asked.filter((each) => each.endsWith("refresh")).length, 1);
+answer = async () => over();
+assert.equal((await refused(() => session.get("/v1/me"))).status, 401);
+assert.equal(asked.filter((each) => each.endsWith("refresh")).length, 2);
+"""
+    )
+
+
+def test_who_signs_out_while_tokens_are_renewed_is_signed_out(stage: Stage) -> None:
+    stage.play(
+        SESSION
+        + """
+await session.signIn({});
+pass(290_000);
+const asking = refused(() => session.get("/v1/me"));
+session.forget();
+assert.equal((await asking).status, 401);
+assert.equal(session.isOpen, false);
+"""
+    )
+
+
+def test_what_is_refused_is_told_with_where_and_the_way_out(stage: Stage) -> None:
+    stage.play(
+        SESSION
+        + """
+const { inWords } = await import("./wallboard/entrance.js");
+const told = async (body, status, headers) => {
+  answer = async () => new Response(body, { status, headers });
+  return inWords(await refused(() => session.get("/v1/recordings")));
+};
+await session.signIn({});
+const faults = [{ where: "query.since", fault: "has to be before until" }];
+const unfit = JSON.stringify({ title: "It does not fit", detail: "Look again.", faults });
+assert.equal(
+  await told(unfit, 422),
+  "It does not fit. Look again. query.since: has to be before until",
+);
+const many = JSON.stringify({ title: "Too many requests" });
+const wait = { "Retry-After": "31" };
+assert.equal(await told(many, 429, wait), "Too many requests. Try again in 31 s");
+assert.equal(await told("<html>502 of a proxy</html>", 502), "The API answered 502");
 """
     )
