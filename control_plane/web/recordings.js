@@ -12,6 +12,7 @@ const session = entrance.session;
 let query = "";
 let next = null;
 let opened = null; // { recording, marks, sound, peaks, purpose }
+let [listed, chosen] = [0, 0]; // which asking is the last: an earlier one that is answered late is void
 
 on("search", "submit", async (form) => {
   const told = [...new FormData(form)].filter(([, value]) => value.trim());
@@ -66,9 +67,11 @@ async function search() {
 }
 
 async function list() {
+  const turn = listed += 1;
   const asked = new URLSearchParams(query);
   if (next) asked.set("cursor", next);
   const page = await session.get(`/v1/recordings?${asked}`);
+  if (turn !== listed) return;
   byId("found").append(...page.items.map(row));
   next = page.next ?? null;
   byId("more").hidden = !next;
@@ -93,8 +96,11 @@ function state(recording) {
 }
 
 async function choose(id) {
+  const turn = chosen += 1;
   const recording = await session.get(`/v1/recordings/${id}`);
+  if (turn !== chosen) return;
   await opened?.sound?.close();
+  if (turn !== chosen) return;
   opened = { recording, marks: marksOf(recording), sound: null, peaks: null };
   for (const each of byId("found").children) each.classList.toggle("chosen", each.dataset.id === id);
   byId("player").hidden = false;
@@ -120,7 +126,7 @@ async function retag(method, tag) {
   const { id } = opened.recording;
   await session.ask(method, `/v1/recordings/${id}/tags/${encodeURIComponent(tag)}`);
   const fresh = await session.get(`/v1/recordings/${id}`);
-  tags(fresh.tags);
+  if (opened?.recording.id === id) tags(fresh.tags);
   byId("found").querySelector(`tr[data-id="${id}"]`)?.replaceWith(row(fresh));
 }
 
@@ -139,6 +145,8 @@ function show() {
 }
 
 function end() {
+  listed += 1;
+  chosen += 1;
   opened?.sound?.close();
   opened = null;
   byId("player").hidden = true;

@@ -401,3 +401,90 @@ assert.equal(await told(many, 429, wait), "Too many requests. Try again in 31 s"
 assert.equal(await told("<html>502 of a proxy</html>", 502), "The API answered 502");
 """
     )
+
+
+# ---- recordings ----------------------------------------------------------------------------------
+
+RECORDINGS = """
+globalThis.setInterval = () => 0;
+globalThis.FormData = class { constructor(form) { return Object.entries(form.fields); } };
+const untilMs = Date.now() + 3e5;
+const tokens = { access_token: "t", refresh_token: "r", tenant: "main", untilMs };
+sessionStorage.setItem("everline.along", JSON.stringify({ tokens, until: Date.now() + 1e4 }));
+const about = (id) => ({
+  id, queue: "sales", arrived: "2026-05-01T10:00:00Z", tags: [id], length_s: 1, is_kept: true,
+  parts: [], holds: [], transfers: [], pauses: [], masks: [], gaps: [],
+});
+const pages = new Map();
+globalThis.fetch = async (url) => {
+  const path = url.split("?")[0];
+  if (path === "/v1/me") return new Response(JSON.stringify({ roles: [] }));
+  if (!pages.has(url)) pages.set(url, later());
+  return new Response(JSON.stringify(await pages.get(url).promise));
+};
+const page = (...ids) => ({ items: ids.map(about), next: "more" });
+const answered = async (url, told) => { pages.get(url).answer(told); await settled(); };
+const search = (queue) => {
+  byId("search").elements = { queue: { type: "text" } };
+  byId("search").fields = { queue };
+  byId("search").dispatch("submit");
+};
+const found = () => byId("found").children.map((each) => each.dataset.id);
+await import("./recordings/recordings.js");
+await settled();
+"""
+
+
+def test_an_earlier_search_that_is_answered_late_is_not_shown_among_the_next(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+search("sales");
+await settled();
+search("support");
+await settled();
+await answered("/v1/recordings?queue=support", page("c", "d"));
+await answered("/v1/recordings?queue=sales", page("a", "b"));
+await answered("/v1/recordings?", page("a", "b", "c", "d"));
+assert.deepEqual(found(), ["c", "d"]);
+"""
+    )
+
+
+def test_more_that_is_asked_for_twice_is_shown_once(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+await answered("/v1/recordings?", page("a"));
+byId("more").dispatch("click");
+byId("more").dispatch("click");
+await settled();
+await answered("/v1/recordings?cursor=more", page("b"));
+assert.deepEqual(found(), ["a", "b"]);
+"""
+    )
+
+
+def test_the_recording_that_was_chosen_last_is_the_one_that_is_open(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+await answered("/v1/recordings?", page("a", "b"));
+for (const row of byId("found").children) row.children[0].children[0].dispatch("click");
+await settled();
+await answered("/v1/recordings/b", about("b"));
+await answered("/v1/recordings/a", about("a"));
+assert.match(byId("tags").children[0].children[0].textContent, /b/);
+"""
+    )
+
+
+def test_of_recordings_nothing_comes_after_signing_out(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+byId("sign-out").dispatch("click");
+await answered("/v1/recordings?", page("a"));
+assert.deepEqual(found(), []);
+"""
+    )
