@@ -105,7 +105,10 @@ function standing(board, told, sites) {
 }
 
 function since(told) {
-  return told.alarm_since ? ` since ${new Date(told.alarm_since).toLocaleTimeString()}` : "";
+  if (!told.alarm_since) return "";
+  const at = new Date(told.alarm_since);
+  const isToday = at.toDateString() === new Date().toDateString();
+  return ` since ${isToday ? at.toLocaleTimeString() : at.toLocaleString()}`;
 }
 
 function lost(risks) {

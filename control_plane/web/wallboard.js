@@ -24,6 +24,7 @@ let stream = null;
 let figures = null;
 let standing = ""; // of the stream, in its own word
 const missing = new Set(); // kinds whose last listing failed
+const due = new Set(); // kinds of which there is one that no listing had: what one may do with it, only a listing says
 let isDrawn = true;
 let aheadMs = 0; // of the center's clock: since when an agent is so is told by that
 
@@ -46,10 +47,14 @@ function begin() {
     state: (word) => { standing = word; tell(); },
     hello: (isResumed) => { if (!isResumed) list(KINDS); },
     anew: () => list(KINDS),
-    event: (each) => { board.take(each, Date.now()); draw(); },
+    event: (each) => {
+      if (each.what !== "gone" && board.kinds[each.topic]?.has(each.id) === false) due.add(each.topic);
+      board.take(each, Date.now());
+      draw();
+    },
     over: () => entrance.leave(ENDED),
   });
-  figures = setInterval(() => list([...new Set(["sites", "queues", ...missing])]), FIGURES_MS);
+  figures = setInterval(() => list([...new Set(["sites", "queues", ...missing, ...due])]), FIGURES_MS);
 }
 
 /** Say how current all this is. */
@@ -66,6 +71,7 @@ function end() {
   clearInterval(figures);
   board = new Board();
   missing.clear();
+  due.clear();
   byId("state").textContent = byId("told").textContent = "";
   byId("act").close();
   show(board, Date.now(), aheadMs);
@@ -75,6 +81,7 @@ async function list(kinds) {
   const mine = board; // who signs in next has another
   await Promise.all(kinds.map(async (kind) => {
     const asked = mine.await(kind);
+    due.delete(kind);
     try {
       const items = kind === "readiness" ? [await outlook()] : await all(`/v1/live/${kind}`);
       mine.list(asked, items, Date.now());

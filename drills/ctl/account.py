@@ -56,14 +56,8 @@ class Book:
     def read(self) -> Accounts:
         """Return what it holds; nothing if there is none. Raise `CommandError`."""
         try:
-            about = self._file.stat()
-            if about.st_mode & 0o077 or about.st_uid != os.geteuid():
-                raise CommandError(
-                    f"others may read {self._file}, or it is not yours: delete it, sign in again"
-                )
-            return msgspec.json.decode(self._file.read_bytes(), type=Accounts)
-        except FileNotFoundError:
-            return Accounts()
+            with self._named():
+                return self._read()
         except UNREADABLE as error:
             raise CommandError(f"{self._file} is damaged ({error}): delete it, sign in") from error
 
@@ -91,12 +85,40 @@ class Book:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other command from refreshing while entered."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._folder / "ctl.lock").open("w") as lock:
+        with self._named():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = (self._folder / "ctl.lock").open("w")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let what the machine refuses say where, and the way out."""
+        try:
+            yield
+        except OSError as error:
+            raise CommandError(
+                f"tokens are kept in {self._folder}: {error.strerror}; make that folder yours, or"
+                " let XDG_CONFIG_HOME name another one"
+            ) from error
+
+    def _read(self) -> Accounts:
+        try:
+            about = self._file.stat()
+            if about.st_mode & 0o077 or about.st_uid != os.geteuid():
+                raise CommandError(
+                    f"others may read {self._file}, or it is not yours: delete it, sign in again"
+                )
+            return msgspec.json.decode(self._file.read_bytes(), type=Accounts)
+        except FileNotFoundError:
+            return Accounts()
+
     def _write(self, accounts: Accounts) -> None:
+        with self._named():
+            self._put(accounts)
+
+    def _put(self, accounts: Accounts) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._file.with_suffix(f".{os.getpid()}")
         # Made as nobody else's to read, and only then filled.

@@ -275,6 +275,45 @@ assert.equal(standing(), "Live");
     )
 
 
+def test_who_is_new_is_listed_with_the_next_figures_and_can_be_paused_then(stage: Stage) -> None:
+    stage.play(
+        WALLBOARD
+        + """
+await opened();
+const ben = { id: "ben", state: "ready", site: "a" };
+const news = [{ topic: "agents", what: "changed", id: "ben", data: ben }];
+socket.say({ type: "events", events: news });
+const button = () => byId("agents").children[1].querySelector('[data-act="pause"]');
+assert.deepEqual([people(), button()], [["ann", "ben"], null]);
+answers["/v1/live/agents"].items.push({ ...ben, may: ["set_state"] });
+await tick();
+assert.ok(button());
+assert.equal(standing(), "Live");
+"""
+    )
+
+
+def test_an_alarm_of_another_day_says_of_which(stage: Stage) -> None:
+    stage.play(
+        WALLBOARD
+        + """
+const rest = "the center cannot lose a site.";
+const look = async (at) => {
+  const told = { ...answers["/v1/readiness"], id: "center", can_lose_any: false };
+  const data = { ...told, alarm_since: at.toISOString() };
+  const news = [{ topic: "readiness", what: "changed", id: "center", data }];
+  socket.say({ type: "events", events: news });
+  return byId("alarm").textContent;
+};
+await opened();
+const now = new Date();
+const before = new Date(now - 3 * 86_400_000);
+assert.equal(await look(now), `Alarm since ${now.toLocaleTimeString()}: ` + rest);
+assert.equal(await look(before), `Alarm since ${before.toLocaleString()}: ` + rest);
+"""
+    )
+
+
 def test_who_may_see_nothing_is_told_so_and_not_that_it_fails(stage: Stage) -> None:
     stage.play(
         WALLBOARD
