@@ -361,6 +361,7 @@ class Desk:
         return Callbacks(lab=self._place.launcher, now_ms=now.wall_ms, callbacks=rows)
 
     async def _cancel_callback(self, begins: str) -> Callbacks:
+        begins = ledger.check_prefix(begins)
         calls = [row.call for row in self._callbacks().callbacks if row.call.startswith(begins)]
         if len(calls) != 1:
             which = "no callback" if not calls else f"{len(calls)} callbacks"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,6 +10,7 @@ from rich.text import Text
 from custody.findings import Rotation, Sample
 from drills.desk.ledger import SHORT
 from drills.desk.recording_answers import RecordingRow, Recordings
+from drills.desk.tables import clock
 
 
 def listed(found: Recordings) -> RenderableType:
@@ -23,10 +22,9 @@ def listed(found: Recordings) -> RenderableType:
         table.add_column(name, justify="right")
     table.add_column("state")
     for row in found.recordings:
-        ended = dt.datetime.fromtimestamp(row.ended_ms / 1000, dt.UTC)
         table.add_row(
             row.call[:SHORT],
-            f"{ended:%H:%M:%S}",
+            clock(row.ended_ms),
             row.queue,
             row.agent or "-",
             row.site,

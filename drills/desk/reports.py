@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from drills.desk.answers import QueueRow
 from drills.desk.call_answers import Report, ReportRow
 from drills.desk.ledger import Ledger
-from drills.desk.tables import clock, numbers, table
+from drills.desk.tables import bad_records, clock, numbers, spaced, table
 from edge.acd.forecast import accuracy_of
 from edge.acd.service_level import figures
 from state.model import CallRecord, Now, QueueId
@@ -66,13 +66,15 @@ def with_accuracy(rows: Iterable[QueueRow], over: Ledger) -> tuple[QueueRow, ...
 
 def shown(answer: Report) -> RenderableType:
     """Return the report as a table."""
+    # What cannot be read is in no figure: who believes them has to know.
+    bad = (bad_records(answer.bad_records),) if answer.bad_records else ()
     made = table(f"Service within {answer.target_s:g} s", "from", "queue")
     numbers(made, "calls", "answered", "left", "level", "ASA", "95 %", "AHT")
     for row in answer.rows:
         made.add_row(clock(row.from_ms), row.queue, *_cells(row))
     if not answer.rows:
-        return Text("No call is over yet: place one by ./everline call")
-    return Group(Text(), made)
+        return spaced((Text("No call is over yet: place one by ./everline call"), *bad))
+    return spaced((made, *bad))
 
 
 def _cells(row: ReportRow) -> Iterator[str]:

@@ -197,6 +197,10 @@ async def test_who_is_to_be_called_back_is_listed_in_order_and_without_numbers(
     assert "looked" not in told
     assert await run("callback", "cancel", "9999") == Exit.FAILED
     assert "./everline callback list names all" in " ".join(capsys.readouterr().err.split())
+    assert await run("callback", "cancel", "") == Exit.FAILED
+    assert "is not how a call's id begins" in " ".join(capsys.readouterr().err.split())
+    assert await run("callback", "list", "--json") == Exit.OK
+    assert len(json.loads(capsys.readouterr().out)["callbacks"]) == 1, "nobody was struck off"
 
 
 async def test_readiness_goes_by_etcds_members_and_names_the_silent(

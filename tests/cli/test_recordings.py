@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from drills.cli.errors import CommandError, Exit
 from drills.desk import recording_tables as tables
 from drills.desk.asks import RecordingsAsk, RotateAsk
 from drills.desk.recording_answers import RecordingRow, Recordings, Samples, SegmentRow
+from drills.desk.tables import clock
 from state.model import AgentId, CallId, QueueId, SiteId
 from tests.cli.test_tables import printed
 
@@ -172,3 +174,15 @@ def test_a_rotation_that_does_not_move_says_who_should(monkeypatch: pytest.Monke
         command.rotate(site="a")
     with pytest.raises(CommandError, match="--site"):
         command.rotate()
+
+
+def test_recordings_are_listed_by_the_same_clock_as_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        text = printed(tables.listed(found(KEPT)), width=140)
+        assert clock(KEPT.ended_ms) == "03:43:20"
+        assert "03:43:20" in text
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -84,3 +84,11 @@ def test_the_table_fits_and_says_when_there_is_nothing() -> None:
     assert "No call is over yet" in printed(
         shown(report(1, snapshot, ledger([]), NOW, 1800.0, 20.0))
     )
+
+
+def test_calls_that_cannot_be_read_are_said_to_be_in_no_figure() -> None:
+    snapshot, bad = staff(2, queue()).snapshot, {"/everline/ended/ab": "ab: write it anew"}
+    for records in (calls(), []):
+        over = Ledger(records=tuple(records), bad=bad, revisions={})
+        text = printed(shown(report(1, snapshot, over, NOW, 1800.0, 20.0)), width=100)
+        assert "ab: write it anew" in text
