@@ -141,7 +141,10 @@ async def _say(path: Path, requests: Iterable[Mapping[str, object]]) -> list[dic
         try:
             for request in requests:
                 writer.write(json.dumps(request).encode() + b"\n")
-                answer = json.loads(await reader.readline())
+                line = await reader.readline()
+                if not line:
+                    raise ConnectionResetError("the edge has died while it was asked")
+                answer = json.loads(line)
                 if not (isinstance(answer, dict) and answer.get("ok")):
                     raise ValueError(_refusal(answer))
                 answers.append(answer)

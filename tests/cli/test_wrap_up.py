@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from drills.desk.asks import WrapUpAsk
 from drills.desk.errors import RefusedError
-from drills.desk.machines import change_rest
+from drills.desk.machines import cancel_callback, change_rest
 from drills.lab.lab import Lab, default_paths
 from drills.lab.plan import plan_lab
 from edge.acd.attendance import RestChange
 from state import keys
-from state.model import AgentId, EdgeId
+from state.model import AgentId, CallId, EdgeId
 from tests.acd.worlds import World
 
 
@@ -76,3 +76,32 @@ async def test_a_home_that_is_dead_or_silent_is_named(tmp_path: Path) -> None:
     world.drop(keys.edge(EdgeId("a1")))
     with pytest.raises(RefusedError, match="no edge of the home site"):
         await change_rest(lab(tmp_path), world.snapshot, ASK)
+
+
+async def _die(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def test_an_edge_that_dies_while_it_is_asked_does_not_answer(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    async with await asyncio.start_unix_server(_die, tmp_path / "a" / "edge-a1.sock"):
+        with pytest.raises(RefusedError, match="edge a1 does not answer"):
+            await change_rest(lab(tmp_path), center().snapshot, ASK)
+
+
+async def test_the_next_edge_is_asked_to_call_back_no_more(tmp_path: Path) -> None:
+    heard: list[object] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(json.loads(await reader.readline()))
+        writer.write(b'{"ok": true}\n')
+        writer.close()
+
+    for site in "ab":
+        (tmp_path / site).mkdir()
+    async with (
+        await asyncio.start_unix_server(_die, tmp_path / "a" / "edge-a1.sock"),
+        await asyncio.start_unix_server(take, tmp_path / "b" / "edge-b1.sock"),
+    ):
+        await cancel_callback(lab(tmp_path), center().snapshot, CallId("ab" * 12))
+    assert heard == [{"cmd": "cancel_callback", "call": "ab" * 12}]
