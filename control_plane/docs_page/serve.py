@@ -13,7 +13,8 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = "/docs"
 PAGE: Final = (HERE / "page.html").read_text()
 OTHERS: Final = tuple(
-    HERE / name for name in ("page.css", "page.js", "schema.js", "trial.js", "elements.js")
+    HERE / name
+    for name in ("page.css", "page.js", "schema.js", "trial.js", "elements.js", "octets.js")
 )
 
 

@@ -1,6 +1,7 @@
 // Sends a request as the reader fills it in, and shows what came back.
 
 import { element } from "/docs/elements.js";
+import { octets } from "/docs/octets.js";
 
 const SHOWN = ["ETag", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed"];
 const LARGEST = 200_000;
@@ -10,7 +11,7 @@ export const session = { token: "", tenant: "" };
 const etags = new Map();
 
 export async function ask(verb, path, { headers = {}, body } = {}) {
-  const sent = { ...headers };
+  const sent = octets(headers);
   if (session.token) sent.Authorization = `Bearer ${session.token}`;
   if (session.tenant && sent["Everline-Tenant"] === undefined) sent["Everline-Tenant"] = session.tenant;
   return fetch(path, {

@@ -1,6 +1,8 @@
 // Who is signed in. All of it stays in this page's memory: it is gone with the page, unless the next of
 // ours takes it over (along.js).
 
+import { octets } from "/docs/octets.js";
+
 const EARLY_MS = 30_000;
 const OVER = "sign-in-needed";
 
@@ -98,7 +100,7 @@ async function opened(path, body) {
 
 /** Raise Refused unless the answer is well. */
 async function reach(method, path, { token, body, headers = {} } = {}) {
-  const sent = { ...headers };
+  const sent = octets(headers);
   if (token) sent.Authorization = `Bearer ${token}`;
   if (body) sent["Content-Type"] = "application/json";
   const reply = await fetch(path, {

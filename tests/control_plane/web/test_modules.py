@@ -5,6 +5,7 @@ They run in the Node that Playwright brings, on as much of a page as `dom.mjs` i
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -525,5 +526,28 @@ def test_of_recordings_nothing_comes_after_signing_out(stage: Stage) -> None:
 byId("sign-out").dispatch("click");
 await answered("/v1/recordings?", page("a"));
 assert.deepEqual(found(), []);
+"""
+    )
+
+
+@pytest.mark.parametrize("purpose", ["Beschwerde prüfen", "проверка жалобы", "投诉"])
+def test_a_purpose_in_any_language_opens_a_recording(stage: Stage, purpose: str) -> None:
+    stage.play(
+        RECORDINGS
+        + f"const purpose = {json.dumps(purpose)};"
+        + """
+await answered("/v1/recordings?", page("a"));
+byId("found").children[0].children[0].children[0].dispatch("click");
+await settled();
+await answered("/v1/recordings/a", about("a"));
+let heard = null;
+globalThis.fetch = async (url, { headers }) => {
+  heard = Buffer.from(new Headers(headers).get("Everline-Purpose"), "latin1").toString("utf8");
+  return new Response("{}", { status: 503 });
+};
+byId("why").elements = { purpose: { value: purpose } };
+byId("why").dispatch("submit");
+await settled();
+assert.equal(heard, purpose);
 """
     )
