@@ -6,6 +6,7 @@ No script, and nothing is fetched.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -40,6 +41,8 @@ _SERVICES = (
 
 
 _OVER = " is over, by "
+_LASTS = re.compile(r"\bfor [0-9.e+-]+ s\)$")
+"""Ends the words of a fault that has a time to live (`drills.fault`)."""
 _OUT_OF = {
     "lost": "offered",
     "recordings_lost": "recordings_due",
@@ -247,7 +250,7 @@ def _broken(evidence: Evidence) -> Iterator[tuple[str, ...]]:
             for each in said
             if each.what.startswith(moment.what + _OVER) and each.at_ms >= moment.at_ms
         ]
-        ends = "nothing to undo"
+        ends = "not known to be over" if _LASTS.search(moment.what) else "nothing to undo"
         if over:
             by = over[0].what.removeprefix(moment.what + _OVER)
             ends = f"{_cents(over[0].after_s):.2f} s, by {by}"

@@ -228,6 +228,17 @@ def test_the_page_says_what_was_broken_and_lost_as_it_was_and_not_as_it_was_plan
     assert "-0.00 s" not in page(replace(piece(), timeline=(late,)))
 
 
+def test_the_page_does_not_say_of_a_fault_of_whose_end_nobody_told_that_it_needed_none() -> None:
+    def said(what: str) -> str:
+        made = Moment(after_s=0.0, at_ms=0, who="fault", what=what)
+        text = page(replace(piece(), timeline=(made,)), ())
+        return text[text.index("What was broken") : text.index("Guards")]
+
+    assert "nothing to undo" in said("kill edge-b1")
+    assert "not known to be over" in said("kill_site b (for 12 s)")
+    assert "not known to be over" in said("shape a-b (10 % loss, 50 ms delay, for 0.5 s)")
+
+
 def test_the_page_says_what_no_other_site_had_recorded_and_what_was_cut_off() -> None:
     alone = Alone(site="b", recordings=2, recorded_s=31, under_way=3, under_way_s=12.5)
     figures = {"cut_off_talk_s": 20.0, "cut_off_unrecorded_s": 6.25}
