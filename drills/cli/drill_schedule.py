@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -21,15 +21,17 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.lane import ROPE
 from drills.cli.progress import console
 from drills.desk.tables import table
+from drills.evidence import TamperedError
 from drills.lever import Lever
 from drills.schedule.book import Book
 from drills.schedule.calendar import ALL, Blackout, Calendar, Entry, Span, upcoming
 from drills.schedule.errors import CalendarError
 from drills.schedule.keeper import Keeper
-from drills.schedule.outcomes import Outcome
+from drills.schedule.outcomes import Became, Ended, Outcome
 from drills.setup.pyenv import ROOT
 from drills.setup.say import note
-from drills.shelf import HOME
+from drills.shelf import HOME, Shelf
+from drills.signing import SigningError
 from state.clock import SystemClock
 
 app = cyclopts.App(
@@ -288,19 +290,34 @@ class Starting:
         except Exception as error:  # noqa: BLE001 - whatever it is, the drill waits and it is told
             return str(error)
 
-    async def carry_out(self, entry: Entry) -> bool:
+    async def carry_out(self, entry: Entry) -> Ended:
         """Carry it out; when this ends before it, it is told to mend everything and end."""
+        before = frozenset(Shelf(self._home).runs(entry.drill))
         words = ["drill", "run", entry.drill, "--keep", str(self._home)]
         words += ["--live", "--really"] if entry.is_live else []
         # Its own session: Ctrl-C is passed on once, since a second one would keep it from mending.
         program = (*ROPE, sys.executable, "-m", "drills", *words)
         child = await asyncio.create_subprocess_exec(*program, cwd=ROOT, start_new_session=True)
         try:
-            return await child.wait() == Exit.OK
+            held = await child.wait() == Exit.OK
         except asyncio.CancelledError:
             child.send_signal(signal.SIGINT)
             await child.wait()
             raise
+        if held:
+            return Ended(became=Became.HELD, why="all held")
+        if why := self._not_begun_because(entry, before):
+            return Ended(became=Became.NOT_BEGUN, why=why)
+        return Ended(became=Became.BROKEN, why="it did not hold: ./everline drill report")
+
+    def _not_begun_because(self, entry: Entry, before: Container[str]) -> str:
+        """Return why nothing was done, by the evidence that came; empty: something was, or none."""
+        shelf = Shelf(self._home)
+        try:
+            brought = [shelf.peek(run) for run in shelf.runs(entry.drill) if run not in before]
+        except (TamperedError, SigningError, OSError):
+            return ""
+        return next((each.why for each in brought if not each.was_begun), "")
 
 
 def _listed(name: str) -> str:

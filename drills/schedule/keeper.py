@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from drills.schedule.book import Book
 from drills.schedule.calendar import Calendar, Entry, Span
 from drills.schedule.errors import CalendarError
-from drills.schedule.outcomes import Became, Due, Outcome, missed_windows, open_windows
+from drills.schedule.outcomes import Became, Due, Ended, Outcome, missed_windows, open_windows
 from state.clock import Clock
 
 LOOK_EVERY_S: Final = 10.0
@@ -30,8 +30,8 @@ class Starter(Protocol):
         """Return why the drill of an entry may not begin now; None: it may."""
         ...
 
-    async def carry_out(self, entry: Entry, /) -> bool:
-        """Carry it out; return whether all that was expected held."""
+    async def carry_out(self, entry: Entry, /) -> Ended:
+        """Carry it out; return what became of it."""
         ...
 
 
@@ -62,17 +62,23 @@ class Keeper:
     async def turn(self) -> None:
         """Look once: tell what was missed, begin what may begin."""
         try:
-            calendar = self._book.read()
+            await self._look(self._book.read())
         except CalendarError as error:
             self._say_fault(str(error))
-            return
-        self._fault = ""
+        except OSError as error:
+            # What cannot be written down is not begun; there may be room again.
+            self._say_fault(f"the calendar cannot be kept: {error}")
+        else:
+            self._fault = ""
+
+    async def _look(self, calendar: Calendar) -> None:
         done = {each.key for each in self._book.outcomes()}
         now = self._now()
         since = max(now - LOOK_BACK, self._looked or now - LOOK_BACK)
         for due in missed_windows(calendar.entries, done, since, now):
-            why = self._waits.pop(due.key, None) or self._busy_in(due.window) or NOBODY
+            why = self._waits.get(due.key) or self._busy_in(due.window) or NOBODY
             self._note(due, Became.MISSED, why)
+            self._waits.pop(due.key, None)
         self._looked = now
         for due in open_windows(calendar.entries, done, now):
             if await self._use(due, calendar):
@@ -97,10 +103,9 @@ class Keeper:
         # Written down first: whoever kills this finds it begun, and does not begin it again.
         self._note(due, Became.BEGUN, f"{due.entry.drill} was begun")
         begin = self._now()
-        held = await self._starter.carry_out(due.entry)
+        ended = await self._starter.carry_out(due.entry)
         self._busy = due.entry.name, Span(begin=begin, end=self._now())
-        why = "all held" if held else "it did not hold: ./everline drill report"
-        self._note(due, Became.HELD if held else Became.BROKEN, why)
+        self._note(due, ended.became, ended.why)
         return True
 
     def _note(self, due: Due, became: Became, why: str) -> None:

@@ -22,8 +22,17 @@ class Became(StrEnum):
     """The drill was begun, and its end has not been seen."""
     HELD = "held"
     BROKEN = "broken"
+    NOT_BEGUN = "not begun"
+    """It was called in its window, and could not begin: what it needs was not there."""
     MISSED = "missed"
     """It passed without the drill."""
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """What became of a drill that was carried out, and why."""
+
+    became: Became
+    why: str
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from drills.schedule.book import Book
 from drills.schedule.calendar import MOST_WINDOWS, Blackout, Calendar, Entry
 from drills.schedule.errors import CalendarError
 from drills.schedule.keeper import NOBODY, Keeper
-from drills.schedule.outcomes import Became
+from drills.schedule.outcomes import Became, Ended, Outcome
 from state.clock import ManualClock
 
 ENTRY = Entry(
@@ -25,7 +25,7 @@ class Starter:
 
     def __init__(self) -> None:
         self.why: str | None = None
-        self.holds = True
+        self.ends = Ended(became=Became.HELD, why="all held")
         self.begun: list[str] = []
         self.dies = False
         self.takes_s = 0.0
@@ -36,14 +36,14 @@ class Starter:
         assert entry in calendar.entries
         return self.why
 
-    async def carry_out(self, entry: Entry) -> bool:
+    async def carry_out(self, entry: Entry) -> Ended:
         """Note that it was begun."""
         self.begun.append(entry.drill)
         if self.dies:
             raise KeyboardInterrupt
         if self.clock is not None:
             self.clock.advance(self.takes_s)
-        return self.holds
+        return self.ends
 
 
 class Night:
@@ -109,11 +109,38 @@ async def test_a_drill_begins_in_its_window_and_once(night: Night) -> None:
 
 
 async def test_one_that_did_not_hold_is_told_and_not_repeated(night: Night) -> None:
-    night.starter.holds = False
+    night.starter.ends = Ended(became=Became.BROKEN, why="it did not hold")
     await night.turn("2027-06-01T02:31")
     await night.turn("2027-06-01T02:41")
     assert night.became[-1] == (FIRST, Became.BROKEN)
     assert night.starter.begun == ["edge_killed"]
+
+
+async def test_one_that_did_not_come_to_its_beginning_is_no_failure_and_not_repeated(
+    night: Night,
+) -> None:
+    night.starter.ends = Ended(became=Became.NOT_BEGUN, why="no steady state within 15 s")
+    await night.turn("2027-06-01T02:31")
+    await night.turn("2027-06-01T02:41")
+    assert night.became == [(FIRST, Became.BEGUN), (FIRST, Became.NOT_BEGUN)]
+    assert night.told[-1].endswith("not begun: no steady state within 15 s")
+
+
+async def test_what_cannot_be_written_down_is_not_begun_and_the_calendar_is_kept_on(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Outcome) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(night.book, "note", full)
+        for minute in (31, 32, 33):
+            await night.turn(f"2027-06-01T02:{minute}")
+    assert night.starter.begun == []
+    (told,) = night.told
+    assert "No space left" in told
+    await night.turn("2027-06-01T02:41")
+    assert night.became == [(FIRST, Became.BEGUN), (FIRST, Became.HELD)]
 
 
 async def test_a_drill_that_may_not_begin_waits_in_its_window_and_says_why_once(

@@ -7,12 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from drills.cli.drill_schedule import Starting, add, blackout
 from drills.cli.errors import CommandError, Exit
+from drills.course import End
 from drills.library import FOLDER
 from drills.schedule.book import Book
 from drills.schedule.calendar import Entry
+from drills.schedule.outcomes import Became, Ended
+from drills.shelf import Shelf
+from tests.drills.pieces import EXPERIMENT, FILES, piece
 
 
 def test_only_reviewed_drills_can_be_in_the_calendar(tmp_path: Path) -> None:
@@ -47,6 +52,38 @@ def test_a_blackout_is_made_in_one_of_two_ways_and_not_in_half_of_each(
     assert Book(tmp_path).read().blackouts == ()
 
 
+@pytest.mark.parametrize(
+    ("end", "became", "why"),
+    [
+        (End.NOT_STEADY, Became.NOT_BEGUN, "no steady state within 15 s"),
+        (End.REFUSED, Became.NOT_BEGUN, "no steady state within 15 s"),
+        (End.NOT_BACK, Became.BROKEN, "it did not hold: ./everline drill report"),
+        (None, Became.BROKEN, "it did not hold: ./everline drill report"),
+    ],
+)
+async def test_what_was_not_begun_is_not_told_as_broken(
+    end: End | None,
+    became: Became,
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.put(piece("20261130-080000-site_killed"), FILES, "page")
+    begin = asyncio.create_subprocess_exec
+
+    async def drill(*_: str, **__: object) -> asyncio.subprocess.Process:
+        if end is not None:
+            brought = piece("20261130-090000-site_killed", shelf.last_hash())
+            shelf.put(replace(brought, end=end, why=why), FILES, "page")
+        return await begin("false")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", drill)
+    name = EXPERIMENT.name
+    entry = Entry(name="x", drill=name, rule="* * * * *", zone="UTC", minutes=5, made_ms=0)
+    assert await Starting(tmp_path).carry_out(entry) == Ended(became=became, why=why)
+
+
 async def test_ctrl_c_reaches_a_drill_of_the_calendar_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +96,7 @@ async def test_ctrl_c_reaches_a_drill_of_the_calendar_once(
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", spy)
     entry = Entry(name="x", drill="edge_killed", rule="* * * * *", zone="UTC", minutes=5, made_ms=0)
-    assert await Starting(tmp_path).carry_out(entry)
+    assert (await Starting(tmp_path).carry_out(entry)).became is Became.HELD
     ((program, more),) = begun
     assert program[: program.index(sys.executable)] == ("setpriv", "--pdeathsig", "INT", "--")
     assert more["start_new_session"] is True
