@@ -27,7 +27,7 @@ from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
-from edge.media.sdp import asked_offer, audio, keys_apart, speaks_opus, with_events
+from edge.media.sdp import asked_offer, audio, keys_apart, open_to_all, speaks_opus, with_events
 from state.model import CallId
 
 log = structlog.get_logger()
@@ -162,8 +162,9 @@ class CallMedia:
                 await self._play(prompt)
                 return None
             case fx.PrepareAgent(attempt=attempt):
-                sdp = await self._engine.offer_to_agent(self._call, self._said[Side.CALLER])
-                self._told[Side.AGENT] = sdp
+                told = await self._engine.offer_to_agent(self._call, self._said[Side.CALLER])
+                # Nobody tells the agent when a caller who holds just now resumes.
+                sdp = self._told[Side.AGENT] = open_to_all(told)
                 return ev.AgentMediaReady(attempt=attempt, sdp=sdp)
             case fx.JoinMedia(attempt=attempt, sdp=sdp):
                 told = await self._join(sdp)
@@ -219,11 +220,15 @@ class CallMedia:
 
     async def _play_again(self) -> None:
         """Play what was playing, from its beginning: the caller's session is another."""
-        if self._speaks is None:
-            await self._play(fx.Prompt.MUSIC)
-            return
-        self.spoken_s = await self._engine.play(self._call, self._speaks)
-        self._is_spoken_anew = True
+        try:
+            if self._speaks is None:
+                await self._play(fx.Prompt.MUSIC)
+                return
+            self.spoken_s = await self._engine.play(self._call, self._speaks)
+            self._is_spoken_anew = True
+        except MediaRefused:
+            # Who has put us on hold does not listen; they will again when they resume.
+            log.info("nobody_listens", call=self._call)
 
     def takes_anew(self) -> bool:
         """Tell, once, whether what is spoken has been begun anew."""
@@ -317,7 +322,7 @@ class CallMedia:
             # Also what only the recorder knows of, which may be away: an agent has keyed it.
             self.ears.silenced.note(may_be=True, is_so=self.ears.silenced.is_so)
             await self.ears.silence(on=False)
-        await self._engine.play(self._call, self._sounds.music, times=FOREVER)
+        await self._play_again()
         self._is_joined = False
         self.ears.forget_parting()
         self._told[Side.CALLER] = told
@@ -364,11 +369,7 @@ class CallMedia:
             sdp = self._taking_events(sdp)
         if not self._is_joined:
             told = await self._engine.hold_caller(self._call, sdp)
-            try:
-                await self._play_again()
-            except MediaRefused:
-                # Who has put us on hold does not listen; they will again when they resume.
-                log.info("nobody_listens", call=self._call)
+            await self._play_again()
         else:
             other = Side.AGENT if side is Side.CALLER else Side.CALLER
             answer = standing_answer(self._said[other], sdp)

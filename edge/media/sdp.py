@@ -50,6 +50,9 @@ FACING = {
 sends might stop sending, and would look dead."""
 
 
+_BOTH_WAYS = f"a={Direction.SENDRECV}"
+
+
 class Section(Struct, frozen=True, kw_only=True):
     """One m= section."""
 
@@ -184,21 +187,25 @@ def asked_offer(told: bytes) -> bytes:
     an offer that says the same leaves them no other answer (RFC 6337 §5.3). If it is another
     description its version is the next (RFC 3264 §8), as the relay's own will be.
     """
+    offer = open_to_all(told)
+    if offer == told:
+        return told
+    return _join([_next_version(line) for line in offer.decode().splitlines()])
+
+
+def open_to_all(sdp: bytes) -> bytes:
+    """Return the same offer with its audio both ways; as it is if it makes no sense, or is so."""
     try:
-        sections = parse(told)
+        sections = parse(sdp)
         chosen = first_usable(sections)
     except SdpError:
-        return told
+        return sdp
     if sections[chosen].direction is Direction.SENDRECV:
-        return told
-    head, *groups = _split(told.decode())
-    groups[chosen].append(f"a={Direction.SENDRECV}")
-    lines = [_next_version(line) for line in head if not _is_direction(line)]
-    for index, group in enumerate(groups):
-        is_chosen = index == chosen
-        lines += [line for line in group[:-1] if not (is_chosen and _is_direction(line))]
-        lines.append(group[-1])
-    return _join(lines)
+        return sdp
+    head, *groups = _split(sdp.decode())
+    groups[chosen] = [*(line for line in groups[chosen] if not _is_direction(line)), _BOTH_WAYS]
+    lines = [line for line in head if not _is_direction(line)]
+    return _join([*lines, *(line for group in groups for line in group)])
 
 
 def _next_version(line: str) -> str:

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
+from edge.media.errors import MediaRefused
 from edge.media.sdp import Direction, audio
 from state.model import AgentId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
-from tests.edge.stage import Center, Edge, center
+from tests.edge.stage import Center, Edge, center, everybody_leaves
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 ANN = AgentId("ann")
@@ -123,6 +124,43 @@ async def test_a_hold_that_is_refused_or_withdrawn_is_none() -> None:
         a1.sip.hang_up(theirs)
         a1.sip.hang_up(ours)
         assert (await made.record(a1, theirs)).holds == 0
+
+
+@in_virtual_time
+async def test_a_caller_who_holds_as_the_agent_is_lost_waits_and_hears_music_when_they_resume() -> (
+    None
+):
+    """The relay plays nothing to who does not listen; that was taken for the end of the media."""
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        a1.sip.offer(theirs, HOLDS[0])
+        await settle()
+        a1.media.fails_with["play"] = MediaRefused("nobody listens")
+        a1.sip.vanish(ours)
+        await settle()
+        assert a1.state_of(theirs) == "queued"
+        before = len(a1.media.played)
+        await a1.answer_ours(theirs, sdp=CALLER_SDP)
+        await settle()
+        assert a1.media.played[before:] == ["music"]
+        await everybody_leaves(made)
+
+
+@pytest.mark.parametrize("hold", HOLDS[:2], ids=["sendonly", "inactive"])
+@in_virtual_time
+async def test_an_agent_who_is_rung_for_a_caller_who_holds_may_speak(hold: bytes) -> None:
+    """What they are offered stands for the whole talk: a resume is told to nobody."""
+    async with center() as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting()
+        a1.sip.offer(theirs, hold)
+        await settle()
+        await made.agent("ann")
+        ours = await a1.rung("ann")
+        assert audio(a1.sip.open[ours].told[-1]).direction is Direction.SENDRECV
+        assert theirs in a1.sip.open
+        await everybody_leaves(made)
 
 
 @in_virtual_time
