@@ -284,7 +284,10 @@ class Proxy:
                 return
             told = self._told
             if told is None:
+                life = self._life
                 told = await self._read()
+                if life != self._life:
+                    raise ProxyUnreachableError("Kamailio was started anew while it was read")
                 self._told = told
             wanted = self._rows
             for change in tables.changes(told, wanted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -138,6 +139,36 @@ async def test_what_an_edge_that_is_dead_told_last_is_put_right(
     assert not proxy.is_in_step
     await proxy._tell()  # noqa: SLF001 - as it does then
     assert kamailio.tables == tables.rows(A)
+    proxy.close()
+
+
+@pytest.mark.parametrize("calls", range(1, 11))
+async def test_one_that_is_started_anew_while_it_is_read_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """In a large center that takes seconds. It begins with what its file has, if there is one."""
+    kamailio, proxy = Kamailio([]), proxy_of(tmp_path)
+    wanted, left = Tables(steer={"*": "x"}, draining=True), 0
+
+    async def call(_: RpcClient, method: str, *params: str) -> object:
+        nonlocal left
+        answer = await kamailio.call(method, *params)
+        left -= 1
+        if left == 0:
+            kamailio.tables.clear()
+            proxy._note(Disconnected())  # noqa: SLF001 - as the stream says
+            proxy._note(Connected())  # noqa: SLF001 - as above
+        return answer
+
+    monkeypatch.setattr(RpcClient, "call", call)
+    await proxy.apply(wanted)
+    left = calls
+    proxy._note(Connected())  # noqa: SLF001 - as above
+    for _ in range(2):
+        with contextlib.suppress(ProxyError):
+            await proxy._tell()  # noqa: SLF001 - as it does until that succeeds
+    assert kamailio.tables == tables.rows(wanted)
+    assert proxy._is_told  # noqa: SLF001 - nothing more is done
     proxy.close()
 
 
