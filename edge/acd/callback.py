@@ -8,6 +8,8 @@ The laws:
 
 - Nobody is dialled without a rule that says so: the queue's (`Queue.call_back`), and the trunk's,
   which names the tenants and with what numbers must begin.
+- No number of ours is dialled, though it is shown as a caller's, as those do who want to be taken
+  for neighbours: it would be answered by our own line, and an agent kept for that.
 - Nobody is called back twice at once: the place is deleted by the transaction that writes the
   ticket, and each try has a call id of its own, made of the lost call's and of the place's
   revision, of which there is one ticket and one record.
@@ -76,6 +78,9 @@ def way_to(snapshot: Snapshot, queue: Queue, caller: str) -> Way | None:
     if trunk is None or queue.tenant not in trunk.value.tenants:
         return None
     if _NUMBER.fullmatch(caller) is None or not caller.startswith(trunk.value.dial_out):
+        return None
+    digits, dids = caller.removeprefix("+"), snapshot.dids
+    if DidNumber(digits) in dids or DidNumber(f"+{digits}") in dids:
         return None
     return Way(number=caller, trunk=trunk.value) if trunk.value.dial_out else None
 

@@ -41,7 +41,7 @@ from tests.edge.calling_back import (
     sent_away,
 )
 from tests.edge.fake_telephony import S
-from tests.edge.stage import SALES, Center
+from tests.edge.stage import GREETED, SALES, Center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 _ANN = AgentId("ann")
@@ -150,8 +150,13 @@ async def test_who_calls_by_themselves_is_not_called_back_and_has_the_place() ->
         (RULES, replace(TRUNK, id=TrunkId("other")), NUMBER),
         (RULES, TRUNK, "+49alice"),
         (RULES, TRUNK, "anonymous"),
+        (RULES, TRUNK, SALES),
+        (RULES, replace(TRUNK, dial_out=("+",)), f"+{GREETED}"),
     ],
-    ids=["no rule", "no prefix", "country", "tenant", "no trunk", "no number", "withheld"],
+    ids=[
+        *("no rule", "no prefix", "country", "tenant", "no trunk", "no number", "withheld"),
+        *("the number dialled", "another of ours"),
+    ],
 )
 @in_virtual_time
 async def test_nobody_is_dialled_whom_the_configuration_does_not_name(
@@ -159,12 +164,13 @@ async def test_nobody_is_dialled_whom_the_configuration_does_not_name(
 ) -> None:
     async with calling("ann", rules=rules, trunk=trunk) as made:
         a1 = made.edges["a1"]
+        await made.agent("ann")
         await made.presence("ann", _PAUSED)
         await sent_away(made, a1, caller=caller)
-        await made.presence("ann", _READY)
+        await made.agent("ann")
         await asyncio.sleep(60.0)
-        assert not dialled(made)
-        assert not [each for each in a1.sip.over.values() if "X-Everline-Dial" in each.headers]
+        legs = (*a1.sip.open.values(), *a1.sip.over.values())
+        assert not [each for each in legs if "X-Everline-Dial" in each.headers]
 
 
 @in_virtual_time
