@@ -55,6 +55,8 @@ _USUAL = (
 )
 # Spelling on the wire -> key; anything else takes the slower way in `_key`.
 _KEYS = {name: name.lower() for name in _USUAL.split()} | _COMPACT
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BLANK = re.compile(rb"\r?\n\r?\n|\r\r")
 _FOLD = re.compile(r"\r\n[ \t]+")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 _BOUNDARY = re.compile(r";\s*boundary\s*=\s*(?:\"([^\"]+)\"|([^\s;,\"]+))", re.IGNORECASE)
@@ -252,16 +254,14 @@ class Response(Message):
 def parse(datagram: bytes) -> Request | Response:
     """File a datagram's lines. NotSipError if it has not even the outline of a SIP message."""
     head, blank, body = datagram.lstrip(b"\r\n").partition(b"\r\n\r\n")
-    if not blank:
-        raise NotSipError("no empty line after the header" if head else KEEP_ALIVE)
     text = head.decode(ENCODING, ERRORS)
+    broken = ""
+    if not blank or "\n" in text.replace("\r\n", "") or text.count("\r") != text.count("\r\n"):
+        text, body = _with_bare_ends(datagram.lstrip(b"\r\n"))
+        broken = "Bare CR or LF in the header"
     if "\r\n " in text or "\r\n\t" in text:
         text = _FOLD.sub(" ", text)
     lines = text.split("\r\n")
-    if "\n" in text.replace("\r\n", "") or text.count("\r") != len(lines) - 1:
-        # They could smuggle a field into what we answer or relay.
-        raise NotSipError("bare CR or LF in the header")
-    broken = ""
     fields: dict[str, list[str]] = {}
     start = lines[0]
     del lines[0]
@@ -279,6 +279,19 @@ def parse(datagram: bytes) -> Request | Response:
     if start.startswith("SIP/"):
         return _response(start, fields, body, broken)
     return _request(start, fields, body, broken)
+
+
+def _with_bare_ends(datagram: bytes) -> tuple[str, bytes]:
+    """Return header and body of a message whose lines end in other ways than in CRLF.
+
+    Those ends could smuggle a field into what we answer or relay, so it is not taken. But proxies
+    do take it, and one that passed on such an INVITE, and had no refusal, took us for dead.
+    """
+    found = _BLANK.search(datagram)
+    if found is None:
+        raise NotSipError("no empty line after the header" if datagram else KEEP_ALIVE)
+    head = datagram[: found.start()].decode(ENCODING, ERRORS)
+    return _LINE_END.sub("\r\n", head), datagram[found.end() :]
 
 
 def _key(name: str) -> str:

@@ -91,6 +91,43 @@ def test_what_is_wrong_with_a_request_is_said(old: str, new: str, status: int, h
     network.run_out()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Max-Forwards: 70\r\n", "Max-Forwards: 70\nSubject: x\r\n"),
+        ("Max-Forwards: 70\r\n", "Max-Forwards: 70\rVia: SIP/2.0/UDP evil\r\n"),
+        ("tag=x\r\n", "tag=x\n"),
+        ("Content-Length: 0\r\n\r\n", "Content-Length: 0\r\n\n"),
+        ("\r\n", "\n"),
+    ],
+    ids=["LF", "CR", "LF behind a field that is answered", "LF before the body", "LF everywhere"],
+)
+def test_a_request_with_bare_line_ends_is_refused_and_not_met_with_silence(
+    old: str, new: str
+) -> None:
+    """Kamailio takes it and passes it on; an edge that was silent to it counted as dead for 3 s."""
+    network = Network()
+    callee = network.party("bob")
+    wire = INVITE.replace("\n", "\r\n").replace(old, new)
+    network.inject(callee, wire.encode(), Address("192.0.2.9", 5060))
+    (refused,) = network.sent("bob", 400)
+    assert refused.first("via").startswith("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKone")
+    assert refused.from_.tag == "x"
+    assert not callee.of(IncomingInvite)
+    assert callee.stack.legs() == 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_a_response_with_bare_line_ends_answers_nothing(end: str) -> None:
+    network = Network()
+    caller = network.party("alice")
+    wire = INVITE.replace("INVITE sip:bob@everline SIP/2.0", "SIP/2.0 200 OK")
+    wire = wire.replace("\n", "\r\n").replace("70\r\n", f"70{end}")
+    network.inject(caller, wire.encode(), Address("192.0.2.9", 5060))
+    assert caller.heard(Discarded)
+    assert not network.trace
+
+
 def test_a_request_out_of_order_gets_500() -> None:
     network = Network()
     caller, callee, out, _ = established(network)
