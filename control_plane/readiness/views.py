@@ -42,7 +42,9 @@ def view(  # noqa: PLR0913 - the outlook, and how it was come by
 ) -> ReadinessView:
     """Return the outlook as a tenant may see it."""
     sites = tuple(_site(each, whose, tenant) for each in found.sites)
-    can_lose_any = all(each.can_be_lost for each in sites if each.is_serving)
+    can_lose_any = bool(found.as_it_is.sites_left) and all(
+        each.can_be_lost for each in sites if each.is_serving
+    )
     since_ms = None if can_lose_any else alarm_since_ms
     return ReadinessView(
         as_of=instant(found.now_ms),

@@ -119,6 +119,8 @@ def _verdict(answer: Readiness) -> Text:
         for risk in answer.sites
         if risk.is_serving and not risk.can_be_lost
     ]
+    if not answer.as_it_is.sites_left:
+        return Text("ALARM: no site serves.", style="bold red")
     alarm = "\n".join(["ALARM: a site's loss could not be borne.", *told])
     return Text(alarm, style="bold red")
 

@@ -21,6 +21,8 @@ LEAST_MS: Final = 10_000
 """A center that has just opened is looked at for so long at least."""
 RING_S: Final = 1.0
 """Where no call tells."""
+TALK_S: Final = 180.0
+"""Where no call tells: a usual talk."""
 LONGEST_RING_S: Final = 120.0
 """Nobody rings for longer: a clock was set meanwhile."""
 
@@ -34,7 +36,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     """Where they waited."""
     calls: int
     talk_s: float
-    """On average, of its queue's calls; of all, where none of its queue's was answered."""
+    """On average, of its queue's calls; of all, where none of its queue's was answered; where none
+    was at all, a usual one."""
     ring_s: float = RING_S
     """How long it rings until an agent answers, on average of all calls."""
 
@@ -55,11 +58,13 @@ class Coming(Struct, frozen=True, kw_only=True):
 def coming(records: Iterable[CallRecord], now_ms: int, window_s: float) -> Coming:
     """Return what came in the last `window_s`, or since the first call if that is less long ago.
 
-    Whom the center called back did not come by themselves.
+    Whom the center called back did not come by themselves. Where nobody was answered nothing tells
+    how long a talk is, and a caller or two who gave up are no rush: they came in the whole while.
     """
     known = [each for each in records if each.callback_of is None and each.arrived_ms <= now_ms]
     first_ms = min((each.arrived_ms for each in known), default=now_ms)
-    from_ms = max(now_ms - round(window_s * 1000), min(first_ms, now_ms - LEAST_MS))
+    begins_ms = now_ms - round(window_s * 1000)
+    from_ms = max(begins_ms, min(first_ms, now_ms - LEAST_MS))
     recent = [each for each in known if each.arrived_ms >= from_ms]
     counts: defaultdict[tuple[DidNumber, SiteId, QueueId], int] = defaultdict(int)
     talks: defaultdict[QueueId, list[float]] = defaultdict(list)
@@ -75,12 +80,13 @@ def coming(records: Iterable[CallRecord], now_ms: int, window_s: float) -> Comin
             via=via,
             queue=queue,
             calls=calls,
-            talk_s=fmean(talks[queue] or everybody),
+            talk_s=fmean(talks[queue] or everybody or (TALK_S,)),
             ring_s=fmean(rings) if rings else RING_S,
         )
         for (did, via, queue), calls in sorted(counts.items())
-        if everybody
     )
+    if counts and not everybody:
+        from_ms = begins_ms
     return Coming(from_ms=from_ms, to_ms=now_ms, streams=streams)
 
 

@@ -122,7 +122,8 @@ def outlook(
         level=LEVEL,
         as_it_is=whole,
         sites=sites,
-        can_lose_any=all(site.can_be_lost for site in sites if site.is_serving),
+        can_lose_any=bool(whole.sites_left)
+        and all(site.can_be_lost for site in sites if site.is_serving),
         members=len(told),
         members_silent=silent(told),
     )

@@ -108,6 +108,34 @@ def test_nobody_called_and_nothing_is_short() -> None:
     assert answer.as_it_is.queues == ()
 
 
+def test_where_nobody_answers_those_who_call_no_site_may_be_lost() -> None:
+    """Else a center whose agents are all gone would look like one that nobody calls."""
+    given_up = [
+        replace(each, outcome=Outcome.ABANDONED, connected_ms=None) for each in lately(30, 40.0)
+    ]
+    answer = ask(center({"a": 0, "b": 0, "c": 0}), given_up)
+    (queue,) = answer.as_it_is.queues
+    assert (queue.suited, queue.fits, queue.imagined_level) == (0, False, 0.0)
+    assert not answer.can_lose_any
+    assert "nobody has called lately" not in printed(answer)
+
+
+def test_a_caller_who_gave_up_in_a_quiet_hour_is_no_alarm() -> None:
+    (one,) = lately(1, 5.0)
+    one = replace(one, outcome=Outcome.ABANDONED, connected_ms=None, arrived_ms=WALL_MS - 6_000)
+    answer = ask(center({"a": 2, "b": 2, "c": 2}), [one])
+    assert answer.can_lose_any
+
+
+def test_where_no_site_serves_it_is_not_said_that_any_may_be_lost() -> None:
+    world = center({"a": 6, "b": 6, "c": 6})
+    for site in "abc":
+        world.drop(f"/everline/state/edge/{site}1")
+    answer = ask(world, lately(30, 15.0))
+    assert not answer.can_lose_any
+    assert "ALARM: no site serves." in printed(answer)
+
+
 def test_the_table_shows_the_alarm_and_the_answer_survives_json() -> None:
     answer = ask(center({"a": 8, "b": 1, "c": 1}), lately(40, 15.0))
     console = Console(width=160, record=True, file=None, quiet=False)
