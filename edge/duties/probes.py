@@ -27,7 +27,8 @@ MISSES = 2
 SETTLED = 10
 """So often a site has to have answered, a second each, before it counts that its audio is lost. One
 that comes back answers before its edges send anything, and the media probes tell of some seconds
-before: two sites that came back together made the one that had served alone gray."""
+before: two sites that came back together made the one that had served alone gray. Until then it is
+said that nobody knows, so that its sisters speak for an edge that has just begun."""
 
 
 class Health(Struct, frozen=True):
@@ -125,7 +126,7 @@ class Prober:
         has_changed = before.is_down != after.is_down or before.heard != after.heard
         if has_changed:
             log.info("site_down" if after.is_down else "site_up", of=site)
-        if has_changed or (before.is_settled != after.is_settled and site in self._lossy):
+        if has_changed or before.is_settled != after.is_settled:
             self._tell()
         if has_changed and before.is_down and before.heard:
             self._on_back(site)
@@ -139,5 +140,6 @@ class Prober:
                 up=tuple(sorted(self._health.keys() - down)),
                 down=tuple(sorted(down)),
                 lossy=tuple(sorted(self._lossy & settled)),
+                unsure=tuple(sorted(self._health.keys() - settled)),
             )
         )

@@ -162,9 +162,7 @@ def _words(snapshot: Snapshot) -> Mapping[SiteId, _Said]:
         if probe is not None:
             by_site[life.value.site].append(probe.value)
     return {
-        site: _Said(
-            _common(probe.down for probe in probes), _common(probe.lossy for probe in probes)
-        )
+        site: _Said(_common(probe.down for probe in probes), _lossy(probes))
         for site, probes in by_site.items()
     }
 
@@ -172,6 +170,16 @@ def _words(snapshot: Snapshot) -> Mapping[SiteId, _Said]:
 def _common(lists: Iterable[Iterable[SiteId]]) -> frozenset[SiteId]:
     sets = [frozenset(each) for each in lists]
     return frozenset.intersection(*sets) if sets else frozenset()
+
+
+def _lossy(probes: Collection[Probe]) -> frozenset[SiteId]:
+    """Return the sites whose audio is lost by the word of all who can tell, and of one at least."""
+    said = frozenset(site for probe in probes for site in probe.lossy)
+    return frozenset(
+        site
+        for site in said
+        if all(site in probe.lossy or site in probe.unsure for probe in probes)
+    )
 
 
 def _is_accused(site: SiteId, words: Mapping[SiteId, _Said]) -> bool:

@@ -320,6 +320,8 @@ class Probe(Struct, frozen=True, kw_only=True):
     down: tuple[SiteId, ...]
     lossy: tuple[SiteId, ...] = ()
     """Sites from which too many packets of the media probes do not arrive here."""
+    unsure: tuple[SiteId, ...] = ()
+    """Sites of which it cannot tell that yet: they, or this edge, have not been there for long."""
 
 
 class Unreplicated(Struct, frozen=True, kw_only=True):

@@ -90,7 +90,10 @@ async def test_audio_that_is_lost_is_told_of_a_site_that_has_been_there_for_a_wh
             _answer(prober, net, answers)
             await asyncio.sleep(0.5)
 
-    await pass_s(SETTLED, both)
+    await pass_s(SETTLED - 1, both)
+    assert set(heard[-1].unsure) == {A, B}
+    await pass_s(1, both)
+    assert set(heard[-1].unsure) == set()
     prober.set_lossy(frozenset({B}))
     assert (heard[-1].up, heard[-1].lossy) == ((A, B), (B,))
     await pass_s(1, only_a)
@@ -100,6 +103,7 @@ async def test_audio_that_is_lost_is_told_of_a_site_that_has_been_there_for_a_wh
     assert said() == ((B,), ())
     await pass_s(SETTLED - 1, both)
     assert said() == ((), ())
+    assert set(heard[-1].unsure) == {B}, "its sisters speak for it"
     await pass_s(1, both)
     assert said() == ((), (B,))
     task.cancel()

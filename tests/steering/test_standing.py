@@ -18,9 +18,13 @@ SALES = DidNumber("4930100")
 SETS = st.frozensets(st.sampled_from("abcd")).map("".join)
 
 
-def say(world: World, edge: str, *, down: str = "", lossy: str = "") -> None:
+def say(world: World, edge: str, *, down: str = "", lossy: str = "", unsure: str = "") -> None:
     record = Probe(
-        edge=EdgeId(edge), up=(), down=tuple(map(SiteId, down)), lossy=tuple(map(SiteId, lossy))
+        edge=EdgeId(edge),
+        up=(),
+        down=tuple(map(SiteId, down)),
+        lossy=tuple(map(SiteId, lossy)),
+        unsure=tuple(map(SiteId, unsure)),
     )
     world.put(keys.probe(record.edge), record)
 
@@ -66,6 +70,18 @@ def test_a_site_whose_links_lose_audio_is_gray_and_a_single_bad_link_makes_nobod
     assert ill_sites(from_inside.snapshot, A) == {B: Illness.GRAY}
     one = world_of(("a1", "", "b"), ("b1", "", "a"), ("c1", "", ""))
     assert ill_sites(one.snapshot, A) == {}
+
+
+def test_a_gray_site_is_no_better_because_an_edge_elsewhere_has_just_begun() -> None:
+    world = world_of(("a1", "", ""), ("b1", "", "a"), ("c1", "", "a"))
+    world.edge("b2", sip="198.18.2.10:5082")
+    say(world, "b2", unsure="ac")
+    assert ill_sites(world.snapshot, C) == {A: Illness.GRAY}
+    say(world, "b2", unsure="c")
+    assert ill_sites(world.snapshot, C) == {}, "it has heard enough of a, and all of it"
+    for edge in ("b1", "b2", "c1"):
+        say(world, edge, unsure="a")
+    assert ill_sites(world.snapshot, C) == {}, "nobody can tell"
 
 
 def test_a_dead_site_says_nothing_against_the_living() -> None:
