@@ -13,9 +13,10 @@ import wire
 REALM = "everline"
 AGENT_ID = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+\-]{0,63}")
 
-# Ephemeral credentials: name of a secret, expiry, agent. LONGEST_S: as issued, and some for clocks.
+# Ephemeral credentials: name of a secret, expiry, agent. LONGEST_S: as issued, and ten minutes by
+# which this host's clock may be behind: with less a clock that was set back keeps every phone out.
 EPHEMERAL = re.compile(r"([0-9a-f]{8}):([0-9]{1,12}):([A-Za-z0-9_.+\-]{1,64})")
-LONGEST_S = 330
+LONGEST_S = 300 + 600
 NO_PASSWORD = "-"  # noqa: S105 - the very word for there being none
 
 # Checked for users that do not exist, so that they cost and answer like those that do.

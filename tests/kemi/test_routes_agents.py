@@ -9,7 +9,7 @@ import pytest
 
 from state import keys
 from state.model import AgentId
-from state.phone_credentials import PhoneSecret, issue
+from state.phone_credentials import LIFETIME_S, PhoneSecret, issue
 from tests.kemi.fake_ksr import World
 from tests.kemi.script import E1, EDGE, PHONE, TRUNK, Script
 
@@ -87,6 +87,20 @@ def test_an_agent_may_have_any_sign_of_an_id_in_their_name(
     assert world.tables["gate"] == {agent: "1.7.ringing.c"}
     ((param,),) = world.was_done("rr_param")
     assert script.routes.sealer.read(f"sip:198.18.1.10;lr=on{param}") == (agent, (1, 7))
+
+
+@pytest.mark.parametrize(
+    ("behind_s", "is_let_in"), [(-301, False), (-299, True), (0, True), (600, True), (601, False)]
+)
+def test_a_proxy_whose_clock_is_ten_minutes_behind_lets_phones_in(
+    script: Script, world: World, behind_s: int, *, is_let_in: bool
+) -> None:
+    secret = PhoneSecret(name="0a1b2c3d", text="s" * 40)
+    world.tables["sip_secret"][secret.name] = secret.text
+    now_s = 1000  # by the proxy's clock; control planes' is right
+    given = issue(secret, AgentId("alice"), now_s + behind_s + LIFETIME_S)
+    done = sign_in(script, world, auth_user=given.user)
+    assert (("save", "location", 4) in done) is is_let_in
 
 
 def test_an_agent_is_saved_as_one_phone_and_told(script: Script, world: World) -> None:
