@@ -55,6 +55,9 @@ from state.store import Store
 log = structlog.get_logger()
 
 VIA = "x-everline-via"
+LONGEST_CALL_ID = 512
+"""It is in the caller's ticket and record each time that these are written: what fills a datagram
+would fill the shared state's store, and every site would serve alone."""
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -120,6 +123,9 @@ class Reception:
 
     def admit(self, invite: sip.IncomingInvite) -> None:
         """Let the call begin, send it on, or refuse it."""
+        if len(invite.sip_call_id) > LONGEST_CALL_ID:
+            self._sip.reject(invite.leg, 400, reason="Call-ID too long")
+            return
         snapshot = self._snapshot()
         number = DidNumber(number_in(invite.request_uri))
         caller = self._caller(invite, number)

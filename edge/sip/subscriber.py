@@ -15,6 +15,9 @@ from edge.sip.uri import parse_uri, scheme_of
 _SEPARATORS: Final = str.maketrans("", "", "-.()")
 """Of a tel URI; they say nothing (RFC 3966 §5.1.1)."""
 _NUMBER: Final = re.compile(r"\+?[0-9A-Fa-f*#]{1,40}")
+_LONGEST: Final = 64
+"""Of a user: as an agent's id. Who calls is in the caller's ticket and record, and datagrams may be
+large."""
 _WITHHELD: Final = frozenset({"anonymous", "unavailable", "unknown", "restricted", "private"})
 """RFC 3323 §4.1.1.3, 3GPP TS 29.163 (table 17), and what gateways say."""
 _NOWHERE: Final = ".invalid"
@@ -31,7 +34,8 @@ def number_in(uri: str) -> str:
     except RemoteError:
         return ""
     # The password, too, stands behind.
-    return user.partition(";")[0].partition(":")[0]
+    number = user.partition(";")[0].partition(":")[0]
+    return number if len(number) <= _LONGEST else ""
 
 
 def caller_in(uri: str) -> str:

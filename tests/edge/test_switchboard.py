@@ -10,6 +10,7 @@ import pytest
 from edge.acd import call_effects as fx
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.calls.media import CallMedia, Sounds
+from edge.calls.reception import LONGEST_CALL_ID
 from edge.media.errors import MediaError, MediaRefused, MediaUnavailable, SdpError
 from edge.media.plan import AGENT, CALLER
 from edge.sip import events as sip
@@ -57,6 +58,19 @@ async def test_a_number_that_nobody_has_is_unknown() -> None:
         a1 = made.edges["a1"]
         leg = a1.sip.arrive("15559999")
         assert a1.sip.over[leg].status == 404
+
+
+@in_virtual_time
+async def test_what_would_fill_the_store_is_not_written_there() -> None:
+    """A datagram of 60 KB, for each write of the call."""
+    async with center() as made:
+        a1 = made.edges["a1"]
+        leg = a1.sip.arrive(SALES, sip_call_id="c" * (LONGEST_CALL_ID + 1))
+        assert a1.sip.over[leg].status == 400
+        await a1.waiting(caller="4" * 9000)
+        await until(lambda: bool(a1.snapshot.tickets), "there is a place")
+        (place,) = await made.tickets()
+        assert place.caller == UNKNOWN_CALLER
 
 
 @in_virtual_time

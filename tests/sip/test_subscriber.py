@@ -17,6 +17,8 @@ from edge.sip.subscriber import caller_in, number_in
         ("sips:alice:secret@carrier.example", "alice"),
         ("tel:+49-30-111;npdi", "+4930111"),
         ("tel:+1(555)010.2", "+15550102"),
+        (f"sip:{'a' * 64};{'x' * 9000}@carrier.example", "a" * 64),
+        (f"sip:{'4' * 9000}@carrier.example", ""),
         ("tel:", ""),
         ("tel:nobody", ""),
         ("sip:carrier.example", ""),
