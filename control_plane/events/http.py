@@ -70,7 +70,8 @@ async def listen(ask: Asked) -> web.StreamResponse:
     if hub is None:
         raise ApiError(UNAVAILABLE, "The shared state cannot be seen from here.")
     if hub.count >= MOST or hub.count_of(ask.subject.id) >= MOST_OF_ONE:
-        raise ApiError(TOO_MANY, headers={"Retry-After": "10"})
+        detail = f"At most {MOST_OF_ONE} streams of one subject are open at once, {MOST} of all."
+        raise ApiError(TOO_MANY, detail, headers={"Retry-After": "10"})
     socket = web.WebSocketResponse(
         heartbeat=PING_S, protocols=(PROTOCOL,), max_msg_size=4096, compress=False
     )

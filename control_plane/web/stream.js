@@ -6,11 +6,13 @@ const FIRST_MS = 500;
 const LAST_MS = 15_000;
 const SILENT_MS = 25_000; // two heartbeats and a half
 const SIGNED_OUT = 4001;
+const NOT_A_SOCKET = 426; // what is asked plainly, and would be let in
 
 export class Stream {
   #session; #topics; #on; #socket = null; #revision = null; #tries = 0; #timer = null; #watch = null; #isOver = false;
+  #refused = ""; // why we are not let in
 
-  /** `on`: hello(isResumed), event(event), anew(), state(word), over(). */
+  /** `on`: hello(isResumed), event(event), anew(), state(word, why it is refused), over(). */
   constructor(session, topics, on) {
     [this.#session, this.#topics, this.#on] = [session, topics, on];
     this.#connect();
@@ -25,7 +27,7 @@ export class Stream {
 
   async #connect() {
     if (this.#isOver) return;
-    this.#on.state(this.#revision === null ? "connecting" : "reconnecting");
+    this.#standing(this.#revision === null ? "connecting" : "reconnecting");
     try {
       const token = await this.#session.token();
       if (!this.#isOver) this.#open(token);
@@ -42,14 +44,35 @@ export class Stream {
     const socket = new WebSocket(`${scheme}://${location.host}/v1/events?${asked}`, ["everline.v1", `bearer.${token}`]);
     this.#socket = socket;
     this.#hear();
-    socket.addEventListener("message", (message) => this.#take(JSON.parse(message.data)));
+    let isIn = false;
+    socket.addEventListener("message", (message) => {
+      isIn = true;
+      this.#take(JSON.parse(message.data));
+    });
     socket.addEventListener("close", (gone) => {
       clearTimeout(this.#watch);
       if (this.#socket !== socket || this.#isOver) return;
-      if (gone.code === SIGNED_OUT) this.#end();
-      else this.#again();
+      if (gone.code === SIGNED_OUT) return this.#end();
+      this.#again();
+      if (!isIn) this.#ask();
     });
   }
+
+  // A socket does not tell why it was refused: the same asked plainly does.
+  async #ask() {
+    let why = "";
+    try {
+      await this.#session.get("/v1/events");
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) return this.#end();
+      if (error instanceof Refused && error.status !== NOT_A_SOCKET) why = error.message;
+    }
+    if (this.#isOver || !this.#tries) return; // let in meanwhile
+    this.#refused = why;
+    this.#standing("reconnecting");
+  }
+
+  #standing(word) { this.#on.state(this.#refused ? "refused" : word, this.#refused); }
 
   // A line that is dead says nothing, not even that it is: after so long it is given up.
   #hear() {
@@ -66,6 +89,7 @@ export class Stream {
     this.#hear();
     this.#revision = told.revision;
     this.#tries = 0;
+    this.#refused = "";
     if (told.type === "hello") {
       this.#on.state("live");
       this.#on.hello(told.resumed);
@@ -80,7 +104,7 @@ export class Stream {
 
   #again() {
     if (this.#isOver) return;
-    this.#on.state("reconnecting");
+    this.#standing("reconnecting");
     // Not all at once: a control plane that comes back has many to welcome.
     const wait = Math.min(LAST_MS, FIRST_MS * 2 ** this.#tries) * (0.5 + Math.random() / 2);
     this.#tries += 1;
@@ -89,6 +113,7 @@ export class Stream {
   }
 
   #end() {
+    if (this.#isOver) return;
     this.close();
     this.#on.over();
   }

@@ -23,6 +23,7 @@ let board = new Board();
 let stream = null;
 let figures = null;
 let standing = ""; // of the stream, in its own word
+let refused = ""; // and why it is
 const missing = new Set(); // kinds whose last listing failed
 const due = new Set(); // kinds of which there is one that no listing had: what one may do with it, only a listing says
 let isDrawn = true;
@@ -44,7 +45,7 @@ byId("board").addEventListener("click", (event) => {
 function begin() {
   // Listen first, then list: events carry whole things, so what comes twice does no harm.
   stream = new Stream(session, KINDS, {
-    state: (word) => { standing = word; tell(); },
+    state: (word, why) => { [standing, refused] = [word, why]; tell(); },
     hello: (isResumed) => { if (!isResumed) list(KINDS); },
     anew: () => list(KINDS),
     event: (each) => {
@@ -60,7 +61,8 @@ function begin() {
 /** Say how current all this is. */
 function tell() {
   const word = standing === "live" && missing.size ? "partly" : standing;
-  byId("state").textContent = WORDS[word];
+  const told = word === "refused" ? `Cut off: ${refused}` : WORDS[word];
+  if (byId("state").textContent !== told) byId("state").textContent = told; // else it is read out again
   byId("state").className = word;
   document.body.classList.toggle("old", word !== "live");
 }

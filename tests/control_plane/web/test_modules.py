@@ -238,16 +238,18 @@ const answers = {
 };
 globalThis.fetch = async (url) => {
   const path = url.split("?")[0];
+  const no = JSON.stringify({ title: "Not now", detail: "You are ten." });
   return refused.has(path)
-    ? new Response(JSON.stringify({ title: "Not now" }), { status: refused.get(path) })
+    ? new Response(no, { status: refused.get(path) })
     : new Response(JSON.stringify(answers[path]));
 };
 const untilMs = Date.now() + 3e5;
 const tokens = { access_token: "t", refresh_token: "r", tenant: "main", untilMs };
 sessionStorage.setItem("everline.along", JSON.stringify({ tokens, until: Date.now() + 1e4 }));
-const opened = async () => {
+const opened = async ({ isIn = true } = {}) => {
   await import("./wallboard/wallboard.js");
   await settled();
+  if (!isIn) return;
   socket.say({ type: "hello", resumed: false });
   await settled();
 };
@@ -272,6 +274,32 @@ refused.clear();
 await tick();
 assert.deepEqual(people(), ["ann"]);
 assert.equal(standing(), "Live");
+"""
+    )
+
+
+def test_a_stream_that_is_refused_says_why_until_it_is_let_in(stage: Stage) -> None:
+    stage.play(
+        WALLBOARD
+        + """
+const again = [];
+globalThis.setTimeout = (does, afterMs) => again.push([afterMs, does]);
+const retry = async () => { again.filter(([ms]) => ms < 20_000).at(-1)[1](); await settled(); };
+const closed = async () => { socket.on.close({ code: 1006 }); await settled(); };
+refused.set("/v1/events", 429);
+await opened({ isIn: false });
+await closed();
+assert.equal(standing(), "Cut off: Not now. You are ten");
+await retry();
+assert.equal(standing(), "Cut off: Not now. You are ten");
+refused.set("/v1/events", 426);
+await closed();
+assert.equal(standing(), "Cut off: trying again …");
+await retry();
+socket.say({ type: "hello", resumed: false });
+await settled();
+assert.equal(standing(), "Live");
+assert.deepEqual(people(), ["ann"]);
 """
     )
 
