@@ -123,7 +123,7 @@ def run(  # noqa: PLR0913 - the options of one command
     name: Name,
     /,
     *,
-    seed: Seed = 1,
+    seed: Seed | None = None,
     live: Annotated[
         bool, cyclopts.Parameter(help="On the sites that ./everline up has brought up.")
     ] = False,
@@ -170,11 +170,15 @@ def run(  # noqa: PLR0913 - the options of one command
         raise CommandError(
             "--approval is for --live --really: nothing else uses an approval up", Exit.USAGE
         )
+    if live and seed is not None:
+        raise CommandError(
+            "--seed is for a lab of one's own: on sites that are up real people call", Exit.USAGE
+        )
     if really or not live:
         see_that_it_signs(shelf)
     if live:
         return run_live(experiment, shelf, really=really, approval=approval)
-    status, found = run_some([Due(experiment=experiment, seed=seed)], shelf)
+    status, found = run_some([Due(experiment=experiment, seed=1 if seed is None else seed)], shelf)
     for run in found:
         print_beside(shelf, run)
         tell(shelf, run)

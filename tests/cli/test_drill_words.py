@@ -26,6 +26,7 @@ def _nothing_is_drilled(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("run", "site_killed", "--approval", "apq_1"), "--approval is for --live --really"),
         (("run", "site_killed", "--really"), "--really is for --live"),
+        (("run", "site_killed", "--live", "--seed", "7"), "--seed is for a lab of one's own"),
         (("run", "away.toml"), "there is no file away.toml"),
         (("show", "site_kiled"), "there is no drill 'site_kiled'; there are: "),
         (("all", "--repeats", "0"), "--repeats. Must be >= 1"),
