@@ -5,6 +5,7 @@ Owns the order of RFC 3261 §8.2 and §12.2.2; what a request then does is the p
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -92,7 +93,9 @@ class Receiver:
             return
         self._discard(source, "response that no transaction wants")
         if self._is_orphan(response):
-            self._core.end_orphan(response, source)
+            with contextlib.suppress(RemoteError):
+                # Whose route makes no sense is beyond our reach.
+                self._core.end_orphan(response, source)
 
     def _is_orphan(self, response: Response) -> bool:
         """Whether it answers an INVITE that was sent from here and of which nothing is known here.

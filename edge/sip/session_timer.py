@@ -59,7 +59,10 @@ def agree(request: Request, ours_s: int | None) -> SessionTimer | None:
     """Decide as UAS what the 2xx will say, or that there is no session timer (§9)."""
     asked = asked_interval(request)
     supported = "timer" in request.tokens("supported")
-    least = max(number_of(request.first("min-se")), MIN_SE)
+    try:
+        least = max(number_of(request.first("min-se")), MIN_SE)
+    except RemoteError:
+        least = MIN_SE  # the request is being answered: it is too late to refuse it for that
     if not asked:
         if ours_s is None:
             return None

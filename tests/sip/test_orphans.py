@@ -72,6 +72,14 @@ def test_an_answer_that_is_repeated_meanwhile_does_no_harm() -> None:
     assert callee.legs() == 0
 
 
+def test_an_answer_whose_route_makes_no_sense_is_discarded() -> None:
+    callee, next_life = stack(B), stack(A, "again")
+    answer = answered(callee, ring(stack(A)))
+    astray = answer.replace(b"\r\nCSeq:", b"\r\nRecord-Route: nowhere\r\nCSeq:")
+    assert [type(each) for each in next_life.receive(astray, B, 0.0)] == [Discarded]
+    assert not next_life.take_outgoing()
+
+
 def test_a_leg_that_lives_is_not_taken_for_an_orphan() -> None:
     caller, callee = stack(A), stack(B)
     answer = answered(callee, ring(caller))

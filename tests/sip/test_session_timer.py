@@ -58,6 +58,11 @@ def response(*lines: str) -> Response:
             600,
             SessionTimer(interval_s=1200, we_refresh=False),
         ),
+        (
+            ("x: 1800", "k: timer", "Min-SE: soon"),
+            600,
+            SessionTimer(interval_s=600, we_refresh=False),
+        ),
     ],
     ids=[
         "none",
@@ -67,6 +72,7 @@ def response(*lines: str) -> Response:
         "a proxy's",
         "the shorter",
         "Min-SE",
+        "Min-SE that makes no sense",
     ],
 )
 def test_a_callee_agrees_to_an_interval_and_a_refresher(
