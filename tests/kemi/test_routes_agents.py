@@ -62,6 +62,17 @@ def test_those_who_flood_or_guess_are_cut_off(script: Script, world: World) -> N
     assert script.request(world, method="OPTIONS", source=TRUNK) == [("reply", 200, "OK")]
 
 
+def test_an_office_whose_phones_are_many_does_not_flood(script: Script, world: World) -> None:
+    """Hundreds of phones behind one address ask every 2 to 3 s whether their registrar is there."""
+    world.results["pike.pike_check_req"] = -2
+    world.tables["known"][PHONE[0]] = "1"
+    world.tables["meta"]["listeners"] = "a1"
+    world.tables["listen"]["a1"] = "1"
+    assert script.request(world, method="OPTIONS", source=PHONE) == [("reply", 200, "OK")]
+    world.tables["ban"][PHONE[0]] = "1"
+    assert script.request(world, method="OPTIONS", source=PHONE) == []
+
+
 def sign_in(script: Script, world: World, **fields: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - of World
     """Let in a REGISTER of alice with credentials."""
     world.tables["ha1"]["alice"] = "f" * 32
