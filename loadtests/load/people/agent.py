@@ -11,7 +11,7 @@ from gevent.queue import Queue
 from locust import between, task
 
 from loadtests.load.exchange import PhonesError
-from loadtests.load.people.api import Person
+from loadtests.load.people.api import GONE, Person
 from loadtests.load.people.around import around, enter
 from loadtests.load.plan import Agent as Seat
 from loadtests.load.telephones import hear_next
@@ -52,6 +52,7 @@ class Agent(Person):
         seat = self._seat
         self._dice = Random(f"{self._here.plan.request.seed}/{seat.id}")  # noqa: S311 - repeatable
         self._rung_s: dict[str, float] = {}
+        self._wanted = ""
         self.begin(seat.id, seat.password, seat.site)
         self.listen(("calls", "agents"))
         self._inbox: Queue[Told | None] | None = None
@@ -70,6 +71,9 @@ class Agent(Person):
         if self._seat is None:
             gevent.sleep(LOOKS_S)
             return
+        if self._wanted:
+            # No site could write it down, as while a leader is elected: people press again.
+            self._be(self._wanted)
         told = self._hear(self._seat)
         match told:
             case Told(event="invite"):
@@ -168,7 +172,8 @@ class Agent(Person):
     def _be(self, state: str) -> None:
         body = {"state": state, "reason": "load" if state == "paused" else ""}
         path = f"/v1/agents/{self._agent}/state"
-        self.ask("PUT", path, name=f"/v1/agents/{{agent}}/state: {state}", body=body)
+        status, *_ = self.ask("PUT", path, name=f"/v1/agents/{{agent}}/state: {state}", body=body)
+        self._wanted = state if status == GONE else ""
 
     @property
     def _agent(self) -> str:

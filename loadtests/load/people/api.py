@@ -14,7 +14,12 @@ from typing import Any, Final
 import gevent
 from locust import HttpUser
 from msgspec import Struct
-from websocket import WebSocket, WebSocketException, create_connection
+from websocket import (
+    WebSocket,
+    WebSocketBadStatusException,
+    WebSocketException,
+    create_connection,
+)
 
 from loadtests.load.people.around import Around, around, enter
 from loadtests.load.plan import SiteRef
@@ -24,7 +29,7 @@ TENANT: Final = "main"
 RENEW_S: Final = 200.0
 """Access tokens are good for five minutes."""
 ANSWER_S: Final = 5.0
-_GONE: Final = 0
+GONE: Final = 0
 """Locust's status of a request that nobody answered."""
 _SERVER_FAULT: Final = 500
 _STRANGER: Final = 401
@@ -89,8 +94,7 @@ class Person(HttpUser):
 
         `fine` are refusals that people bring about in the best of worlds: no failures.
         """
-        if time.monotonic() > self._renew_at_s:
-            self._sign_in()
+        self._stay_signed_in()
         request = Request(
             method=method, path=path, name=name, body=body, headers=headers or {}, fine=fine
         )
@@ -116,14 +120,18 @@ class Person(HttpUser):
             ) as answer:
                 if answer.status_code in request.fine:
                     answer.success()
-                if answer.status_code != _GONE and answer.status_code < _SERVER_FAULT:
+                if answer.status_code != GONE and answer.status_code < _SERVER_FAULT:
                     said = answer.json() if answer.content else None
                     return answer.status_code, said, dict(answer.headers)
             self._go_on_elsewhere()
-        return _GONE, None, {}
+        return GONE, None, {}
 
     def _go_on_elsewhere(self) -> None:
         self._sites.append(self._sites.pop(0))
+
+    def _stay_signed_in(self) -> None:
+        if time.monotonic() > self._renew_at_s:
+            self._sign_in()
 
     def _sign_in(self) -> None:
         said = {"tenant": TENANT, "login": self._login, "password": self._password}
@@ -148,12 +156,19 @@ class Person(HttpUser):
     def _stream(self, query: str) -> None:
         cursor = 0
         while True:
+            # Whoever has asked for nothing in a while has a token that is over.
+            self._stay_signed_in()
             try:
                 with contextlib.closing(self._connect(query, cursor)) as stream:
                     while message := self._next(stream):
                         cursor = int(message.get("revision", cursor))
                         for event in message.get("events", ()):
                             self.heard(event)
+            except WebSocketBadStatusException as error:
+                if error.status_code == _STRANGER:
+                    self._renew_at_s = 0.0
+                else:
+                    self._go_on_elsewhere()
             except (OSError, WebSocketException, ValueError):
                 self._go_on_elsewhere()
             gevent.sleep(_AGAIN_S)

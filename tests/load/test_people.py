@@ -1,0 +1,93 @@
+"""What people of a load do whom no site answers. Locust patches its process: one of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+PREAMBLE = """
+    import time
+    from locust import HttpUser
+    from loadtests.load.people import api
+    from loadtests.load.people.agent import Agent
+    from loadtests.load.people.api import GONE, Person
+
+    asked, answers = [], []
+
+    class Playing(Agent):
+        _agent = "ann"
+
+        def __init__(self):
+            self._seat, self._wanted, self._renew_at_s = object(), "", time.monotonic() + 60
+            self._login = self._password = ""
+            self._session, self._sites = {"access_token": "old"}, []
+
+        def _ask(self, request):
+            asked.append((request.method, request.path))
+            return answers.pop(0), {"access_token": "new"}, {}
+
+        def _hear(self, seat):
+            return None
+"""
+
+
+def played(scene: str) -> None:
+    """Play a scene in a process of its own; what it asserts has to hold."""
+    text = dedent(PREAMBLE) + dedent(scene)
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_agent_whose_wish_no_site_could_write_down_asks_again() -> None:
+    played("""
+        ann = Playing()
+        answers += [200, GONE, GONE, 200]
+        ann._be("paused")
+        ann._be("ready")
+        ann.work()
+        assert ann._wanted == "ready"
+        ann.work()
+        ann.work()
+        assert asked == [("PUT", "/v1/agents/ann/state")] * 4, asked
+    """)
+
+
+@pytest.mark.parametrize("status", [403, 409])
+def test_agent_who_is_refused_asks_no_more(status: int) -> None:
+    played(f"""
+        ann = Playing()
+        answers.append({status})
+        ann._be("ready")
+        ann.work()
+        assert len(asked) == 1
+    """)
+
+
+def test_stream_of_somebody_whose_token_is_over_signs_in_anew() -> None:
+    played("""
+        import gevent
+        from websocket import WebSocketBadStatusException
+
+        ann, tokens = Playing(), []
+        api._AGAIN_S = 0.0
+
+        def connect(query, cursor):
+            tokens.append(ann._session["access_token"])
+            if tokens[-1] == "new":
+                raise gevent.GreenletExit
+            raise WebSocketBadStatusException("refused %d %s", 401)
+
+        ann._connect = connect
+        answers.append(201)
+        try:
+            ann._stream("")
+        except gevent.GreenletExit:
+            pass
+        assert tokens == ["old", "new"], tokens
+        assert asked == [("POST", "/v1/sessions")], asked
+    """)
