@@ -19,6 +19,9 @@ _OF_SITES: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
 _OF_PROCESSES: Final = frozenset({FaultKind.KILL, FaultKind.HOLD_DOWN})
 LEAST_S: Final = 15.0
 """Of a life that counts: a program may run another of its own name for a moment."""
+LOOK_MS: Final = 2_000
+"""A look bears the time at which it begins, and on a busy machine reads of a process a second
+later: who is not there any more may have been ended meanwhile."""
 
 
 def deaths(rounds: Sequence[Round], faults: Sequence[Done], began_ms: int) -> tuple[str, ...]:
@@ -31,7 +34,7 @@ def deaths(rounds: Sequence[Round], faults: Sequence[Done], began_ms: int) -> tu
     for program, pid, first_s, last_s, gone_s in _ends(rounds):
         from_ms, to_ms = (began_ms + 1000 * each for each in (last_s, gone_s))
         if last_s - first_s >= LEAST_S and not any(
-            each.from_ms <= to_ms and from_ms <= each.until_ms + SETTLES_MS
+            each.from_ms <= to_ms + LOOK_MS and from_ms <= each.until_ms + SETTLES_MS
             for each in faults
             if _ends_it(each, program)
         ):

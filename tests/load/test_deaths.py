@@ -59,6 +59,7 @@ def test_process_that_ends_without_a_fault_is_told() -> None:
         (done(FaultKind.HOLD_DOWN, "edge-a1"), ()),
         (done(FaultKind.KILL_SITE, "a"), ()),
         (done(FaultKind.FREEZE_SITE, "a", at_s=170.0), ()),
+        (done(FaultKind.KILL, "edge-a1", at_s=205.5), ()),
         (done(FaultKind.KILL, "etcd-a"), TOLD),
         (done(FaultKind.SHAPE, "a"), TOLD),
         (done(FaultKind.KILL, "edge-a1", at_s=140.0), TOLD),
