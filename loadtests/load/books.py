@@ -54,7 +54,7 @@ class Books(Struct, frozen=True, kw_only=True):
     """In more than one record."""
     contradicted: tuple[str, ...]
     """By one side's word an agent and the caller talked and one of them ended it, and by the
-    other's not: with what both say."""
+    other's not: with what both say, and when its people said goodbye and heard each other last."""
     cut_off: int
     """Lost, by the people's word."""
     unclaimed: tuple[str, ...] = ()
@@ -109,11 +109,8 @@ def compare(
     rung: defaultdict[str | None, list[AgentReport]] = defaultdict(list)
     for report in agents:
         rung[report.call].append(report)
-    said = {
-        each.call: outcome_of(each, rung.get(each.call, ()))
-        for each in placed
-        if each.ok_ms is not None
-    }
+    answered = {each.call: each for each in placed if each.ok_ms is not None}
+    said = {call: outcome_of(each, rung.get(call, ())) for call, each in answered.items()}
     lately = [each for each in records if each.arrived_ms >= ours.since_ms]
     by_sipp = [each.call for each in lately if each.did == ours.volume_did and each.did]
     once = len(set(by_sipp))
@@ -123,7 +120,8 @@ def compare(
         missing=tuple(call for call in said if call not in outcomes),
         doubled=tuple(call for call in said if counts.get(call, 0) > 1),
         contradicted=tuple(
-            f"{call}: {outcomes[call] or 'no outcome'}, and {outcome} by the people"
+            f"{call}: {outcomes[call] or 'no outcome'}, and {outcome} by the people; "
+            + _goodbyes(answered[call], rung.get(call, ()))
             for call, outcome in said.items()
             if call in outcomes
             and (outcome is Outcome.ANSWERED) is not (outcomes[call] is Outcome.ANSWERED)
@@ -141,3 +139,31 @@ def compare(
         volume_missing=max(0, ours.succeeded - once),
         volume_unclaimed=max(0, once - ours.placed) + len(by_sipp) - once,
     )
+
+
+def _goodbyes(caller: CallerReport, agents: Iterable[AgentReport]) -> str:
+    """Return how each of a call ended it, in seconds since the caller was answered."""
+    since_ms = caller.ok_ms or caller.invite_ms
+    told = [f"caller {_goodbye(caller, since_ms)}"]
+    told += [
+        f"agent {each.agent} {_goodbye(each, since_ms)}"
+        for each in agents
+        if each.answered_ms is not None
+    ]
+    return ", ".join(told)
+
+
+def _goodbye(report: CallerReport | AgentReport, since_ms: int) -> str:
+    instants = {
+        "hung up": report.hung_up_ms,
+        "over": report.ended_ms,
+        "last heard": report.last_heard_ms,
+    }
+    parts = [
+        f"{what} at {(at_ms - since_ms) / 1000.0:.2f} s"
+        for what, at_ms in instants.items()
+        if at_ms is not None
+    ]
+    if report.crossed:
+        parts.append("crossed")
+    return f"{report.end} ({', '.join(parts)})"

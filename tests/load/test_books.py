@@ -171,3 +171,14 @@ def test_calls_of_sipp_and_their_records_are_as_many(calls: tuple[str, ...], tol
     found = compare([], [], by_sipp(*calls), OURS)
     assert found.told() == told
     assert not found.is_exact
+
+
+def test_contradiction_tells_when_its_people_said_goodbye_and_heard_each_other() -> None:
+    late = replace(caller("1"), ended_ms=12_620, last_heard_ms=4700)
+    found = compare([late], [replace(agent("1"), crossed=True)], over(("1", Outcome.LOST)))
+    (told,) = found.contradicted
+    _, _, goodbyes = told.partition("; ")
+    assert goodbyes == (
+        "caller hung_up (hung up at 4.98 s, over at 12.60 s, last heard at 4.68 s), "
+        "agent ann far_end (over at 4.99 s, crossed)"
+    )
