@@ -192,8 +192,8 @@ def _was_played_to(caller: CallerReport) -> bool:
 
 
 def _bearable_ms(report: Report) -> int:
-    """Return which silence is no sign yet. After a long wait it is clear that something broke."""
-    return GAP_MS if _waited_ms(report) > ALONE_MS else SILENT_MS
+    """Return which silence is no sign yet. After a long wait no edge was there, and no relay."""
+    return GAP_MS if _waited_ms(report) > DEAF_MS else SILENT_MS
 
 
 def _nobody_was_heard(caller: CallerReport, agent: AgentReport | None, bearable_ms: int) -> bool:

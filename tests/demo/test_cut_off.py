@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from drills.demo.cut_off import ALONE_MS, GAP_MS, SILENT_MS, DeadLine, dead_line
+from drills.demo.cut_off import DEAF_MS, GAP_MS, SILENT_MS, DeadLine, dead_line
 from drills.demo.ledger import Audio, outcome_by_people
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
@@ -249,10 +249,18 @@ def test_with_the_relay_gone_every_goodbye_is_lost(
     """Unless both had said it before either could notice."""
     told = caller(caller_hangs_up, back, 0)
     by_agent = agent(agent_hangs_up, back + NEXT, 0)
-    bearable = GAP_MS if back - caller_hangs_up > ALONE_MS else SILENT_MS
+    bearable = GAP_MS if back - caller_hangs_up > DEAF_MS else SILENT_MS
     could_notice = max(caller_hangs_up, agent_hangs_up) > bearable
     due = Outcome.LOST if could_notice else Outcome.ANSWERED
     assert outcome_by_people(told, by_agent, GOOD) is due
+
+
+def test_a_caller_who_hung_up_right_after_the_kill_was_cut_off_by_a_site_that_came_back_soon() -> (
+    None
+):
+    """Its next life asks the relay, which has lost the call: nobody had ended it before."""
+    told = caller(600, 7000, 0)
+    assert outcome_by_people(told, agent(3000, 7000 + NEXT, 0), GOOD) is Outcome.LOST
 
 
 @given(agent_hangs_up=hang_ups, back=st.integers(4700, 12_000), echo=st.integers(-40, 60))

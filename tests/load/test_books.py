@@ -174,11 +174,11 @@ def test_calls_of_sipp_and_their_records_are_as_many(calls: tuple[str, ...], tol
 
 
 def test_contradiction_tells_when_its_people_said_goodbye_and_heard_each_other() -> None:
-    late = replace(caller("1"), ended_ms=12_620, last_heard_ms=4700)
+    late = replace(caller("1"), ended_ms=12_620, last_heard_ms=4900)
     found = compare([late], [replace(agent("1"), crossed=True)], over(("1", Outcome.LOST)))
     (told,) = found.contradicted
     _, _, goodbyes = told.partition("; ")
     assert goodbyes == (
-        "caller hung_up (hung up at 4.98 s, over at 12.60 s, last heard at 4.68 s), "
+        "caller hung_up (hung up at 4.98 s, over at 12.60 s, last heard at 4.88 s), "
         "agent ann far_end (over at 4.99 s, crossed)"
     )
