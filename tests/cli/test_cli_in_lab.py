@@ -32,23 +32,27 @@ class Sites:
 
     async def say(self, *words: str) -> tuple[int, str]:
         """Run a command on this lab; return its exit code and all that it printed."""
+        code, printed, _ = await self._run(*words, aside=asyncio.subprocess.STDOUT)
+        return code, printed
+
+    async def ask(self, *words: str) -> dict[str, Any]:
+        """Run a command with --json and return what it prints; how far it is stands elsewhere."""
+        code, printed, aside = await self._run(*words, "--json", aside=asyncio.subprocess.PIPE)
+        assert code == 0, printed + aside
+        found: dict[str, Any] = json.loads(printed)
+        return found
+
+    async def _run(self, *words: str, aside: int) -> tuple[int, str, str]:
         done = await asyncio.create_subprocess_exec(
             *EVERLINE,
             *words,
             *("--lab", str(self.up.pid)),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=aside,
         )
-        printed, _ = await done.communicate()
-        return done.returncode or 0, printed.decode()
-
-    async def ask(self, *words: str) -> dict[str, Any]:
-        """Run a command with --json and return what it prints."""
-        code, printed = await self.say(*words, "--json")
-        assert code == 0, printed
-        found: dict[str, Any] = json.loads(printed)
-        return found
+        printed, said = await done.communicate()
+        return done.returncode or 0, printed.decode(), (said or b"").decode()
 
     async def running(self) -> dict[str, Any]:
         """Return the call that is up, as soon as an agent talks in it."""
