@@ -189,7 +189,7 @@ def caller_over(call: Call, event: ev.CallerEnded, _now: Now) -> Step:
     is_unheard = event.by in {By.FAULT, By.UNHEARD}
     if is_unheard and verdict is not None and verdict.cause == AGENT_HUNG_UP:
         verdict = replace(verdict, outcome=Outcome.LOST, cause=CALLER_UNREACHABLE)
-    call = farewell.leg_over(call, Side.CALLER, event.by)
+    call = farewell.leg_over(call, event)
     return replace(call, caller=CallerLeg.OVER, verdict=verdict), ()
 
 
@@ -212,7 +212,7 @@ def agent_over(call: Call, event: ev.AgentRejected | ev.AgentEnded, _now: Now) -
     # An agent before them may be said goodbye to yet, at a site that is frozen.
     if isinstance(event, ev.AgentEnded) and event.attempt == call.attempt:
         call = replace(call, verdict=_said_after_all(call, event, AGENT_HUNG_UP))
-        call = farewell.leg_over(call, Side.AGENT, event.by)
+        call = farewell.leg_over(call, event)
     return parts.leg_over(call, event.attempt)
 
 

@@ -52,6 +52,8 @@ class CallerEnded(Struct, frozen=True, kw_only=True):
     by: By
     cause: str = ""
     """A constant word, for the record, when it is a fault, or they gave up before we answered."""
+    is_out_of_reach: bool = False
+    """So is the site by whose proxy their leg goes: whether they have said goodbye nobody knows."""
     is_claimed: bool = False
     """They have another edge's answer too, as that one says: it is ours that they do not keep."""
 
@@ -100,6 +102,8 @@ class AgentEnded(Struct, frozen=True, kw_only=True):
     attempt: Attempt
     by: By
     cause: str = ""
+    is_out_of_reach: bool = False
+    """As in `CallerEnded`."""
 
 
 class AgentReinvited(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ Three things together tell that it ended nothing, since the talk had been cut of
 - One side of a talk has said goodbye, and nobody was on hold.
 - The other has not answered ours, as a proxy says that would have passed theirs on: it could not
   reach their telephone, or that knew of no such call. Of somebody whose proxy is silent too nobody
-  knows whether they have said goodbye before.
+  knows whether they have said goodbye before: so if their site is out of reach, whatever a proxy on
+  this side of the cut says.
 - They had been unheard for `UNHEARD_MS` by then, as the relay knows, had been heard before, and
   were to be heard by their own last word.
 
@@ -60,10 +61,13 @@ def said(outcome: Outcome, cause: str, *, talks: bool) -> Farewell | None:
     return Farewell(to=_OTHER[cause])
 
 
-def leg_over(call: Call, side: Side, by: By) -> Call:
+def leg_over(call: Call, event: ev.CallerEnded | ev.AgentEnded) -> Call:
     """Return the call after the end of the leg of one of the two."""
     told = call.farewell
-    if told is None or told.to is not side or by is not By.UNHEARD:
+    side = Side.CALLER if isinstance(event, ev.CallerEnded) else Side.AGENT
+    if told is None or told.to is not side:
+        return call
+    if event.by is not By.UNHEARD or event.is_out_of_reach:
         return call
     return replace(call, farewell=replace(told, is_unanswered=True))
 

@@ -12,7 +12,8 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from edge.acd.call_events import Attempt, CallerEnded, Side
+from edge.acd import call_events as ev
+from edge.acd.call_events import Attempt, Side
 from edge.call_recorder import CallRecorder
 from edge.calls.call import CallShell
 from edge.calls.leg_news import of_agent, of_caller
@@ -53,9 +54,14 @@ class Roles:
         recorder: CallRecorder,
         call: Callable[[CallId], CallShell | None],
         is_claimed: Callable[[CallId], bool],
+        unreachable: Callable[[], frozenset[SiteId]],
     ) -> None:
-        """`call` returns one that is held here; `is_claimed` tells if another edge claims it."""
+        """`call` returns one that is held here; `is_claimed` tells if another edge claims it.
+
+        `unreachable` returns the sites that cannot be reached from this one.
+        """
         self._is_claimed = is_claimed
+        self._unreachable = unreachable
         self._sip = sip
         self._recorder = recorder
         self._call = call
@@ -115,14 +121,23 @@ class Roles:
         if isinstance(event, sip.OfferWithdrawn):
             call.sound.withdraw_offer(Side.CALLER if role.attempt is None else Side.AGENT)
             return
-        told = of_caller(event) if role.attempt is None else of_agent(event, role.attempt)
+        told = self._told(event, role, call)
         if told is not None:
-            if isinstance(told, CallerEnded):
-                told = replace(told, is_claimed=self._is_claimed(role.call))
             call.deliver(told)
             self._see_off(event, call)
         else:
             self._hand_on_beside(event, role, call)
+
+    def _told(self, event: sip.Event, role: Role, call: CallShell) -> ev.Event | None:
+        """Return what it is to the call, and at an end what others know of it; None: nothing."""
+        told = of_caller(event) if role.attempt is None else of_agent(event, role.attempt)
+        if not isinstance(told, ev.CallerEnded | ev.AgentEnded):
+            return told
+        is_out_of_reach = call.way_of(role.attempt) in self._unreachable()
+        if isinstance(told, ev.AgentEnded):
+            return replace(told, is_out_of_reach=is_out_of_reach)
+        is_claimed = self._is_claimed(role.call)
+        return replace(told, is_out_of_reach=is_out_of_reach, is_claimed=is_claimed)
 
     def _hand_on_beside(self, event: sip.Event, role: Role, call: CallShell) -> None:
         """Give on what is no step of the call itself."""

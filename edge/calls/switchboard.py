@@ -77,6 +77,7 @@ class Switchboard:
         recorder: CallRecorder,
         line: Line,
         transfers: Transfers,
+        unreachable: Callable[[], frozenset[SiteId]],
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -86,7 +87,11 @@ class Switchboard:
         self._snapshot = snapshot
         self._calls: dict[CallId, CallShell] = {}
         self._roles = Roles(
-            sip=sip, recorder=recorder, call=self._calls.get, is_claimed=self._is_claimed
+            sip=sip,
+            recorder=recorder,
+            call=self._calls.get,
+            is_claimed=self._is_claimed,
+            unreachable=unreachable,
         )
         self.arrivals = Arrivals()
         """Calls that are not answered yet."""

@@ -151,6 +151,7 @@ class Edge:
                 unreachable=lambda: self.unreachable,
                 alone=lambda: None,
             ),
+            unreachable=lambda: self.unreachable,
         )
         self.hearing = Hearing(self.switchboard)
         self.keyed_tones = KeyedTones(
