@@ -151,7 +151,7 @@ class Assembly:
                 unreachable=self.unreachable,
                 alone=lambda: self.alone,
             ),
-            unreachable=lambda: self.prober.unreachable,
+            unsettled=lambda: self.prober.unsettled,
         )
         self.hearing = Hearing(self.switchboard)
         if self.recorder is not None:

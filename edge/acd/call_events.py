@@ -53,7 +53,7 @@ class CallerEnded(Struct, frozen=True, kw_only=True):
     cause: str = ""
     """A constant word, for the record, when it is a fault, or they gave up before we answered."""
     is_out_of_reach: bool = False
-    """So is the site by whose proxy their leg goes: whether they have said goodbye nobody knows."""
+    """Their leg goes by a site that is, or was until lately: nobody knows if they said goodbye."""
     is_claimed: bool = False
     """They have another edge's answer too, as that one says: it is ours that they do not keep."""
 

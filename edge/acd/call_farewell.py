@@ -6,8 +6,8 @@ Three things together tell that it ended nothing, since the talk had been cut of
 - One side of a talk has said goodbye, and nobody was on hold.
 - The other has not answered ours, as a proxy says that would have passed theirs on: it could not
   reach their telephone, or that knew of no such call. Of somebody whose proxy is silent too nobody
-  knows whether they have said goodbye before: so if their site is out of reach, whatever a proxy on
-  this side of the cut says.
+  knows whether they have said goodbye before: so if their site is out of reach, or was until
+  lately, whatever a proxy on this side of the cut says.
 - They had been unheard for `UNHEARD_MS` by then, as the relay knows, had been heard before, and
   were to be heard by their own last word.
 

@@ -54,14 +54,14 @@ class Roles:
         recorder: CallRecorder,
         call: Callable[[CallId], CallShell | None],
         is_claimed: Callable[[CallId], bool],
-        unreachable: Callable[[], frozenset[SiteId]],
+        unsettled: Callable[[], frozenset[SiteId]],
     ) -> None:
         """`call` returns one that is held here; `is_claimed` tells if another edge claims it.
 
-        `unreachable` returns the sites that cannot be reached from this one.
+        `unsettled` returns the sites that cannot be reached from this one, or could not lately.
         """
         self._is_claimed = is_claimed
-        self._unreachable = unreachable
+        self._unsettled = unsettled
         self._sip = sip
         self._recorder = recorder
         self._call = call
@@ -133,7 +133,7 @@ class Roles:
         told = of_caller(event) if role.attempt is None else of_agent(event, role.attempt)
         if not isinstance(told, ev.CallerEnded | ev.AgentEnded):
             return told
-        is_out_of_reach = call.way_of(role.attempt) in self._unreachable()
+        is_out_of_reach = call.way_of(role.attempt) in self._unsettled()
         if isinstance(told, ev.AgentEnded):
             return replace(told, is_out_of_reach=is_out_of_reach)
         is_claimed = self._is_claimed(role.call)

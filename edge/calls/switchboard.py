@@ -77,7 +77,7 @@ class Switchboard:
         recorder: CallRecorder,
         line: Line,
         transfers: Transfers,
-        unreachable: Callable[[], frozenset[SiteId]],
+        unsettled: Callable[[], frozenset[SiteId]],
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -91,7 +91,7 @@ class Switchboard:
             recorder=recorder,
             call=self._calls.get,
             is_claimed=self._is_claimed,
-            unreachable=unreachable,
+            unsettled=unsettled,
         )
         self.arrivals = Arrivals()
         """Calls that are not answered yet."""

@@ -83,6 +83,11 @@ class Prober:
         """The sites that this edge takes for down."""
         return frozenset(site for site, health in self._health.items() if health.is_down)
 
+    @property
+    def unsettled(self) -> frozenset[SiteId]:
+        """Those, and the ones that were down until lately: what was said then may be lost."""
+        return frozenset(site for site, health in self._health.items() if not health.is_settled)
+
     async def run(self, sites: Callable[[], Mapping[SiteId, Site]]) -> None:
         """Probe what `sites` returns, until cancelled."""
         while True:
@@ -132,14 +137,13 @@ class Prober:
             self._on_back(site)
 
     def _tell(self) -> None:
-        down = self.unreachable
-        settled = {site for site, health in self._health.items() if health.is_settled}
+        down, unsettled = self.unreachable, self.unsettled
         self._on_change(
             Probe(
                 edge=self._edge,
                 up=tuple(sorted(self._health.keys() - down)),
                 down=tuple(sorted(down)),
-                lossy=tuple(sorted(self._lossy & settled)),
-                unsure=tuple(sorted(self._health.keys() - settled)),
+                lossy=tuple(sorted(self._lossy & (self._health.keys() - unsettled))),
+                unsure=tuple(sorted(unsettled)),
             )
         )

@@ -108,6 +108,7 @@ class Edge:
         self.media = media or TroubledMedia()
         self.recorder = FakeRecorder()
         self.unreachable: frozenset[SiteId] = frozenset()
+        self.unsettled: frozenset[SiteId] = frozenset()
         self.is_deaf = False
         self.is_alone = False
         self.cleared: list[EdgeId] = []
@@ -151,7 +152,7 @@ class Edge:
                 unreachable=lambda: self.unreachable,
                 alone=lambda: None,
             ),
-            unreachable=lambda: self.unreachable,
+            unsettled=lambda: self.unsettled,
         )
         self.hearing = Hearing(self.switchboard)
         self.keyed_tones = KeyedTones(

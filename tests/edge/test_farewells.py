@@ -70,14 +70,14 @@ async def test_whose_telephone_knows_of_no_call_and_was_silent_before_was_cut_of
 
 @in_virtual_time
 @SIDES
-async def test_of_whom_nobody_knows_since_their_site_is_out_of_reach_the_goodbye_stands(
+async def test_of_whom_nobody_knows_since_their_site_was_cut_off_lately_the_goodbye_stands(
     gone: Side,
 ) -> None:
     """They may have said one too, which did not get through: our own proxy knows no more."""
     async with center("ann") as made:
         a1 = made.edges["a1"]
         dead, leaver = await _talk(a1, gone, unheard_s=4)
-        a1.unreachable = frozenset({a1.settings.site})
+        a1.unsettled = frozenset({a1.settings.site})
         a1.sip.hang_up(leaver)
         a1.sip.be_gone(dead)
         theirs = leaver if gone is Side.AGENT else dead
