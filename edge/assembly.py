@@ -300,7 +300,7 @@ class Assembly:
         )
         self.leg_watch = LegWatch(lookout)
         self.line_watch = LineWatch(lookout, AnsweringHosts())
-        self.switchboard.on_answer(self.line_watch.take)
+        self.switchboard.watch_lines(self.line_watch)
 
     def _make_ears(self) -> None:
         """Make who answers from outside, and let the parts hear of the shared state."""

@@ -12,6 +12,9 @@ counts as dead:
 
 And nothing may have been heard of it by the look after that answer is known to be missing.
 
+A goodbye of somebody who is *missing*, as they are silent and have not answered for `MISSING_S`,
+ends no talk: they heard nobody, hung up, and their line is back. It is as if it were given up then.
+
 Who holds, or is muted by their own word, is *silent by right*: nothing could be heard of them. They
 are asked as seldom as who has answered, and have to fail to answer twice: who holds may be changing
 networks, and nothing but an answer would tell. Who changes their word has said something.
@@ -34,6 +37,8 @@ PATIENCE_S: Final = 4.0
 connection is closed it says so at once, and who changes networks may be heard again."""
 PATIENCE_BY_RIGHT_S: Final = 12.0
 """Of one who is silent by right: by then they have been asked once more (`edge.sip.asking`)."""
+MISSING_S: Final = 2.0
+"""By then a question has been sent three times (timer E of RFC 3261: after 0.5 s and 1 s more)."""
 LOST_S: Final = 40.0
 """A question of which nothing has come for so long is lost: any request is over by then (timer F of
 RFC 3261), and the proxy that should have told how it went was away."""
@@ -121,6 +126,12 @@ def due(line: Line, now_s: float) -> Next:
     if again_s is not None and now_s - line.asked_s < again_s:
         return Next.NOTHING
     return Next.ASK
+
+
+def is_missing(line: Line, now_s: float) -> bool:
+    """Tell whether somebody is silent who should be heard, and has not answered for a while."""
+    is_open = line.asked in {Asked.UNDER_WAY, Asked.UNANSWERED}
+    return is_open and not line.is_by_right and now_s - line.asked_s >= MISSING_S
 
 
 _AGAIN_S: Final = {Asked.THERE: AGAIN_S, Asked.UNDER_WAY: LOST_S}

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from edge.acd.answering_hosts import AnsweringHosts
 from edge.acd.call_events import AgentSilent, Attempt, CallerSilent, Side
-from edge.acd.fallen_silent import LOOK_S, Line, Next, answered, asked, looked, tried
+from edge.acd.fallen_silent import LOOK_S, Line, Next, answered, asked, is_missing, looked, tried
 from edge.calls.call import CallShell
 from edge.calls.lookout import PERIOD_S, Lookout
 from edge.media.plan import AGENT, CALLER, Party
@@ -70,6 +70,14 @@ class LineWatch:
         if not is_there:
             # Nothing may have been heard since: that is looked at soon.
             watched.looked_s = 0.0
+
+    def is_missing(self, call: CallId, attempt: Attempt | None) -> bool:
+        """Tell whether one of two who talk is silent, and does not answer; None: the caller."""
+        watched = self._watches.get(call)
+        if watched is None or watched.waits or attempt not in {None, watched.attempt}:
+            return False
+        line = watched.lines.get(Side.CALLER if attempt is None else Side.AGENT)
+        return line is not None and is_missing(line, self._lookout.clock.now().mono_s)
 
     def _sides(self, call: CallShell) -> tuple[Side, ...]:
         """Return who is to be heard in a call, in the order in which they are asked."""

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd import call_events as ev
-from edge.acd.call_events import Attempt, Side
+from edge.acd.call_events import Attempt, By, Side
 from edge.call_recorder import CallRecorder
 from edge.calls.call import CallShell
 from edge.calls.leg_news import of_agent, of_caller
@@ -28,11 +28,15 @@ from state.model import CallId, SiteId
 Listener = Callable[[sip.Event], None]
 
 
-class TakeAnswer(Protocol):
-    """Told that a telephone has answered when it was asked if it is there, or has not."""
+class Lines(Protocol):
+    """What watches the lines of those who talk; attempt None: the caller's."""
 
-    def __call__(self, call: CallId, attempt: Attempt | None, *, is_there: bool) -> None:
-        """Attempt None: the caller's."""
+    def take(self, call: CallId, attempt: Attempt | None, *, is_there: bool) -> None:
+        """Take in whether a telephone has answered when it was asked if it is there."""
+        ...
+
+    def is_missing(self, call: CallId, attempt: Attempt | None) -> bool:
+        """Tell whether somebody is silent who should be heard, and does not answer."""
         ...
 
 
@@ -69,7 +73,7 @@ class Roles:
         self._legs_of: dict[CallId, list[LegId]] = {}
         self._listeners: dict[LegId, Listener] = {}
         """Who hears of legs that are no part of a call."""
-        self.on_answer: TakeAnswer | None = None
+        self.lines: Lines | None = None
         """Who watches lines, if anybody does."""
 
     def own(self, leg: LegId, call: CallId, attempt: Attempt | None) -> None:
@@ -119,7 +123,7 @@ class Roles:
             self._refuse_offer(leg)
             return
         if isinstance(event, sip.OfferWithdrawn):
-            call.sound.withdraw_offer(Side.CALLER if role.attempt is None else Side.AGENT)
+            call.sound.withdraw_offer(_side(role))
             return
         told = self._told(event, role, call)
         if told is not None:
@@ -133,19 +137,27 @@ class Roles:
         told = of_caller(event) if role.attempt is None else of_agent(event, role.attempt)
         if not isinstance(told, ev.CallerEnded | ev.AgentEnded):
             return told
+        if told.by is By.THEM and self._is_missing(role, call):
+            told = replace(told, by=By.FAULT, cause=f"{_side(role)}_silent")
         is_out_of_reach = call.way_of(role.attempt) in self._unsettled()
         if isinstance(told, ev.AgentEnded):
             return replace(told, is_out_of_reach=is_out_of_reach)
         is_claimed = self._is_claimed(role.call)
         return replace(told, is_out_of_reach=is_out_of_reach, is_claimed=is_claimed)
 
+    def _is_missing(self, role: Role, call: CallShell) -> bool:
+        """Tell whether who hangs up in a talk has heard nobody: their line was dead until now."""
+        if self.lines is None or call.talks_to is None:
+            return False
+        return self.lines.is_missing(role.call, role.attempt)
+
     def _hand_on_beside(self, event: sip.Event, role: Role, call: CallShell) -> None:
         """Give on what is no step of the call itself."""
         if isinstance(event, sip.Doubted):
             call.doubt(of_caller=role.attempt is None)
         elif isinstance(event, sip.WasAsked):
-            if self.on_answer is not None:
-                self.on_answer(role.call, role.attempt, is_there=event.is_there)
+            if self.lines is not None:
+                self.lines.take(role.call, role.attempt, is_there=event.is_there)
         elif isinstance(event, sip.ReferReceived):
             with contextlib.suppress(LocalError):
                 call.refer(event, role.attempt)
@@ -174,3 +186,7 @@ class Roles:
     def _refuse_offer(self, leg: LegId) -> None:
         with contextlib.suppress(LocalError):
             self._sip.refuse_offer(leg, 488)
+
+
+def _side(role: Role) -> Side:
+    return Side.CALLER if role.attempt is None else Side.AGENT

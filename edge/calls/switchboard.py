@@ -29,7 +29,7 @@ from edge.calls.reception import Arrival, Reception
 from edge.calls.recording import CallRecording
 from edge.calls.records import CallRecords
 from edge.calls.ringing import Ringing
-from edge.calls.roles import Roles, TakeAnswer
+from edge.calls.roles import Lines, Roles
 from edge.calls.telephony import Telephony
 from edge.calls.tools import Tools
 from edge.calls.transfers import Transfers
@@ -185,9 +185,9 @@ class Switchboard:
             with contextlib.suppress(LocalError):
                 self._sip.ask(leg)
 
-    def on_answer(self, take: TakeAnswer) -> None:
-        """Have somebody told whether telephones answer when they are asked if they are there."""
-        self._roles.on_answer = take
+    def watch_lines(self, lines: Lines) -> None:
+        """Have what watches the lines told of answers, and asked about who hangs up."""
+        self._roles.lines = lines
 
     def stop(self) -> None:
         """Let go of every call."""

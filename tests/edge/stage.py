@@ -229,7 +229,7 @@ class Edge:
         hosts = AnsweringHosts()
         hosts.learn(THEIR_HOST)
         self.line_watch = LineWatch(lookout, hosts)
-        self.switchboard.on_answer(self.line_watch.take)
+        self.switchboard.watch_lines(self.line_watch)
 
     def _take(self, event: object) -> None:
         if self.is_deaf or self.callbacks.take(event):  # type: ignore[arg-type]  # an Event

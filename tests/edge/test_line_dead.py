@@ -9,11 +9,11 @@ from unittest.mock import patch
 import pytest
 
 from edge.acd.call_events import Side
-from edge.acd.fallen_silent import AGAIN_S, LOST_S, PATIENCE_S
+from edge.acd.fallen_silent import AGAIN_S, LOOK_S, LOST_S, MISSING_S, PATIENCE_S
 from edge.calls.call import CallShell
 from edge.media.errors import MediaRefused, MediaUnavailable
 from state.model import AgentId, Outcome, SiteId, WorkEnd
-from tests.edge.fake_telephony import THEIR_HOST
+from tests.edge.fake_telephony import AGENT_SDP, THEIR_HOST
 from tests.edge.lines import ASKED_WITHIN_S, GIVEN_UP_S, asked, speak, talk
 from tests.edge.stage import center
 from tests.edge.virtual_time import in_virtual_time, until
@@ -353,3 +353,56 @@ async def test_a_caller_is_not_asked_while_an_agent_is_silent_whose_host_is_unkn
             theirs, _ = await talk(a1)
             await asyncio.sleep(30.0)
         assert not asked(a1, theirs)
+
+
+@in_virtual_time
+async def test_an_agent_whose_line_comes_back_with_their_goodbye_leaves_the_caller_waiting() -> (
+    None
+):
+    """They hung up as they heard nobody: the talk had ended before."""
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await talk(a1)
+        await speak(a1, ASKED_WITHIN_S, agent=False)
+        assert asked(a1, ours) == 1
+        await speak(a1, MISSING_S, agent=False)
+        a1.sip.hang_up(ours)
+        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=0.1)
+        assert a1.snapshot.works[AgentId("ann")].value.end is WorkEnd.TALKED
+        assert a1.state_of(theirs) == "queued"
+        a1.sip.answer_ours(theirs)
+        await made.agent("bob")
+        bob = await a1.joined(theirs, "bob")
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(bob)
+        assert (await made.record(a1, theirs)).agent == "bob"
+
+
+@in_virtual_time
+async def test_a_caller_whose_line_comes_back_with_their_goodbye_is_missed() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await talk(a1)
+        await speak(a1, ASKED_WITHIN_S + MISSING_S, caller=False)
+        assert asked(a1, theirs) == 1
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        assert await made.outcome(a1, theirs) == (Outcome.LOST, "caller_silent")
+
+
+@pytest.mark.parametrize("why", ["just asked", "has answered", "heard again", "holds"])
+@in_virtual_time
+async def test_a_goodbye_of_somebody_who_may_be_silent_ends_the_talk_as_any_other(why: str) -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await talk(a1)
+        if why == "holds":
+            a1.sip.offer(ours, AGENT_SDP.replace(b"sendrecv", b"sendonly"))
+        await until(lambda: asked(a1, ours) == 1, "they are asked", within_s=60.0)
+        if why == "has answered":
+            a1.sip.tell_of(ours, is_there=True)
+        if why != "just asked":
+            await speak(a1, LOOK_S + 1, agent=why == "heard again")
+        a1.sip.hang_up(ours)
+        a1.sip.hang_up(theirs)
+        assert await made.outcome(a1, theirs) == (Outcome.ANSWERED, "agent_hung_up")
