@@ -63,6 +63,19 @@ def test_signing_off_removes_the_phone(agents: Site) -> None:
     assert contacts(agents, "alice") == []
 
 
+def test_two_agents_whose_ids_differ_in_capitals_have_a_phone_each(agents: Site) -> None:
+    agents.put("ha1", "Alice", ha1_of("Alice", "pw"))
+    agents.rpc("ul.rm", "location", "Alice")
+    small, capital = agents.peer(), agents.peer()
+    register(small, "alice")
+    register(capital, "Alice")
+    assert contacts(agents, "alice") == [f"sip:{small.address}"]
+    assert contacts(agents, "Alice") == [f"sip:{capital.address}"]
+    # That is how the edges learn who is there.
+    (domain,) = agents.rpc("ul.dump", "brief")["Domains"]
+    assert {each["AoR"] for each in domain["Domain"]["AoRs"]} >= {"alice", "Alice"}
+
+
 def shape(answer: Message) -> str:
     """Return an answer without what differs each time: tags, nonces, what the request said."""
     fields = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -248,3 +249,10 @@ def test_an_agent_may_call_our_numbers_alone(script: Script, world: World) -> No
     assert world.was_done("rr_param")[0][0].startswith(";leg=alice~0~0~")
     assert ("reply", 403, "Forbidden") in call_out(script, world, "112")
     assert ("reply", 403, "Forbidden") in call_out(script, world, "4930111", user="bob")
+
+
+def test_telephones_are_kept_under_the_very_ids_of_their_agents() -> None:
+    # The registrar's default keeps them in small letters, whoever they are.
+    kemi = Path(__file__).parents[2] / "edge" / "kemi"
+    settings = (kemi / "kamailio.cfg").read_text().splitlines()
+    assert 'modparam("registrar", "case_sensitive", 1)' in settings
