@@ -113,7 +113,7 @@ class CallEffects:
             case fx.InviteAgent(attempt=attempt, agent=agent, sdp=sdp):
                 self._ring(attempt, agent, sdp)
             case fx.HandOver():
-                self._tasks.spawn(self._tell(self._consulting.hand_over()))
+                self._tasks.spawn(self._hand_over())
             case fx.ReserveTarget(agent=agent):
                 self._tasks.spawn(self._reserve_target(agent))
             case fx.StartTimer(timer=timer, seconds=seconds):
@@ -149,6 +149,12 @@ class CallEffects:
             self._reserved(got.decision, got.token)
         else:
             self._deliver(ev.TargetRefused(status=got))
+
+    async def _hand_over(self) -> None:
+        event = await self._consulting.hand_over()
+        if isinstance(event, ev.ConsultedGiven):
+            self.foreseen = given(self.foreseen, event.decision.winner)
+        self._deliver(event)
 
     def _finish(self, effect: fx.Finished) -> None:
         self._timers.stop_all()

@@ -73,6 +73,12 @@ class Scene:
         await self.edge.answer_ours(bob, "bob is asked in")
         await self.edge.answer_ours(self.theirs, "the caller is brought to bob")
 
+    async def ann_takes_the_goodbyes(self) -> None:
+        """Let ann be out, and nothing be left of the consultation."""
+        for leg in (self.ours, self.asking):
+            self.edge.sip.hang_up(leg)
+        await until(lambda: _state(self.edge, ANN) is AgentState.WRAP_UP, "ann is out")
+
     async def over(self) -> CallRecord:
         """Let everybody hang up, and see that nothing is left."""
         for _ in range(3):
@@ -486,7 +492,7 @@ async def test_a_blind_transfer_to_a_third_ends_the_consultation() -> None:
         await scene.over()
 
 
-@pytest.mark.parametrize("stage", ["rings", "talks", "handed"])
+@pytest.mark.parametrize("stage", ["rings", "talks", "handed", "over"])
 @in_virtual_time
 async def test_an_edge_that_dies_meanwhile_goes_on_with_the_caller_and_frees_the_colleague(
     tmp_path: Path, stage: str
@@ -495,13 +501,17 @@ async def test_an_edge_that_dies_meanwhile_goes_on_with_the_caller_and_frees_the
         first = await made.edge("a1", tmp_path)
         scene = await _asks(made)
         await (scene.rings() if stage == "rings" else scene.talk())
-        if stage == "handed":
+        if stage in {"handed", "over"}:
             await scene.hand_over()
             await settle()
+        if stage == "over":
+            await scene.ann_takes_the_goodbyes()
         second = await made.next_life(first, tmp_path)
         await second.takeover().run()
-        whose = BOB if stage == "handed" else ANN
+        whose = BOB if stage in {"handed", "over"} else ANN
         await until(lambda: set(second.snapshot.offers) == {whose}, "one agent is held")
+        await settle()
+        assert set(second.snapshot.offers) == {whose}
         asking = second.sip.open.get(scene.asking)
         # Else there is no leg, or they had been told goodbye already.
         if stage == "talks":
@@ -511,6 +521,25 @@ async def test_an_edge_that_dies_meanwhile_goes_on_with_the_caller_and_frees_the
         scene.edge = second
         record = await scene.over()
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, whose)
+
+
+@in_virtual_time
+async def test_a_record_that_is_owed_of_a_caller_who_was_handed_over_names_who_had_them(
+    tmp_path: Path,
+) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        first = await made.edge("a1", tmp_path)
+        scene = await _asks(made)
+        await scene.talk()
+        await scene.hand_over()
+        await scene.ann_takes_the_goodbyes()
+        first.store.is_away = True
+        first.sip.hang_up(scene.theirs)
+        await settle()
+        await made.next_life(first, tmp_path)
+        record = await made.record(first, scene.theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
+        assert [talk.agent for talk in record.talks] == [ANN, BOB]
 
 
 @pytest.mark.parametrize("declines", ["before the REFER", "after the REFER"])
