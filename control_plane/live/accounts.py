@@ -13,21 +13,33 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from control_plane.api.model import instant
 from control_plane.calls.store import PastCall
 from control_plane.live.look import CallFacts, call_of, live_call
 from control_plane.live.schemas import CandidateView, ExplanationView, PassedOverView
+from control_plane.live.talks import tenant_of
 from control_plane.live.views import call_thing
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from edge.acd.explain import Explanation, explain
 from edge.acd.match import PASSED_OVER
 from edge.acd.needs import Needs
-from edge.acd.past import PastAccount, account_of, revision_asked
+from edge.acd.past import PastAccount, account_of, differences, revision_asked
 from edge.acd.present import sites_out_of_reach
 from state.eventlog import files
-from state.model import AgentId, CallId, CallRecord, EdgeId, Now, SkillNeed, TicketState
+from state.model import (
+    MAIN,
+    AgentId,
+    CallId,
+    CallRecord,
+    Decision,
+    EdgeId,
+    Now,
+    SkillNeed,
+    TicketState,
+)
 from state.snapshot import Snapshot
 
 _MOST_CALLS: Final = 50
@@ -79,6 +91,7 @@ def of_present(snapshot: Snapshot, call: CallFacts, now: Now) -> Account | None:
     found = explain(snapshot, CallId(call.id), now, unreachable=sites_out_of_reach(snapshot))
     if found is None:
         return None
+    found = _told(snapshot, found, call.tenant)
     is_queued = call.state == TicketState.QUEUED
     winner = found.best if is_queued else AgentId(call.agent) if call.agent else None
     view = _view(call.id, found, "present", tried=call.tried).model_copy(update={"winner": winner})
@@ -92,22 +105,53 @@ async def of_past(run: Path | None, present: Snapshot | None, call: PastCall) ->
     record = call.record
     found = None if run is None else await asyncio.to_thread(_from_logs, run, record, call.revision)
     if found is None:
-        view = _of_record(record)
+        view = _of_record(record, call.tenant)
         return Account(view=view, things=_things(present or Snapshot(), view, record.agent))
     account, then = found
     decision = record.decision
-    view = _view(record.call, account.explanation, "log", tried=record.tried).model_copy(
+    explanation = _told(then, account.explanation, call.tenant)
+    view = _view(record.call, explanation, "log", tried=record.tried).model_copy(
         update={
             "winner": None if decision is None else decision.winner,
             "decided": None if decision is None else instant(decision.wall_ms),
-            "differs": account.differs,
+            "differs": _differs(account, decision, call.tenant),
         }
     )
     return Account(
-        view=view,
-        things=_things(then, view, None),
-        calls=_calls(then, account.explanation, account.at),
+        view=view, things=_things(then, view, None), calls=_calls(then, explanation, account.at)
     )
+
+
+def _told(snapshot: Snapshot, found: Explanation, tenant: str) -> Explanation:
+    """Return what of an explanation is a tenant's own; the center's own is told of everybody.
+
+    The match looks at all agents and callers. How many others have, and what these are doing, is no
+    tenant's affair.
+    """
+    if tenant == MAIN:
+        return found
+
+    def is_own(call: CallId) -> bool:
+        ticket = live_call(snapshot, call)
+        return ticket is not None and tenant_of(snapshot, ticket.did, ticket.queue) == tenant
+
+    own = {agent for agent, entry in snapshot.agents.items() if entry.value.tenant == tenant}
+    before = tuple(filter(is_own, found.before))
+    return replace(
+        found,
+        agents=tuple(each for each in found.agents if each.agent in own),
+        before=before,
+        place=None if found.place is None else len(before) + 1,
+        passed_over={call: edge for call, edge in found.passed_over.items() if is_own(call)},
+    )
+
+
+def _differs(account: PastAccount, decision: Decision | None, tenant: str) -> tuple[str, ...]:
+    """Return in what a rerun is other; to a tenant no word of how many were out: others' are in."""
+    if tenant == MAIN or decision is None:
+        return account.differs
+    now = Counter(each.excluded.value for each in account.explanation.agents if each.excluded)
+    return differences(account.explanation, replace(decision, excluded=now))
 
 
 def _view(call: str, found: Explanation, source: str, *, tried: Iterable[str]) -> ExplanationView:
@@ -152,8 +196,10 @@ def _passed_over(calls: Mapping[CallId, EdgeId]) -> tuple[PassedOverView, ...]:
     )
 
 
-def _of_record(record: CallRecord) -> ExplanationView:
+def _of_record(record: CallRecord, tenant: str) -> ExplanationView:
     decision = record.decision
+    # A record counts who was out, and not whose they were.
+    excluded = {} if decision is None or tenant != MAIN else dict(decision.excluded)
     told = ExplanationView(
         call=record.call,
         source="record",
@@ -180,7 +226,7 @@ def _of_record(record: CallRecord) -> ExplanationView:
             "decided": instant(decision.wall_ms),
             "winner": decision.winner,
             "step": decision.step,
-            "excluded": dict(decision.excluded),
+            "excluded": excluded,
             "passed_over": tuple(
                 PassedOverView(edge=None, callers=None, calls=())
                 for who in decision.asked.values()

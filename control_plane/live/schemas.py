@@ -204,7 +204,7 @@ class ExplanationView(ApiModel):
     """How many of the queue's steps had softened its needs."""
     needs: dict[str, int]
     place: int | None
-    """In the line of all who wait."""
+    """In the line of all who wait; to a tenant, of its own callers who do."""
     not_served_because: str | None
     passed_over: tuple[PassedOverView, ...]
     """By edge; each had been silent while agents were there for its callers, or dead."""
@@ -214,7 +214,8 @@ class ExplanationView(ApiModel):
     candidates: tuple[CandidateView, ...]
     """Those whom this subject may see, the best first, then the excluded."""
     excluded: dict[str, int]
-    """Why -> how many agents, also of those not shown."""
+    """Why -> how many agents of the tenant, also of those not shown; the center's own is told of
+    everybody's. Empty to a tenant where only a record tells: it does not say whose they were."""
     tried: tuple[str, ...]
     differs: tuple[str, ...]
     """In what the log, played again, does not come to what was decided."""

@@ -60,6 +60,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     agents: tuple[AgentAccount, ...]
     passed_over: Mapping[CallId, EdgeId] = field(default_factory=dict)
     """The calls before this one that get nobody, since their holder is silent; and who that is."""
+    before: tuple[CallId, ...] = ()
+    """The calls before this one in the line; none where it is not in it."""
     heir_of: CallId | None = None
     """At whose place this one stands, come again from the same number (`edge.acd.heirs`)."""
 
@@ -94,7 +96,8 @@ def explain(
     before = _given_before(snapshot, own, line, now, unreachable, asked)
     down = unreachable | out_of_reach(snapshot, entry.value)
     effective = own.effective
-    calls = [each.entry.value.call for each in line]
+    calls = tuple(each.entry.value.call for each in line)
+    place = calls.index(call) if call in calls else None
     asking = _Asking(entry.value, effective, down)
     accounts = [_account(facts, asking, now, before) for facts in agent_facts(snapshot).values()]
     return Explanation(
@@ -103,10 +106,11 @@ def explain(
         waited_s=waited_s(entry, now),
         effective=effective,
         level=own.level,
-        place=calls.index(call) + 1 if call in calls else None,
+        place=None if place is None else place + 1,
         not_served_because=_not_served_because(snapshot, entry.value),
         agents=_ranked(snapshot, asking, now, _with_last_resort(accounts)),
         passed_over=_passed_over(own, line, unheard),
+        before=calls[:place] if place else (),
         heir_of=places.get(call),
     )
 

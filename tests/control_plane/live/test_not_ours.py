@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from control_plane.permissions import Role
+from state import keys
+from state.model import TenantId
 from tests.control_plane.center import Center, Person
-from tests.control_plane.live.stage import ANNA_CALLS, Scene, call_id
+from tests.control_plane.live.stage import ANNA_CALLS, Scene, call_id, eventually
 
 TOLD = ("action", "kind", "thing", "decision", "purpose", "detail")
 """Of an entry, what depends on what was asked for."""
@@ -63,6 +65,31 @@ async def test_neither_log_nor_figures_tell_which_ids_another_tenant_has(
     assert str(found).replace(theirs, "ID") == str(said).replace(none, "ID")
     assert counted == also_counted
     assert "foreign" in str(found), "that somebody has tried is in the log all the same"
+
+
+async def test_why_a_call_waits_tells_nothing_of_other_tenants_agents_and_callers(
+    scene: Scene,
+) -> None:
+    theirs = await scene.center.person(Role.MANAGER, tenant="t2")
+    call = call_id(2)
+    await scene.connect(3, "ann")
+    await scene.arrive(1)
+    waits = scene.ticket(2, did="200", tenant=TenantId("t2"))
+    await scene.put((keys.ticket(call), waits))
+    told = (await theirs.get(f"/v1/calls/{call}/explanation")).json
+    assert told["source"] == "present"
+    assert (told["place"], told["excluded"]) == (1, {})
+    assert [each["agent"] for each in told["candidates"]] == ["t2.zoe"]
+    await scene.end(2, "t2.zoe", did="200")
+    ended = await eventually(lambda: over(theirs, call), "carried")
+    assert (ended["source"], ended["excluded"]) == ("record", {}), "a record counts everybody"
+
+
+async def over(person: Person, call: str) -> dict[str, Any] | None:
+    """Return the explanation of a call that is over, once it has been carried."""
+    reply = await person.get(f"/v1/calls/{call}/explanation")
+    is_over = reply.status == 200 and reply.json["source"] != "present"
+    return dict(reply.json) if is_over else None
 
 
 async def test_a_number_that_is_asked_for_as_an_id_is_not_written_down(scene: Scene) -> None:

@@ -14,7 +14,7 @@ from edge.acd.match import PASSED_OVER, match
 from state import keys
 from state.clock import ManualClock
 from state.eventlog.log import EventLog
-from state.model import CallId, CallRecord, DidNumber, EdgeId, Outcome, TicketState
+from state.model import MAIN, CallId, CallRecord, DidNumber, EdgeId, Outcome, TicketState
 from tests.acd.worlds import NOW, World, at, call_id, ticket
 from tests.cli.asked import record
 from tests.control_plane.live.stage import Scene, decision
@@ -23,10 +23,10 @@ from tests.control_plane.live.test_calls import over
 OLD, SECOND, THEIRS, AGAIN = (call_id(number) for number in (1, 2, 3, 4))
 
 
-def _row(ended: CallRecord) -> PastCall:
+def _row(ended: CallRecord, tenant: str) -> PastCall:
     return PastCall(
         id=ended.call,
-        tenant="main",
+        tenant=tenant,
         did=ended.did,
         queue=ended.queue,
         site=ended.site,
@@ -43,7 +43,7 @@ def _row(ended: CallRecord) -> PastCall:
     )
 
 
-async def _logged(run: Path) -> PastCall:
+async def _logged(run: Path, tenant: str = MAIN) -> PastCall:
     """Let an edge log how a caller got an agent at the place of a silent edge's."""
     world = World()
     world.agent("ann", sales=3)
@@ -59,7 +59,7 @@ async def _logged(run: Path) -> PastCall:
     log = EventLog(run / "events-a1", reader="a1", clock=ManualClock())
     log.listed(world.snapshot, NOW)
     await log.flush()
-    return _row(record(AGAIN, decision=replace(offering.decision, asked=asked)))
+    return _row(record(AGAIN, decision=replace(offering.decision, asked=asked)), tenant)
 
 
 async def _seen(run: Path, *hidden: CallId) -> tuple[list[object], str | None]:
@@ -83,6 +83,15 @@ async def test_the_log_tells_whose_callers_were_passed_over_and_at_whose_place_o
 async def test_who_may_not_see_a_call_hears_only_that_there_was_one(tmp_path: Path) -> None:
     told, heir_of = await _seen(tmp_path, SECOND)
     assert (told, heir_of) == ([("b1", 2, (OLD,))], None)
+
+
+async def test_a_tenant_hears_nothing_of_callers_of_others_who_were_passed_over(
+    tmp_path: Path,
+) -> None:
+    account = await accounts.of_past(tmp_path, None, await _logged(tmp_path, "t2"))
+    told = accounts.seen(account, lambda _thing, _permission: True)
+    assert (told.source, told.passed_over, told.place) == ("log", (), 1)
+    assert (told.excluded, told.differs) == ({}, ())
 
 
 async def test_a_record_tells_that_callers_were_passed_over_and_not_which(scene: Scene) -> None:
