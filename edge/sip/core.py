@@ -232,6 +232,13 @@ class Core:
         self._acknowledge(dialog, response.cseq[0], None)
         self.abandon(leg, Peer(dialog))
 
+    def acknowledge_unasked(self, peer: Peer, response: Response) -> None:
+        """Acknowledge a 2xx in a dialog that goes on, to an INVITE that only a former life knew of.
+
+        Whoever hears no ACK repeats it for 32 s and then hangs up (RFC 3261 §13.3.1.4).
+        """
+        self._acknowledge(peer.dialog, response.cseq[0], None)
+
     def _acknowledge(self, dialog: Dialog, cseq: int, sdp: bytes | None) -> tuple[bytes, Address]:
         """Send the ACK to a 2xx; return it, so that it can be sent again, and where it went."""
         uri, routes = dialog.target

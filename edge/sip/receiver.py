@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from edge.sip.builder import SDP, write_response
 from edge.sip.core import KNOWN_METHODS, Core, required_unsupported
 from edge.sip.errors import LocalError, RemoteError
-from edge.sip.events import Address, Discarded, LegId
+from edge.sip.events import Address, Discarded
 from edge.sip.goodbye import Goodbyes
 from edge.sip.info import Info
 from edge.sip.leg import Leg, LegState, Peer
@@ -91,23 +91,27 @@ class Receiver:
             return
         if wanted:
             return
+        if self._answers_invite(response):
+            leg = self._core.legs.get(response.from_.tag)
+            if leg is None:
+                with contextlib.suppress(RemoteError):
+                    # Whose route makes no sense is beyond our reach.
+                    self._core.end_orphan(response, source)
+            elif (peer := _sender(leg, response)) is not None:
+                self._core.acknowledge_unasked(peer, response)
+                return
         self._discard(source, "response that no transaction wants")
-        if self._is_orphan(response):
-            with contextlib.suppress(RemoteError):
-                # Whose route makes no sense is beyond our reach.
-                self._core.end_orphan(response, source)
 
-    def _is_orphan(self, response: Response) -> bool:
+    def _answers_invite(self, response: Response) -> bool:
         """Whether it answers an INVITE that was sent from here and of which nothing is known here.
 
-        One that crossed the end of a leg is none: its transaction listens on (RFC 6026 §7.2).
+        One that crossed the end of a leg does not: its transaction listens on (RFC 6026 §7.2).
         """
         if not 200 <= response.status < 300 or response.cseq[1] != "INVITE":  # noqa: PLR2004 - 2xx
             return False
         local, via = self._core.identity.local, response.via
         is_ours = (via.host.strip("[]"), via.port) == (local.host, local.port)
-        tag = response.from_.tag
-        return is_ours and bool(tag and response.to.tag) and LegId(tag) not in self._core.legs
+        return is_ours and bool(response.from_.tag and response.to.tag)
 
     def _request(self, request: Request, source: Address, age_s: float) -> None:
         core = self._core
@@ -243,6 +247,14 @@ class Receiver:
     def _asked(self, _leg: Leg, _peer: Peer, transaction: ServerTransaction) -> None:
         """Answer OPTIONS within a dialog."""
         self._core.respond(transaction, 200, extra=self._core.allow_line)
+
+
+def _sender(leg: Leg, response: Response) -> Peer | None:
+    """Return whom a leg is established with, if it is them whom a response comes from."""
+    peer = leg.peer
+    if peer is None or leg.call_id != response.call_id:
+        return None
+    return peer if peer.dialog.remote_tag == response.to.tag else None
 
 
 def _check_request_uri(uri: str) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import itertools
 
-from edge.sip.events import Address, Confirmed, Discarded, Ended, EndedBy, Event, IncomingInvite
+from edge.sip.events import (
+    Address,
+    Confirmed,
+    Discarded,
+    Ended,
+    EndedBy,
+    Event,
+    IncomingInvite,
+    LegId,
+    OfferReceived,
+)
 from edge.sip.stack import SipStack
 
 A, B = Address("192.0.2.1", 5060), Address("192.0.2.2", 5060)
@@ -109,3 +119,48 @@ def test_refusals_of_a_former_life_are_left_alone() -> None:
     for datagram, _ in callee.take_outgoing():
         next_life.receive(datagram, B, 0.0)
     assert not next_life.take_outgoing()
+
+
+def test_an_answer_to_an_offer_of_a_former_life_is_acknowledged_in_the_dialog_that_goes_on() -> (
+    None
+):
+    """Who hears no ACK for half a minute hangs up on a talk that an edge had taken over."""
+    caller, dying, next_life = stack(B), stack(A), stack(A, "again")
+    leg = talking(caller, dying)
+    dying.reinvite(leg, b"v=0 moved", 1.0)
+    written = dying.dialog(leg)
+    ((offer, _),) = dying.take_outgoing()
+    next_life.adopt(written, 2.0)
+    (offered,) = (each for each in caller.receive(offer, A, 2.0))
+    assert isinstance(offered, OfferReceived)
+    caller.answer_offer(offered.leg, SDP, 2.0)
+    answer = caller.take_outgoing()[-1][0]
+    next_life.receive(answer, B, 2.0)
+    next_life.take_outgoing()  # lost
+    next_life.receive(answer, B, 2.5)
+    ((ack, where),) = next_life.take_outgoing()
+    assert ack.startswith(b"ACK ")
+    assert where == B
+    caller.receive(ack, A, 2.5)
+    assert not [each for each in caller.handle_timers(60.0) if isinstance(each, Ended)]
+    assert caller.legs() == next_life.legs() == 1
+
+
+def talking(caller: SipStack, callee: SipStack) -> LegId:
+    """Let the caller, at B, be answered by the callee, at A; return the callee's leg."""
+    caller.invite(
+        request_uri="sip:a@192.0.2.1",
+        from_uri="sip:b@192.0.2.2",
+        to_uri="sip:a@192.0.2.1",
+        next_hop=A,
+        sdp=SDP,
+        now=0.0,
+    )
+    ((invite, _),) = caller.take_outgoing()
+    (incoming,) = callee.receive(invite, B, 0.0)
+    assert isinstance(incoming, IncomingInvite)
+    callee.answer(incoming.leg, SDP, 0.0)
+    for sender, receiver, source in ((callee, caller, A), (caller, callee, B)):
+        for datagram, _ in sender.take_outgoing():
+            receiver.receive(datagram, source, 0.0)
+    return incoming.leg
