@@ -5,14 +5,16 @@ No script, nothing is fetched, and each says in words what it shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from textwrap import wrap
 
+from drills import endless
 from drills.drawing import GRAY, GREEN, LEFT, RED, WIDTH, Frame, line, svg, text
 from drills.evidence import CallRow, Evidence, Judgement
 from drills.experiment import Bound
-from drills.wording import called, limit
+from drills.wording import called, limit, told
 
 _HEIGHT = 220
 _COLOURS = {"answered": "#2c7be5", "abandoned": "#f0a202", "refused": "#b3261e", "lost": "#b3261e"}
@@ -86,7 +88,8 @@ def _bars(
     judgement: Judgement, bound: Bound, most: float, runs: Sequence[Evidence], top: int
 ) -> list[str]:
     values = [run.figures.get(judgement.figure) for run in runs]
-    highest = max([most, *(value for value in values if value is not None)]) * 1.05
+    ended = [value for value in values if value is not None and math.isfinite(value)]
+    highest = max([most, *ended]) * 1.05
     floor, tall, left, wide = top + 70, 50, 260, 48
 
     def y(value: float) -> float:
@@ -108,13 +111,15 @@ def _bars(
             shapes.append(text(x, floor - 4, "none", RED))
             continue
         colour = GREEN if bound.holds(value) else RED
+        # What never ended is as high as there is room.
+        height, words = (value, f"{value:.3g}") if value in ended else (highest, endless.SHORT)
         opacity = "1" if run is runs[-1] else ".45"
         shapes.append(
-            f'<rect x="{x}" y="{y(value):.1f}" width="{wide - 12}"'
-            f' height="{max(1.0, floor - y(value)):.1f}" fill="{colour}" fill-opacity="{opacity}">'
-            f"<title>{escape(run.run)}: {value:.4g}</title></rect>"
+            f'<rect x="{x}" y="{y(height):.1f}" width="{wide - 12}"'
+            f' height="{max(1.0, floor - y(height)):.1f}" fill="{colour}" fill-opacity="{opacity}">'
+            f"<title>{escape(run.run)}: {told(judgement.figure, value)}</title></rect>"
         )
-        shapes.append(text(x, floor + 12, f"{value:.3g}"))
+        shapes.append(text(x, floor + 12, words))
     return shapes
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
 
+from drills import endless
 from drills.course import NOT_BEGUN, End
 from drills.experiment import CALLERS_COME, Bound, Experiment
 from drills.guards import Verdict
@@ -181,6 +183,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     guards: tuple[Verdict, ...]
     judgements: tuple[Judgement, ...]
     figures: Mapping[str, float | None]
+    endless: tuple[str, ...] = ()
+    """Which of them never came to an end, so that the file says something else of them than of what
+    was not measured: `seal` writes it."""
     timeline: tuple[Moment, ...]
     clocks: tuple[ClockBound, ...]
     calls: tuple[CallRow, ...]
@@ -285,7 +290,9 @@ def chained(moments: Iterable[Moment]) -> tuple[Moment, ...]:
 
 def seal(evidence: Evidence, key: Ed25519PrivateKey) -> bytes:
     """Return the file of the evidence, signed."""
-    body = msgspec.json.encode(evidence, order="deterministic")
+    never = endless.names(evidence.figures)
+    whole = msgspec.structs.replace(evidence, endless=never)
+    body = msgspec.json.encode(whole, order="deterministic")
     return _sealed(body, key.public_key(), key.sign(body))
 
 
@@ -326,7 +333,7 @@ def open_alone(content: bytes, public_key: str | None) -> Evidence:
     try:
         sealed = msgspec.json.decode(content, type=Sealed)
         body = bytes(sealed.evidence)
-        evidence = msgspec.json.decode(body, type=Evidence)
+        evidence = _read(body)
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(sealed.public_key))
         signature = bytes.fromhex(sealed.signature)
         key.verify(signature, body)
@@ -349,6 +356,19 @@ def open_alone(content: bytes, public_key: str | None) -> Evidence:
             raise TamperedError(f"the timeline is broken at {moment.after_s:.2f} s: {moment.what}")
         before = moment.hash
     return evidence
+
+
+def _read(body: bytes) -> Evidence:
+    evidence = msgspec.json.decode(body, type=Evidence)
+    never = evidence.endless
+    return msgspec.structs.replace(
+        evidence,
+        figures=endless.restored(evidence.figures, never),
+        judgements=tuple(
+            msgspec.structs.replace(each, value=math.inf) if each.figure in never else each
+            for each in evidence.judgements
+        ),
+    )
 
 
 def _sealed(body: bytes, key: Ed25519PublicKey, signature: bytes) -> bytes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
+
+from drills import endless
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -31,4 +34,6 @@ def mark(*, held: bool) -> str:
 
 def number(value: float | None) -> str:
     """Return a figure without a unit."""
-    return "not measured" if value is None else f"{value:.10g}"
+    if value is None:
+        return "not measured"
+    return endless.WORDS if value == math.inf else f"{value:.10g}"

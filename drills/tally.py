@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from drills import endless
 from drills.course import NOT_BEGUN, End
 from drills.evidence import Evidence, lacked
 from drills.experiment import Bound, Experiment
@@ -37,6 +39,8 @@ class Done(Struct, frozen=True, kw_only=True):
     worse: tuple[str, ...] = ()
     """What was worse than in the comparable runs before it, in words (`drills.comparison`)."""
     figures: Mapping[str, float | None]
+    endless: tuple[str, ...] = ()
+    """Which of them never came to an end: in the file these are null, too."""
 
     @property
     def due(self) -> tuple[str, str, int]:
@@ -137,6 +141,14 @@ def done(evidence: Evidence, worse: Iterable[str] = ()) -> Done:
         broken=tuple(each.expected for each in evidence.judgements if not each.held),
         worse=tuple(worse),
         figures=evidence.figures,
+        endless=endless.names(evidence.figures),
+    )
+
+
+def read_back(runs: Iterable[Done]) -> tuple[Done, ...]:
+    """Return runs that were read from a file as they were when they were written."""
+    return tuple(
+        replace(each, figures=endless.restored(each.figures, each.endless)) for each in runs
     )
 
 

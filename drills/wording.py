@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from drills import endless
 
 if TYPE_CHECKING:
     from drills.experiment import Bound
@@ -111,6 +114,8 @@ def told(figure: str, value: float | None) -> str:
     """Return a value in its unit, as exact as anybody needs."""
     if value is None:
         return "not measured"
+    if value == math.inf:
+        return endless.WORDS
     unit = FIGURES.get(figure, Figure("")).unit
     match unit:
         case "yes":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Annotated
 import cyclopts
 import msgspec
 
+from drills import endless
 from drills.cli.drill_keys import see_that_it_signs, tell_head
 from drills.cli.drill_labs import Ended, SideBySide, run_some
 from drills.cli.drill_report import compared_with
@@ -27,7 +29,7 @@ from drills.lacks import Lacks
 from drills.setup.say import note
 from drills.shelf import HOME, Head, Shelf, tamper
 from drills.sources import PRODUCT, digest
-from drills.tally import Done, Tally, Total, done, tally, total_of
+from drills.tally import Done, Most, Tally, Total, done, read_back, tally, total_of
 from state.codec import UNREADABLE
 
 MOST_MISSING = 3
@@ -273,7 +275,7 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
         before = msgspec.json.decode(file.read_bytes(), type=Tally)
     except (OSError, *UNREADABLE) as error:
         raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
-    runs = [*before.runs, *_missed(before, shelf, wanted)]
+    runs = [*read_back(before.runs), *_missed(before, shelf, wanted)]
     kept = [each for each in runs if each.was_begun and code in {"", each.code}]
     if len(kept) < len(runs):
         note(f"drill all: {len(runs) - len(kept)} runs of {file} are done again")
@@ -318,6 +320,12 @@ def _write(file: Path | None, answer: Tally) -> None:
             raise CommandError(f"{file} cannot be written: {error.strerror}", Exit.USAGE) from error
 
 
+def _seconds(most: Most, places: int) -> str:
+    if most.max is None:
+        return "-"
+    return f"{most.max:.{places}f} s" if math.isfinite(most.max) else endless.WORDS
+
+
 def _print_tally(answer: Tally, not_begun: Sequence[str]) -> None:
     rows = table(
         "Drills", "drill", "runs", "failed", "recovery", "untrue agent", "ledger", "broken"
@@ -327,8 +335,8 @@ def _print_tally(answer: Tally, not_begun: Sequence[str]) -> None:
             name,
             str(each.runs),
             str(each.failed),
-            "-" if each.rto_s.max is None else f"{each.rto_s.max:.2f} s",
-            "-" if each.untrue_agent_s.max is None else f"{each.untrue_agent_s.max:.1f} s",
+            _seconds(each.rto_s, 2),
+            _seconds(each.untrue_agent_s, 1),
             "-" if not each.runs else "exact" if each.ledger_exact else "NOT EXACT",
             "; ".join(f"{what} ({count})" for what, count in each.broken.items()),
             style="red" if each.failed else "",

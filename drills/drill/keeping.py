@@ -11,6 +11,7 @@ from drills.demo.ledger import Row, edges_story, people_story
 from drills.evidence import Alone, CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
 from drills.experiment import Experiment
 from drills.figures import figures
+from drills.markup import number
 from drills.seen import Seen
 from edge.steering.loss import RecordingsRisk
 from state.model import SiteId, Unreplicated
@@ -158,7 +159,7 @@ def _unrecorded(seen: Seen) -> Iterator[str]:
 
 
 def _found(value: float | None) -> str:
-    return "nothing measured" if value is None else f"{_round(value):.10g}"
+    return "nothing measured" if value is None else number(_round(value))
 
 
 def _round(value: float | None) -> float | None:
