@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from edge.acd.service_level import talk_s
 from edge.acd.simulation.day import KINDS, Caller, Day, kind_of
 from state.codec import UNREADABLE, decode, encode
 from state.errors import CodecError
@@ -155,8 +156,7 @@ def _ring_ms(record: CallRecord) -> int | None:
 
 
 def _talk_ms(record: CallRecord) -> int | None:
-    connected_ms = record.connected_ms
-    return None if connected_ms is None else max(0, record.ended_ms - connected_ms)
+    return None if record.connected_ms is None else round(talk_s(record) * 1000)
 
 
 class _Medians:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from edge.acd.service_level import Figures, figures, talk_s
+from edge.acd.service_level import Figures, figures, talk_s, wrap_up_count
 from edge.acd.simulation import Day, kind_of
 from state.codec import decode
 from state.errors import CodecError
@@ -46,9 +46,8 @@ def day_figures(
     """Return the figures of a day, whole and by queue."""
     known = tuple(records)
     handled_s = sum(
-        talk_s(record) + wrap_up_s.get(record.queue, 0.0)
+        talk_s(record) + wrap_up_count(record) * wrap_up_s.get(record.queue, 0.0)
         for record in known
-        if record.connected_ms is not None
     )
     return DayFigures(
         total=figures(known, target_s, wrap_up_s),

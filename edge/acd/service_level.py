@@ -17,6 +17,7 @@ Common to all:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from statistics import quantiles
 from typing import Final
 
@@ -59,10 +60,25 @@ def wait_s(record: CallRecord) -> float:
 
 
 def talk_s(record: CallRecord) -> float:
-    """Return how long the two talked; 0 when they did not."""
+    """Return how long agents talked with the caller, all of them together; 0 when nobody did.
+
+    The music that a caller hears between two talks, of a call that was passed on, is nobody's talk.
+    """
     if record.connected_ms is None:
         return 0.0
+    if record.talks:
+        return sum(max(0, each.until_ms - each.since_ms) for each in record.talks) / _MS
     return max(0.0, (record.ended_ms - record.connected_ms) / _MS)
+
+
+def wrap_up_count(record: CallRecord) -> int:
+    """Return how many agents wrap up after the call: one after the other had the caller.
+
+    Who has them back, since whoever they passed them on to could not be had, wraps up once.
+    """
+    if record.connected_ms is None:
+        return 0
+    return max(1, sum(1 for _ in groupby(record.talks, key=lambda talk: talk.agent)))
 
 
 # ---- service levels, within `target_s` -----------------------------------------------------------
@@ -121,10 +137,12 @@ def abandon_rate(queued: Queued) -> float | None:
 def average_handling_time_s(records: Iterable[CallRecord], wrap_up_s: float) -> float | None:
     """Return the mean of talk + wrap-up over answered calls (AHT), in seconds.
 
-    Hold counts as talk. The wrap-up is the queue's: every answered call is given it.
+    Hold counts as talk. The wrap-up is the queue's: every agent of an answered call is given it.
+    Of a call that was passed on it is the time of all of them.
     """
-    talks = [talk_s(record) for record in records if record.connected_ms is not None]
-    return _share(sum(talks) + wrap_up_s * len(talks), len(talks))
+    answered = [record for record in records if record.connected_ms is not None]
+    wrap_ups_s = wrap_up_s * sum(map(wrap_up_count, answered))
+    return _share(sum(map(talk_s, answered)) + wrap_ups_s, len(answered))
 
 
 def hold_share(records: Iterable[CallRecord]) -> float | None:
@@ -171,7 +189,7 @@ def figures(
     backs = tuple(record for record in known if record.callback_of is not None)
     queued = Queued.of(callers)
     waits = (*queued.answered, *queued.abandoned)
-    wrap_ups = [wrap_up_s.get(r.queue, 0.0) for r in known if r.connected_ms is not None]
+    wrap_ups = [wrap_up_s.get(r.queue, 0.0) for r in known for _ in range(wrap_up_count(r))]
     wrap_up = sum(wrap_ups) / len(wrap_ups) if wrap_ups else 0.0
     return Figures(
         calls=len(callers),

@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.service_level import talk_s
 from edge.steering.capacity import Demand
 from state.model import CallRecord, DidNumber, QueueId, SiteId
 from state.snapshot import Snapshot
@@ -71,7 +72,7 @@ def coming(records: Iterable[CallRecord], now_ms: int, window_s: float) -> Comin
     for each in recent:
         counts[each.did, each.via, each.queue] += 1
         if each.connected_ms is not None:
-            talks[each.queue].append(max(0.0, (each.ended_ms - each.connected_ms) / 1000))
+            talks[each.queue].append(talk_s(each))
     everybody = [talk for some in talks.values() for talk in some]
     rings = [ring_s for each in recent if (ring_s := _ring_s(each)) is not None]
     streams = tuple(

@@ -13,7 +13,7 @@ from edge.acd.service_level import (
     talk_s,
     wait_s,
 )
-from state.model import CallRecord, DidNumber, EdgeId, Outcome, QueueId, SiteId
+from state.model import AgentId, CallRecord, DidNumber, EdgeId, Outcome, QueueId, SiteId, Talk
 from tests.acd.worlds import call_id
 
 START_MS = 1_000_000
@@ -83,6 +83,45 @@ def test_the_other_figures() -> None:
     assert average_speed_of_answer_s(queued) == 25.0
     assert abandon_rate(queued) == 2 / 5
     assert average_handling_time_s(DAY, wrap_up_s=5.0) == 75.0
+
+
+def passed_on(*talks: tuple[float, float]) -> CallRecord:
+    """Return a call with several talks, each from and to so many seconds after the first began."""
+    return replace(
+        record(wait_s=5, talk_s=max(until for _, until in talks)),
+        talks=tuple(
+            Talk(
+                agent=AgentId(f"agent{number}"),
+                since_ms=START_MS + 5000 + round(since * 1000),
+                until_ms=START_MS + 5000 + round(until * 1000),
+            )
+            for number, (since, until) in enumerate(talks)
+        ),
+    )
+
+
+def test_of_a_call_that_was_passed_on_the_music_is_no_handling_and_each_agent_wraps_up() -> None:
+    call = passed_on((0, 60), (660, 700))
+    assert talk_s(call) == 100.0
+    assert average_handling_time_s([call], wrap_up_s=5.0) == 110.0
+    found = figures([call, record(talk_s=60)], 20.0, {QueueId("q"): 5.0})
+    assert found.aht_s == (110.0 + 65.0) / 2
+
+
+def test_an_agent_who_gets_the_caller_back_wraps_up_once() -> None:
+    call = passed_on((0, 60), (70, 90))
+    back = replace(call, talks=tuple(replace(talk, agent=AgentId("ann")) for talk in call.talks))
+    assert average_handling_time_s([back], wrap_up_s=5.0) == 85.0
+
+
+def test_the_share_on_hold_is_of_what_was_talked() -> None:
+    call = replace(passed_on((0, 60), (660, 700)), holds=1, held_s=25.0)
+    assert figures([call], 20.0, {}).hold_share == 0.25
+
+
+def test_who_left_while_they_waited_for_a_second_agent_has_talked_with_the_first_alone() -> None:
+    left = replace(passed_on((0, 60)), ended_ms=START_MS + 605_000)
+    assert (talk_s(left), average_handling_time_s([left], wrap_up_s=5.0)) == (60.0, 65.0)
 
 
 def test_calls_that_called_somebody_back_are_no_callers_and_no_service() -> None:

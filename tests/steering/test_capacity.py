@@ -8,11 +8,22 @@ from math import factorial, inf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge.steering.capacity import Demand, without
 from edge.steering.coming import coming, demand_of
 from edge.steering.erlang import agents_needed, erlang_c, service
-from state.model import CallRecord, DidNumber, EdgeId, Outcome, PresenceState, QueueId, SiteId
+from state.model import (
+    AgentId,
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    PresenceState,
+    QueueId,
+    SiteId,
+    Talk,
+)
 from tests.acd.worlds import PATIENT, WALL_MS, World, call_id
 
 SALES, HELP = QueueId("sales"), QueueId("help")
@@ -146,6 +157,17 @@ def test_what_comes_is_counted_in_its_time_with_the_wrap_up() -> None:
     found = demand_of(coming(records, WALL_MS + 120_000, 600.0), center(1).snapshot)
     assert found[SALES].calls_per_s == pytest.approx(21 / 120)
     assert found[SALES].handling_s == pytest.approx(36.0)
+
+
+def test_music_between_the_talks_of_a_call_that_was_passed_on_keeps_nobody_busy() -> None:
+    call = record(1, arrived_s=0.0, talk_s=600.0)
+    spans = ((5_000, 35_000), (595_000, 605_000))
+    talks = tuple(
+        Talk(agent=AgentId(name), since_ms=WALL_MS + since, until_ms=WALL_MS + until)
+        for name, (since, until) in zip(("ann", "bob"), spans, strict=True)
+    )
+    (stream,) = coming([replace(call, talks=talks)], WALL_MS + 610_000, 900.0).streams
+    assert stream.talk_s == 40.0
 
 
 def test_what_came_longer_ago_than_the_window_does_not_count() -> None:
