@@ -111,11 +111,15 @@ class EdgeProcess:
         self._parts.switchboard.is_draining = True
         self._parts.life.set_state(EdgeState.DRAINING)
         self._parts.switchboard.stop()
+        self._parts.callbacks.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_S):
-                while self._parts.switchboard.states():  # noqa: ASYNC110 - once, at the end of a life
+                while self._holds_any():  # noqa: ASYNC110 - once, at the end of a life
                     await asyncio.sleep(_LOOK_S)
         await self._parts.life.end()
+
+    def _holds_any(self) -> bool:
+        return bool(self._parts.switchboard.states()) or self._parts.callbacks.is_busy
 
     async def _take_over(self, takeover: Takeover) -> None:
         await takeover.run()

@@ -67,6 +67,7 @@ log = structlog.get_logger()
 LOOK_S = 0.5
 DIAL = "X-Everline-Dial"
 CALLED_AGAIN = "called_again"
+STOPPED = "edge_stopped"
 _TIMER_B_S = 4.0
 """A trunk that says nothing for so long takes no call."""
 _DECLINES = frozenset({603, 607})
@@ -123,6 +124,11 @@ class Callbacks:
         for each in self._held.values():
             counts[each.stage] = counts.get(each.stage, 0) + 1
         return counts
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a callback is held here, or somebody may answer yet whom nobody waits for."""
+        return bool(self._held or self._of_leg)
 
     async def cancel(self, call: CallId) -> None:
         """Call nobody back for this lost call. Raises CommandError if nobody is to be."""
@@ -347,6 +353,13 @@ class Callbacks:
             back.timer.cancel()
         self._held.pop(back.id, None)
         self._line.gone(back.id)
+
+    def stop(self) -> None:
+        """Let go of every callback: whoever answered would hear nobody. Others take them up."""
+        for back in list(self._held.values()):
+            if back.leg is not None:
+                self._sip.let_go(back.leg, reason=f'Q.850;cause=16;text="{STOPPED}"')
+            self._spawn(self._give_up(back, STOPPED), back)
 
     # -- what the mirror shows
 

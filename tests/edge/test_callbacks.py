@@ -17,6 +17,7 @@ from state.model import (
     CallId,
     Clearance,
     Did,
+    EdgeState,
     Limit,
     Outcome,
     Place,
@@ -41,7 +42,7 @@ from tests.edge.calling_back import (
     sent_away,
 )
 from tests.edge.fake_telephony import S
-from tests.edge.stage import GREETED, SALES, Center
+from tests.edge.stage import GREETED, SALES, Center, Edge
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 _ANN = AgentId("ann")
@@ -215,6 +216,56 @@ async def test_two_edges_never_dial_the_same_caller_whatever_dies_between() -> N
         edge, theirs = await rung_back(made, within_s=8.0)
         assert edge is other
         edge.sip.decline(theirs)
+
+
+@in_virtual_time
+async def test_nobody_goes_on_ringing_for_an_edge_that_stops_and_another_calls_them() -> None:
+    """Whoever picked up heard nobody, and the agent was kept for that."""
+    async with calling("ann", edges=("a1", "b1")) as made:
+        await made.presence("ann", _PAUSED)
+        await sent_away(made, made.edges["a1"])
+        await made.presence("ann", _READY)
+        edge, theirs = await rung_back(made)
+        await _stop(edge)
+        assert edge.sip.open[theirs].state is S.CANCELLING
+        assert edge.callbacks.is_busy, "a telephone may answer yet, and has to be told goodbye"
+        edge.sip.decline(theirs, 487)
+        await until(lambda: not edge.callbacks.is_busy, "it has let go")
+        assert not await made.offers()
+        assert [each.cause for each in await back_records(made)] == ["edge_stopped"]
+        other, again = await rung_back(made)
+        assert other is not edge
+        other.sip.decline(again, 486)
+        await until(lambda: not other.callbacks.is_busy, "that one, too")
+
+
+@in_virtual_time
+async def test_who_waits_for_an_agent_to_be_called_back_waits_on_at_another_edge() -> None:
+    async with calling(edges=("a1", "b1")) as made:
+        await sent_away(made, made.edges["a1"])
+        await until(lambda: any(_held(made).values()), "it waits", within_s=5.0)
+        (edge,) = (made.edges[name] for name, held in _held(made).items() if held)
+        await _stop(edge)
+        await until(lambda: not edge.callbacks.is_busy, "it has let go")
+        await made.agent("ann")
+        other, theirs = await rung_back(made, within_s=10.0)
+        assert other is not edge
+        other.sip.decline(theirs, 486)
+        await until(lambda: not other.callbacks.is_busy, "that one, too")
+
+
+def _held(made: Center) -> dict[str, int]:
+    """Return how many callbacks each edge holds."""
+    return {name: len(edge.callbacks.held()) for name, edge in made.edges.items()}
+
+
+async def _stop(edge: Edge) -> None:
+    """Let an edge leave, as its process does."""
+    edge.switchboard.is_draining = True
+    edge.life.set_state(EdgeState.DRAINING)
+    edge.switchboard.stop()
+    edge.callbacks.stop()
+    await settle()
 
 
 @in_virtual_time
