@@ -47,9 +47,13 @@ class Intake:
         """Take what comes from `source`."""
         self._streams[source] = stream
 
-    def remove(self, source: tuple[str, int]) -> None:
-        """Take nothing more from there."""
-        self._streams.pop(source, None)
+    def remove(self, source: tuple[str, int], stream: Stream) -> None:
+        """Take nothing more from there for `stream`.
+
+        The relay may have given the port to another call's copy by now, whose stream stays.
+        """
+        if self._streams.get(source) is stream:
+            del self._streams[source]
 
     def drain(self, limit: int) -> int:
         """Take up to `limit` packets; return how many there were."""

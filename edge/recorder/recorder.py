@@ -157,8 +157,8 @@ class Recorder:
         """Forget a recording, and have nothing more copied."""
         del self._sessions[call]
         self._of_media.pop(session.recording.facts.media, None)
-        for fork in session.forks.values():
-            self._intake.remove(fork.source)
+        for party, fork in session.forks.items():
+            self._intake.remove(fork.source, session.streams[party])
         for fork in session.forks.values():
             await self._forks.close(session.recording.facts.media, fork)
 
@@ -238,7 +238,7 @@ class Recorder:
         media = session.recording.facts.media
         earlier = session.forks.pop(party, None)
         if earlier is not None:
-            self._intake.remove(earlier.source)
+            self._intake.remove(earlier.source, session.streams[party])
             await self._forks.close(media, earlier)
         try:
             fork = await soon(self._forks, media, party)

@@ -89,7 +89,7 @@ class NoPackets:
     def add(self, source: tuple[str, int], stream: object) -> None:
         """Nothing comes from there."""
 
-    def remove(self, source: tuple[str, int]) -> None:
+    def remove(self, source: tuple[str, int], stream: object) -> None:
         """Nothing came."""
 
     def drain(self, _limit: int) -> int:
