@@ -12,6 +12,7 @@ export class Entrance {
   #part;
   #begin;
   #end;
+  #isTrying = false;
 
   /** `part`: what only they see who are signed in; `begin` shows it, `end` leaves nothing of it. */
   constructor(part, begin, end) {
@@ -56,7 +57,7 @@ export class Entrance {
     byId("who").textContent = me.roles.map((each) => each.replace("role:", "").replace("_", " ")).join(", ") || "no role";
     byId("sign-in").hidden = true;
     byId("signed-in").hidden = this.#part.hidden = false;
-    await this.#begin();
+    this.#begin();
   }
 
   #close(why) {
@@ -67,12 +68,17 @@ export class Entrance {
     this.#end();
   }
 
+  // Once at a time: of somebody who was let in twice only the last stream and session would be known.
   async #try(how) {
+    if (this.#isTrying) return;
+    this.#isTrying = true;
     byId("refused").textContent = "";
     try {
       await how();
     } catch (error) {
       this.leave(inWords(error));
+    } finally {
+      this.#isTrying = false;
     }
   }
 }

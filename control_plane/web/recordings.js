@@ -165,10 +165,12 @@ function on(id, what, does) {
 }
 
 async function attempt(does) {
+  const { turn } = session;
   byId("problem").textContent = "";
   try {
     await does();
   } catch (error) {
+    if (turn !== session.turn) return; // who asked has gone
     if (error instanceof Refused && error.status === 401) entrance.leave(ENDED);
     else byId("problem").textContent = inWords(error);
   }

@@ -21,46 +21,59 @@ export class Refused extends Error {
 export class Session {
   #tokens = null;
   #refreshing = null;
+  #turn = 0; // whose: what was asked for somebody who has gone is not for who came after
 
   get isOpen() { return this.#tokens !== null; }
   get tenant() { return this.#tokens?.tenant ?? ""; }
   get tokens() { return this.#tokens; }
+  get turn() { return this.#turn; }
 
   /** Go on with the session of the page before. */
-  takeOver(tokens) { this.#tokens = tokens; }
+  takeOver(tokens) { this.#begin(tokens); }
 
-  async signIn(said) { this.#tokens = await opened("/v1/sessions", said); }
+  async signIn(said) { this.#begin(await opened("/v1/sessions", said)); }
 
   /** Ask where the tenant's identity provider is, and what to bring back from there. */
   async begin(said) { return send("POST", "/v1/oidc/begin", { body: said }); }
 
-  async complete(said) { this.#tokens = await opened("/v1/oidc/complete", said); }
+  async complete(said) { this.#begin(await opened("/v1/oidc/complete", said)); }
 
   async signOut() {
     const token = this.#tokens?.access_token;
-    this.#tokens = null;
+    this.forget();
     if (token) await send("DELETE", "/v1/sessions/current", { token }).catch(() => {});
   }
 
-  forget() { this.#tokens = null; }
+  forget() { this.#begin(null); }
+
+  #begin(tokens) {
+    this.#turn += 1;
+    this.#tokens = tokens;
+    this.#refreshing = null;
+  }
 
   /** Return a token that is good for a while. Raise Refused where the session has ended. */
   async token() {
     if (!this.#tokens) throw new Refused(401, { title: "Sign in" });
+    const turn = this.#turn;
     if (this.#tokens.untilMs - Date.now() < EARLY_MS) await this.#renew();
-    if (!this.#tokens) throw new Refused(401, { title: "Sign in" }); // signed out meanwhile
+    if (turn !== this.#turn) throw new Refused(401, { title: "Sign in" }); // signed out meanwhile
     return this.#tokens.access_token;
   }
 
   // A refresh token is good once: whoever asks meanwhile waits for the same answer.
   #renew() {
-    this.#refreshing ??= this.#refresh().finally(() => { this.#refreshing = null; });
+    this.#refreshing ??= this.#refresh(this.#turn);
     return this.#refreshing;
   }
 
-  async #refresh() {
-    const told = await opened("/v1/sessions/refresh", { refresh_token: this.#tokens.refresh_token });
-    if (this.#tokens) this.#tokens = told;
+  async #refresh(turn) {
+    try {
+      const told = await opened("/v1/sessions/refresh", { refresh_token: this.#tokens.refresh_token });
+      if (turn === this.#turn) this.#tokens = told;
+    } finally {
+      if (turn === this.#turn) this.#refreshing = null;
+    }
   }
 
   async get(path, headers = {}) { return json(await this.#reach("GET", path, { headers })); }
@@ -71,13 +84,15 @@ export class Session {
   async fetch(path, headers = {}) { return this.#reach("GET", path, { headers }); }
 
   async #reach(method, path, said) {
+    const turn = this.#turn;
     const token = await this.token();
     try {
       return await reach(method, path, { ...said, token });
     } catch (error) {
-      if (!(error instanceof Refused && error.errorId === OVER)) throw error;
       // Over already: this machine has slept, or its clock was set.
-      if (this.#tokens?.access_token === token) await this.#renew();
+      const isOver = error instanceof Refused && error.errorId === OVER;
+      if (isOver && turn === this.#turn && this.#tokens.access_token === token) await this.#renew();
+      if (!isOver || turn !== this.#turn) throw error;
       return reach(method, path, { ...said, token: await this.token() });
     }
   }

@@ -447,6 +447,50 @@ assert.equal(session.isOpen, false);
     )
 
 
+def test_tokens_of_who_has_signed_out_never_become_those_of_who_came_after(stage: Stage) -> None:
+    stage.play(
+        SESSION
+        + """
+await session.signIn({});
+pass(290_000);
+const [whole, slow] = [globalThis.fetch, later()];
+globalThis.fetch = async (path, said) => {
+  const reply = await whole(path, said);
+  if (path.endsWith("refresh")) await slow.promise;
+  return reply;
+};
+const asking = refused(() => session.get("/v1/me"));
+await settled();
+session.forget();
+await session.signIn({});
+assert.equal(await session.token(), "t3");
+slow.answer();
+assert.equal((await asking).status, 401);
+assert.equal(await session.token(), "t3");
+"""
+    )
+
+
+def test_what_somebody_asked_before_they_signed_out_is_not_asked_as_who_came_after(
+    stage: Stage,
+) -> None:
+    stage.play(
+        SESSION
+        + """
+await session.signIn({});
+const [slow, heard] = [later(), []];
+answer = async (token) => { heard.push(token); return slow.promise; };
+const asking = refused(() => session.ask("POST", "/v1/sites/a/drain", { draining: true }));
+await settled();
+session.forget();
+await session.signIn({});
+slow.answer(over());
+assert.equal((await asking).status, 401);
+assert.deepEqual(heard, ["Bearer t1"]);
+"""
+    )
+
+
 def test_what_is_refused_is_told_with_where_and_the_way_out(stage: Stage) -> None:
     stage.play(
         SESSION
@@ -471,6 +515,80 @@ assert.equal(await told("<html>502 of a proxy</html>", 502), "The API answered 5
     )
 
 
+ENTRANCE = """
+const sockets = [];
+globalThis.setInterval = () => 0;
+globalThis.clearInterval = () => {};
+globalThis.setTimeout = () => 0;
+globalThis.WebSocket = class {
+  constructor(url, protocols) { Object.assign(this, { on: {}, isOpen: true, protocols }); sockets.push(this); }
+  addEventListener(what, does) { this.on[what] = does; }
+  close() { this.isOpen = false; }
+};
+globalThis.FormData = class { constructor(form) { return Object.entries(form.fields); } };
+const begun = [];
+globalThis.fetch = async (path, { method }) => {
+  if (path === "/v1/sessions") {
+    begun.push(later());
+    return begun.at(-1).promise;
+  }
+  const told = { roles: [], items: [], sites: [], can_lose_any: true, is_current: true };
+  return new Response(JSON.stringify(told));
+};
+const letIn = async (place, name) => {
+  const expires = new Date(Date.now() + 3e5).toISOString();
+  const told = { access_token: name, refresh_token: name, tenant: "main", expires };
+  begun[place].answer(new Response(JSON.stringify(told)));
+  await settled();
+};
+const form = byId("sign-in");
+form.elements = { password: { value: "secret" }, tenant: { value: "main" } };
+form.fields = { tenant: "main", login: "ada", password: "secret" };
+await import("./wallboard/wallboard.js");
+await settled();
+"""
+
+
+def test_who_presses_sign_in_twice_is_signed_in_once_and_leaves_no_stream_behind(
+    stage: Stage,
+) -> None:
+    stage.play(
+        ENTRANCE
+        + """
+form.dispatch("submit");
+form.dispatch("submit");
+await settled();
+for (const place of begun.keys()) await letIn(place, `ada-${place}`);
+byId("sign-out").dispatch("click");
+await settled();
+assert.equal(sockets.filter((each) => each.isOpen).length, 0);
+assert.equal(begun.length, 1);
+"""
+    )
+
+
+def test_who_was_refused_or_has_signed_out_may_sign_in_again(stage: Stage) -> None:
+    stage.play(
+        ENTRANCE
+        + """
+form.dispatch("submit");
+await settled();
+begun[0].answer(new Response('{"title": "Wrong login or password"}', { status: 401 }));
+await settled();
+assert.equal(byId("refused").textContent, "Wrong login or password");
+form.dispatch("submit");
+await settled();
+await letIn(1, "ada");
+byId("sign-out").dispatch("click");
+form.dispatch("submit");
+await settled();
+await letIn(2, "ben");
+assert.equal(sockets.at(-1).protocols[1], "bearer.ben");
+assert.equal(form.hidden, true);
+"""
+    )
+
+
 # ---- recordings ----------------------------------------------------------------------------------
 
 RECORDINGS = """
@@ -488,7 +606,8 @@ globalThis.fetch = async (url) => {
   const path = url.split("?")[0];
   if (path === "/v1/me") return new Response(JSON.stringify({ roles: [] }));
   if (!pages.has(url)) pages.set(url, later());
-  return new Response(JSON.stringify(await pages.get(url).promise));
+  const told = await pages.get(url).promise;
+  return new Response(JSON.stringify(told), { status: told.status ?? 200 });
 };
 const page = (...ids) => ({ items: ids.map(about), next: "more" });
 const answered = async (url, told) => { pages.get(url).answer(told); await settled(); };
@@ -554,6 +673,17 @@ def test_of_recordings_nothing_comes_after_signing_out(stage: Stage) -> None:
 byId("sign-out").dispatch("click");
 await answered("/v1/recordings?", page("a"));
 assert.deepEqual(found(), []);
+"""
+    )
+
+
+def test_who_has_signed_out_is_not_told_that_their_session_has_ended(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+byId("sign-out").dispatch("click");
+await answered("/v1/recordings?", { status: 401, error_id: "sign-in-needed" });
+assert.equal(byId("refused").textContent, "");
 """
     )
 
