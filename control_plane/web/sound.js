@@ -7,6 +7,7 @@ const SAMPLE_BYTES = 4; // two channels of 16 bits
 const FIRST_S = 2;
 const PIECE_S = 15;
 const AHEAD_S = 8; // so much is fetched before it is heard
+const DRAGGED_MS = 200; // who drags the bar passes much that is not to be heard, and written down as heard
 
 export class Sound {
   #context = null;
@@ -16,6 +17,7 @@ export class Sound {
   #turn = 0; // what was begun before the last play, pause or seek is void
   #origin = 0; // the context's time at which second 0 would have been
   #atS = 0;
+  #comeS = 0; // until where there is something to hear: while nothing comes, nobody gets further
   #muted = [false, false];
 
   /** `fetchBytes(start, end)` returns an ArrayBuffer; `onChange` is told of every start and stop. */
@@ -29,26 +31,29 @@ export class Sound {
   /** Return the second that is heard now. */
   get positionS() {
     if (!this.isPlaying) return this.#atS;
-    return Math.min(this.lengthS, Math.max(this.#atS, this.#context.currentTime - this.#origin));
+    return Math.min(this.#comeS, Math.max(this.#atS, this.#context.currentTime - this.#origin));
   }
 
   /** Play from where it stands. Raise what fetching raises. */
-  async play() {
+  async play(afterMs = 0) {
     this.#open();
     await this.#context.resume();
     if (this.#atS >= this.lengthS) this.#atS = 0;
     const turn = ++this.#turn;
     let atS = this.#atS;
+    this.#comeS = atS;
     this.isPlaying = true;
     this.onChange();
     try {
+      if (afterMs) await slept(afterMs);
+      if (turn !== this.#turn) return;
       for (let lengthS = FIRST_S; atS < this.lengthS; lengthS = PIECE_S) {
         const untilS = Math.min(this.lengthS, atS + lengthS);
         const piece = await this.fetchBytes(byteAt(atS), byteAt(untilS));
         if (turn !== this.#turn) return;
         if (atS === this.#atS) this.#origin = this.#context.currentTime - atS; // it begins now
         this.#schedule(piece, atS);
-        atS = untilS;
+        atS = this.#comeS = untilS;
         await this.#until(atS - AHEAD_S, turn);
         if (turn !== this.#turn) return;
       }
@@ -66,7 +71,7 @@ export class Sound {
   async seek(seconds) {
     const wasPlaying = this.isPlaying;
     this.#stop(Math.max(0, Math.min(this.lengthS, seconds)));
-    if (wasPlaying) await this.play();
+    if (wasPlaying) await this.play(DRAGGED_MS);
   }
 
   /** Let a side be heard or not: 0 is the caller, 1 the agent. */
@@ -119,7 +124,7 @@ export class Sound {
 
   async #until(seconds, turn) {
     while (turn === this.#turn && this.#context.currentTime - this.#origin < seconds) {
-      await new Promise((resolve) => { setTimeout(resolve, 50); });
+      await slept(50);
     }
   }
 
@@ -132,5 +137,7 @@ export class Sound {
     this.onChange();
   }
 }
+
+function slept(ms) { return new Promise((resolve) => { setTimeout(resolve, ms); }); }
 
 function byteAt(seconds) { return HEADER_BYTES + Math.round(seconds * RATE_HZ) * SAMPLE_BYTES; }

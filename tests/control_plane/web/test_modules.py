@@ -709,3 +709,110 @@ await settled();
 assert.equal(heard, purpose);
 """
     )
+
+
+# ---- what is heard -------------------------------------------------------------------------------
+
+SOUND = """
+const context = { currentTime: 0, resume: async () => {}, close: async () => {} };
+const part = { connect() {}, start() {}, stop() {}, addEventListener() {}, gain: {} };
+for (const what of ["ChannelSplitter", "ChannelMerger", "Gain", "BufferSource"]) {
+  context[`create${what}`] = () => part;
+}
+context.createBuffer = (sides, samples) => ({ getChannelData: () => new Float32Array(samples) });
+globalThis.AudioContext = class { constructor() { return context; } };
+const timers = [];
+globalThis.setTimeout = (does) => timers.push(does);
+const rested = async () => { for (const does of timers.splice(0)) does(); await settled(); };
+const { Sound } = await import("./recordings/sound.js");
+const asked = [];
+const fetchBytes = () => { asked.push(later()); return asked.at(-1).promise; };
+const sound = new Sound(600, fetchBytes, () => {});
+const comes = async () => { asked.at(-1).answer(new ArrayBuffer(64_000)); await settled(); };
+"""
+
+
+@pytest.mark.parametrize("to_s", [20, 500])
+def test_one_stands_where_one_has_gone_also_before_anything_of_it_has_come(
+    stage: Stage, to_s: int
+) -> None:
+    stage.play(
+        SOUND
+        + f"const toS = {to_s};"
+        + """
+await sound.seek(300);
+sound.play();
+await settled();
+await comes();
+context.currentTime = 1;
+assert.equal(sound.positionS, 301);
+sound.seek(toS);
+await settled();
+context.currentTime = 3;
+await rested();
+assert.equal(sound.positionS, toS);
+await comes();
+context.currentTime = 4;
+assert.equal(sound.positionS, toS + 1);
+"""
+    )
+
+
+def test_who_pauses_for_a_minute_goes_on_where_they_were_though_the_first_piece_fails(
+    stage: Stage,
+) -> None:
+    stage.play(
+        SOUND
+        + """
+sound.play();
+await settled();
+await comes();
+context.currentTime = 1;
+sound.pause();
+context.currentTime = 61;
+const played = sound.play();
+await settled();
+asked.at(-1).fail(new TypeError("cut off"));
+await assert.rejects(played);
+assert.equal(sound.positionS, 1);
+"""
+    )
+
+
+def test_nobody_gets_past_what_has_come_while_the_line_stands_still(stage: Stage) -> None:
+    stage.play(
+        SOUND
+        + """
+sound.play();
+await settled();
+await comes();
+context.currentTime = 1;
+assert.equal(sound.positionS, 1);
+context.currentTime = 9;
+sound.pause();
+assert.equal(sound.positionS, 2);
+"""
+    )
+
+
+def test_who_drags_the_bar_listens_to_where_they_let_go_and_to_nothing_on_the_way(
+    stage: Stage,
+) -> None:
+    stage.play(
+        SOUND
+        + """
+const from = [];
+sound.fetchBytes = (start) => { from.push((start - 44) / 32_000); return fetchBytes(); };
+sound.play();
+await settled();
+await comes();
+for (const seconds of [100, 200, 300, 400]) {
+  sound.seek(seconds);
+  await settled();
+}
+await rested();
+assert.deepEqual(from, [0, 2, 400]); // 2: what comes next is fetched ahead
+await comes();
+assert.equal(sound.positionS, 400);
+"""
+    )
