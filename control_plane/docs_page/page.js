@@ -99,13 +99,13 @@ function answers(responses) {
 async function enter(token, tenant) {
   session.token = token;
   session.tenant = "";
-  const reply = await ask("get", "/v1/me");
-  if (!reply.ok) {
+  let me;
+  try {
+    me = await told("get", "/v1/me");
+  } catch (error) {
     session.token = "";
-    notice((await reply.json()).title);
-    return;
+    throw error;
   }
-  const me = await reply.json();
   const roles = me.roles.map((each) => each.replace("role:", "")).join(", ") || "no role";
   byId("who").textContent = `${me.id}, ${roles}`;
   byId("acting").value = tenant || me.tenant;
@@ -114,30 +114,53 @@ async function enter(token, tenant) {
   notice("");
 }
 
-byId("sign-in").addEventListener("submit", async (event) => {
+/** Return what the API says. Raise Error, in words, where it refuses or cannot be reached. */
+async function told(verb, path, sent) {
+  const reply = await reached(verb, path, sent);
+  const said = await reply.json().catch(() => ({})); // a proxy may have answered
+  if (!reply.ok) throw new Error(said.title ?? `The API answered ${reply.status}`);
+  return said;
+}
+
+async function reached(verb, path, sent) {
+  try {
+    return await ask(verb, path, sent);
+  } catch (error) {
+    throw new Error(`It did not get through: ${error.message}`);
+  }
+}
+
+async function attempt(does) {
+  try {
+    await does();
+  } catch (error) {
+    notice(error.message);
+  }
+}
+
+byId("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
-  const said = Object.fromEntries(new FormData(event.target));
-  const { tenant, login, password } = said;
-  const reply = await ask("post", "/v1/sessions", {
-    headers: { "Content-Type": "application/json" }, body: JSON.stringify({ tenant, login, password }),
+  const form = event.target;
+  attempt(async () => {
+    const { tenant, login, password } = Object.fromEntries(new FormData(form));
+    const opened = await told("post", "/v1/sessions", {
+      headers: { "Content-Type": "application/json" }, body: JSON.stringify({ tenant, login, password }),
+    }).finally(() => { form.elements.password.value = ""; });
+    await enter(opened.access_token, opened.tenant);
   });
-  const told = await reply.json();
-  event.target.elements.password.value = "";
-  if (reply.ok) await enter(told.access_token, told.tenant);
-  else notice(told.title);
 });
-byId("take-token").addEventListener("click", async () => {
+byId("take-token").addEventListener("click", () => {
   const field = byId("sign-in").elements.token;
-  await enter(field.value.trim(), "");
-  field.value = "";
+  attempt(() => enter(field.value.trim(), "").finally(() => { field.value = ""; }));
 });
-byId("sign-out").addEventListener("click", async () => {
-  // Gone here at once, whenever the answer comes: what is sent next is nobody's.
+byId("sign-out").addEventListener("click", () => {
+  // Gone here at once, whenever the answer comes: what is sent next is nobody's, and for no tenant.
   const headers = { Authorization: `Bearer ${session.token}` };
-  session.token = "";
+  session.token = session.tenant = "";
   byId("sign-in").hidden = false;
   byId("signed-in").hidden = true;
-  await ask("delete", "/v1/sessions/current", { headers });
+  show(); // with nothing that was answered
+  attempt(() => reached("delete", "/v1/sessions/current", { headers }));
 });
 byId("acting").addEventListener("input", (event) => { session.tenant = event.target.value.trim(); });
 byId("filter").addEventListener("input", (event) => list(event.target.value));

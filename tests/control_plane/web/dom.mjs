@@ -63,6 +63,7 @@ class Element {
     return null;
   }
 
+  querySelectorAll() { return []; }
   focus() { document.activeElement = this; }
   showModal() { this.open = true; }
   close() { this.open = false; }
