@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.control_plane.web.test_modules import Stage, stage
+from tests.control_plane.web.scenes import Stage, stage
 
 __all__ = ("stage",)
 
