@@ -37,7 +37,9 @@ class Breaking(Struct, frozen=True, kw_only=True):
     do: Act
     """LabError or OSError: it cannot be made, or not all of it."""
     undo: Act | None
-    """Undoes all that there is of it, which may be a part, or nothing. None: nothing does."""
+    """Undoes all that there is of it, which may be a part, or nothing. None: nothing does.
+
+    Whatever it raises, not all is undone; asked again, it goes on where it was."""
 
 
 class Breaker:

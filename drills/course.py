@@ -26,7 +26,8 @@ class Made(Struct, frozen=True, kw_only=True):
     """By its time to live."""
     healed_ms: int | None = None
     by: str = ""
-    """Who undid it: `timer`, or whoever asked."""
+    """Who undid it: `timer`, or whoever asked. Where it could not be undone, who tried it last, and
+    why that went wrong."""
 
 
 class End(StrEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Container
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +25,8 @@ from state.clock import Clock
 from state.codec import UNREADABLE
 
 LEVER_EVERY_S = 0.5
+AGAIN_S = 5.0
+"""After which what could not be undone is tried again: a disk may be busy, an edge not be there."""
 LETS_GO_S = 1.0
 """So long what is told to make no more of a fault may take to stop, before it is undone."""
 
@@ -162,18 +165,24 @@ class FaultAgent:
     async def heal_all(self, by: str) -> None:
         """Undo all that is broken, the last first; what is just being made as soon as it is.
 
-        What a timer, or somebody else, has begun to undo is waited for.
+        What a timer, or somebody else, has begun to undo is waited for. What cannot be undone
+        stands, and its timer tries again.
         """
-        await self._heal_standing(by)
+        tried = await self._heal_standing(by)
         async with self._lock:
-            await self._heal_standing(by)
+            await self._heal_standing(by, but=tried)
 
-    async def _heal_standing(self, by: str) -> None:
-        for number in sorted(self._undos, reverse=True):
+    async def _heal_standing(self, by: str, but: Container[int] = ()) -> frozenset[int]:
+        """Undo what is made as a whole; return which were tried."""
+        due = [number for number in sorted(self._undos, reverse=True) if number not in but]
+        tried = set()
+        for number in due:
             if self._making is None or self._making[0] != number:
+                tried.add(number)
                 await self._heal(number, by)
         for undoing in tuple(self._undoing.values()):
             await asyncio.shield(undoing)
+        return frozenset(tried)
 
     async def obey_lever(self) -> None:
         """Mend everything whenever the lever is pulled, until cancelled."""
@@ -229,15 +238,18 @@ class FaultAgent:
             await asyncio.shield(undoing)
 
     async def _undo(self, number: int, undo: Act, by: str) -> None:
+        healed_ms: int | None = None
         try:
             await undo()
+            healed_ms = self._clock.now().wall_ms
         except LabError as error:
-            # A part that does not come up again: the steady state will not come back, which tells.
             by = f"{by}, but: {error}".splitlines()[0]
         except Exception as error:  # noqa: BLE001 - no fault may keep another from being undone
             by = f"{by}, but: {type(error).__name__}: {error}".splitlines()[0]
-        healed_ms = self._clock.now().wall_ms
         self._made[number] = msgspec.structs.replace(self._made[number], healed_ms=healed_ms, by=by)
+        if healed_ms is None:
+            self._undos[number] = undo
+            self._timers[number] = asyncio.create_task(self._expire(number, AGAIN_S))
         del self._undoing[number]
 
 

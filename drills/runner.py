@@ -136,7 +136,10 @@ class Runner:
         if self._began_ms is None and made:
             # It was stopped before it had heard that its first fault was made.
             self._began_ms = min(each.at_ms for each in made)
-        healed_ms = max((each.healed_ms or 0 for each in made), default=0) or None
+        ends_ms = [each.healed_ms for each in made]
+        # Of one that may still stand nobody knows when it was the last.
+        known_ms = [each for each in ends_ms if each is not None]
+        healed_ms = max(known_ms) if known_ms and len(known_ms) == len(ends_ms) else None
         waited_s = self._clock.now().mono_s
         missing = await self._until_steady(experiment.recover_within_s, experiment.steady)
         back_s = None if missing else self._clock.now().mono_s - waited_s
@@ -279,7 +282,11 @@ class Runner:
 
     async def _roll_back(self) -> tuple[Made, ...]:
         try:
-            made = self._heard(await self._faults.heal_all("runner"))
+            told = await self._faults.heal_all("runner")
+            made = self._heard(told)
+            if not _are_over(told):
+                self.note("runner", "not all could be undone: its timers try again")
+                made = await self._until_over()
         except FaultError as error:
             self.note("runner", f"what is broken ends by its timers: {error}")
             made = await self._until_over()
@@ -288,7 +295,8 @@ class Runner:
                 what = f"{each.fault.told()} is over, by {each.by}"
                 self._notes.append(Note(at_ms=each.healed_ms, who="fault", what=what))
             elif each.healed_ms is None:
-                self.note("runner", f"{each.fault.told()} is not known to be over")
+                why = f": {each.by}" if each.by else ""
+                self.note("runner", f"{each.fault.told()} is not known to be over{why}")
         self._tell("all is mended" if _are_over(made) else "not all is known to be mended")
         return made
 

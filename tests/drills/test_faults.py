@@ -13,7 +13,7 @@ import pytest
 from drills import breaking
 from drills.course import FaultError, Made
 from drills.fault import Fault, FaultKind
-from drills.faults import FaultAgent, FaultClient
+from drills.faults import AGAIN_S, FaultAgent, FaultClient
 from drills.lab import recorders
 from drills.lab.errors import LabError, NetworkError, ProcessError
 from drills.lab.lab import Lab
@@ -344,6 +344,59 @@ async def test_an_undoing_that_goes_wrong_keeps_no_other_fault_broken() -> None:
         "runner",
         "runner, but: OSError: [Errno 28] No space left on device",
     ]
+    assert [made.healed_ms is None for made in agent.made] == [False, True]
+
+
+class Busy(_Spy):
+    """A disk that cannot be given back while somebody has a file open on it."""
+
+    def __init__(self, times: int = 1) -> None:
+        super().__init__()
+        self.busy = times
+        """So many times more."""
+        self.tried = 0
+
+    async def set_etcd_full(self, *, is_full: bool) -> None:
+        """Break at once; mend only when it can be."""
+        self.tried += not is_full
+        if not is_full and self.busy > 0:
+            self.busy -= 1
+            raise ProcessError("umount: target is busy")
+        await super().set_etcd_full(is_full=is_full)
+
+
+@in_virtual_time
+async def test_what_could_not_be_undone_stands_and_its_timer_tries_again() -> None:
+    lab = Busy(times=2)
+    agent = agent_of(lab)
+    await agent.make(FAULTS[-1])
+    await asyncio.sleep(5.5)
+    assert [(each.healed_ms, each.by) for each in agent.made] == [
+        (None, "timer, but: umount: target is busy")
+    ]
+    assert lab.broken
+    await asyncio.sleep(2 * AGAIN_S + 0.5)
+    assert lab.broken == []
+    (made,) = agent.made
+    assert made.healed_ms is not None
+    assert made.healed_ms - made.until_ms >= 2000 * AGAIN_S, "it has outlived its time"
+    await asyncio.sleep(60.0)
+    assert lab.tried == 3, "and nobody undoes it once more"
+
+
+@in_virtual_time
+async def test_whoever_has_all_undone_has_that_tried_once_more_that_could_not_be() -> None:
+    lab = Busy(times=2)
+    agent = agent_of(lab)
+    await agent.make(FAULTS[-1])
+    await agent.heal_all("runner")
+    assert lab.tried == 1, "one who asks asks once"
+    assert agent.made[0].healed_ms is None
+    await agent.heal_all("the safety lever")
+    assert agent.made[0].by == "the safety lever, but: umount: target is busy"
+    await agent.heal_all("the end")
+    assert [(each.healed_ms is None, each.by) for each in agent.made] == [(False, "the end")]
+    assert lab.broken == []
 
 
 @pytest.mark.parametrize(

@@ -385,6 +385,65 @@ async def test_an_agent_that_never_answers_again_ends_the_drill_all_the_same() -
     assert "all is mended" not in told
 
 
+class Stuck(Lab):
+    """What cannot be undone at first: whoever made it tries again, and comes to that, or never."""
+
+    until_s = 0.0
+
+    async def heal_all(self, by: str) -> tuple[Made, ...]:
+        """Undo what can be."""
+        self.made = self._stand(await super().heal_all(by), by)
+        return tuple(self.made)
+
+    async def standing(self) -> tuple[Made, ...]:
+        """Return all; what could be undone by now is."""
+        self.made = self._stand(await super().standing(), "timer")
+        return tuple(self.made)
+
+    def _stand(self, made: Sequence[Made], by: str) -> list[Made]:
+        if self.clock.now().mono_s >= self.until_s:
+            return list(made)
+        why = f"{by}, but: umount: target is busy"
+        return [
+            replace(each, healed_ms=None, by=why) if each.fault.target == "c" else each
+            for each in made
+        ]
+
+
+TWO = replace(
+    EXPERIMENT,
+    method=(
+        Fault(kind=FaultKind.DRAIN, target="b", ttl_s=10.0),
+        Fault(kind=FaultKind.DRAIN, target="c", ttl_s=10.0),
+    ),
+)
+
+
+@in_virtual_time
+async def test_what_could_not_be_undone_is_not_said_to_be_over_nor_are_the_others_the_end() -> None:
+    lab = Stuck(lambda _: GOOD)
+    lab.until_s = 1e9
+    told: list[str] = []
+    course = await runner(lab, TWO, told.append).run()
+    assert "not all is known to be mended" in told
+    assert course.healed_ms is None, "that b was mended is not when the last was"
+    assert [each.healed_ms is None for each in course.made] == [False, True]
+    assert "drain c (for 10 s) is not known to be over: timer, but: umount: target is busy" in [
+        each.what for each in course.notes
+    ]
+
+
+@in_virtual_time
+async def test_what_is_undone_at_a_later_try_is_waited_for() -> None:
+    lab = Stuck(lambda at_s: GOOD if at_s < 5.0 else {**GOOD, "success_share": 0.1})
+    lab.until_s = 18.0
+    told: list[str] = []
+    course = await runner(lab, replace(TWO, recover_within_s=2.0), told.append).run()
+    assert "all is mended" in told
+    assert course.healed_ms is not None
+    assert [each.healed_ms is None for each in course.made] == [False, False]
+
+
 @in_virtual_time
 async def test_a_fault_of_which_a_new_agent_knows_nothing_is_not_said_to_be_mended() -> None:
     lab = Lab(lambda _: GOOD)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import shutil
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -16,12 +19,15 @@ from drills.drill import rehearsal, series
 from drills.drill.ground import Hands
 from drills.drill.rehearsal import Rehearsed
 from drills.due import Due
+from drills.evidence import Evidence
 from drills.experiment import Bound, Experiment
 from drills.lab.errors import LabError
 from drills.lever import Lever
 from drills.library import experiment_of
 from drills.shelf import CAPTURE, NotKeptError, Shelf
+from state.clock import SystemClock
 from tests.drills.good_run import seen
+from tests.drills.pieces import piece
 
 STAGE = cast("Stage", SimpleNamespace(lab=None))
 
@@ -63,6 +69,56 @@ def test_logs_that_the_disk_does_not_take_end_no_drill(tmp_path: Path) -> None:
     told: list[str] = []
     rehearsal.keep_logs(stage, tmp_path / "logs", told.append)
     assert told == ["the logs cannot be kept"]
+
+
+class Labs:
+    """A lab of which nothing is there: each drill in it leaves the evidence that is given."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, home: Path, leaves: Callable[[Due], Evidence]
+    ) -> None:
+        self.drilled: list[int] = []
+        """By their seeds."""
+        self.told: list[str] = []
+        self._home = home
+
+        async def drill(_: series.Series, __: Stage, due: Due, ___: Hands) -> Evidence:
+            self.drilled.append(due.seed)
+            return leaves(due)
+
+        async def ready(*_: object) -> str:
+            return ""
+
+        @contextlib.asynccontextmanager
+        async def staged(*_: object, **__: object) -> AsyncIterator[Stage]:
+            yield cast(
+                "Stage",
+                SimpleNamespace(clock=SystemClock(), people=SimpleNamespace(send_home=ready)),
+            )
+
+        monkeypatch.setattr(series, "staged", staged)
+        monkeypatch.setattr(series.Series, "drill", drill)
+        monkeypatch.setattr(series.Series, "_make_ready", ready)
+
+    def carry_out(self, count: int) -> None:
+        """Drill so often in one lab."""
+        made = series.Series(Shelf(self._home), self.told.append)
+        experiment = replace(experiment_of("site_killed"), ready=())
+        due = [Due(experiment=experiment, seed=seed) for seed in range(1, count + 1)]
+        asyncio.run(made.carry_out(due, None))
+
+
+def test_a_lab_in_which_something_stays_broken_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaves(due: Due) -> Evidence:
+        late_s = math.inf if due.seed == 2 else 0.1
+        return replace(piece(), figures={"ttl_overrun_s": late_s})
+
+    labs = Labs(monkeypatch, tmp_path, leaves)
+    labs.carry_out(3)
+    assert labs.drilled == [1, 2]
+    assert labs.told[-1] == "this lab is given up: not all that was broken could be undone"
 
 
 @pytest.mark.parametrize("holds", [True, False])
