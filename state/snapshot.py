@@ -99,6 +99,8 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     transfers: Map[CallId, Entry[TransferStatus]] = field(default_factory=Map)
     offers: Map[AgentId, Entry[Offer]] = field(default_factory=Map)
     works: Map[AgentId, Entry[Work]] = field(default_factory=Map)
+    calling: Map[AgentId, frozenset[CallId]] = field(default_factory=Map)
+    """Agents who call from their own telephones, by what the tickets say: no record of its own."""
     bad: Map[str, str] = field(default_factory=Map)
     """Key -> why it cannot be read and what to do."""
     raw: Map[str, KeyValue] = field(default_factory=Map)
@@ -381,7 +383,23 @@ class _Builder:
         else:
             before = records.get(identifier)
             records[identifier] = entry
+        if kind is Kind.TICKET:
+            self._note_calling(CallId(identifier), before, entry)
         self._deltas.append(Delta(kind=kind, id=identifier, before=before, after=entry))
+
+    def _note_calling(
+        self, call: CallId, before: Entry[Any] | None, after: Entry[Any] | None
+    ) -> None:
+        """Note who calls from their own telephone now, and who does not any more."""
+        was = None if before is None else before.value.by
+        by = None if after is None else after.value.by
+        if was == by:
+            return
+        calling = self._map("calling")
+        if was is not None and (left := calling.pop(was) - {call}):
+            calling[was] = left
+        if by is not None:
+            calling[by] = calling.get(by, frozenset()) | {call}
 
     def _map(self, name: str) -> Any:  # noqa: ANN401 - see __init__
         mutation = self._open.get(name)

@@ -77,6 +77,8 @@ class Newsroom:
         for delta in deltas:
             if delta.kind is Kind.TICKET:
                 found.append(self._call(snapshot, delta, now, ended.get(delta.id)))
+                if agents is not None:
+                    agents.update(_callers_in(delta))
             elif delta.kind in _OF_AGENTS and agents is not None:
                 agents.add(AgentId(delta.id))
             elif delta.kind in _OF_SITES:
@@ -229,6 +231,15 @@ def _readiness_news(tenant: str, told: ReadinessView) -> News:
         thing=Thing(kind="readiness", tenant=tenant, id=""),
         render=lambda _mask: event("readiness", "center", data),
     )
+
+
+def _callers_in(delta: Delta) -> Iterator[AgentId]:
+    """Yield the agent who makes a call from their own telephone, as it begins and as it ends."""
+    if delta.before is None or delta.after is None:
+        for entry in (delta.before, delta.after):
+            ticket = None if entry is None else _ticket(entry.value)
+            if ticket is not None and ticket.by is not None:
+                yield ticket.by
 
 
 def _ticket(value: object) -> Ticket | None:

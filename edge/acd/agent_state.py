@@ -23,6 +23,7 @@ class AgentState(StrEnum):
     OFFERED = "offered"
     """Given to a call; the telephone rings, or is about to."""
     TALKING = "talking"
+    """In a call, or calling from their own telephone."""
     HOLD = "hold"
     """In a call whose caller they have put on hold."""
     WRAP_UP = "wrap_up"
@@ -65,6 +66,8 @@ def state_of(
     offer = snapshot.offers.get(facts.agent.id)
     if offer is not None and offer.value.state is OfferState.TALKING:
         return AgentState.TALKING if offer.value.hold_since_ms is None else AgentState.HOLD
+    if offer is None and facts.agent.id in snapshot.calling:
+        return AgentState.TALKING
     if facts.has_offer:
         return AgentState.OFFERED
     because = unavailable_because(facts, now, unreachable=unreachable)

@@ -119,7 +119,7 @@ def same_agent(  # noqa: PLR0913  who, for what, and by what is known
     if agent is None or agent not in snapshot.agents or asking is None:
         return None
     facts, offer = facts_of(snapshot, agent, live_sites(snapshot)), snapshot.offers.get(agent)
-    if offer is not None and offer.value.call == over:
+    if offer is not None and offer.value.call == over and agent not in snapshot.calling:
         facts = replace(facts, has_offer=False)
     if unavailable_because(facts, now, unreachable=unreachable) not in {None, Reason.WRAP_UP}:
         return None

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SITE_NOT_LIVE = "site_not_live"
     """No edge of the agent's home site lives, or the site is not configured."""
     HAS_OFFER = "has_offer"
+    """Has a call, or is given to one; or calls from their own telephone."""
     WRAP_UP = "wrap_up"
     """Resting after a call, or after a ring that was not answered."""
     SITE_UNREACHABLE = "site_unreachable"
@@ -91,7 +92,7 @@ class AgentFacts(Struct, frozen=True, kw_only=True, dict=True):
     agent: Agent
     presence: Entry[Presence] | None
     has_offer: bool
-    """An offer stands, readable or not."""
+    """An offer stands, readable or not; or they call somebody themselves."""
     work: Entry[Work] | None
     work_revision: int
     """Mod_revision of the work record, readable or not; 0: there is none."""
@@ -174,8 +175,16 @@ def facts_of(snapshot: Snapshot, agent_id: AgentId, live: frozenset[SiteId]) -> 
 
 
 def has_offer(snapshot: Snapshot, agent: AgentId) -> bool:
-    """Tell whether an offer stands for the agent, readable or not."""
-    return agent in snapshot.offers or (bool(snapshot.bad) and keys.offer(agent) in snapshot.bad)
+    """Tell whether an offer stands for the agent, readable or not.
+
+    Who calls from their own telephone has a call as well: it would be busy for any other, and the
+    call that they are given might be their own.
+    """
+    return (
+        agent in snapshot.offers
+        or agent in snapshot.calling
+        or (bool(snapshot.bad) and keys.offer(agent) in snapshot.bad)
+    )
 
 
 def work_revision(snapshot: Snapshot, agent: AgentId) -> int:

@@ -156,7 +156,11 @@ def about_to_be_written(ticket: Ticket, now: Now, place: int = NOT_YET) -> Entry
 
 def with_tickets(snapshot: Snapshot, coming: Mapping[CallId, Entry[Ticket]]) -> Snapshot:
     """Return the snapshot with tickets that are about to be written, after all that are."""
-    return replace(snapshot, tickets=snapshot.tickets.update(coming))
+    calling = snapshot.calling
+    for call, entry in coming.items():
+        if (by := entry.value.by) is not None:
+            calling = calling.set(by, calling.get(by, frozenset()) | {call})
+    return replace(snapshot, tickets=snapshot.tickets.update(coming), calling=calling)
 
 
 def as_it_came(ticket: Ticket) -> Ticket:

@@ -54,7 +54,7 @@ def since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | Non
     offer = snapshot.offers.get(agent)
     match state:
         case AgentState.OFFERED | AgentState.TALKING:
-            return None if offer is None else offer.value.since_ms
+            return _called_ms(snapshot, agent) if offer is None else offer.value.since_ms
         case AgentState.HOLD:
             return None if offer is None else offer.value.hold_since_ms
         case AgentState.WRAP_UP:
@@ -70,6 +70,12 @@ def since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | Non
             return None
         case _:
             assert_never(state)
+
+
+def _called_ms(snapshot: Snapshot, agent: AgentId) -> int | None:
+    """Return since when an agent calls from their own telephone; None: they do not."""
+    calls = snapshot.calling.get(agent, ())
+    return min((snapshot.tickets[call].value.arrived_ms for call in calls), default=None)
 
 
 class Callers(Struct, frozen=True, kw_only=True):

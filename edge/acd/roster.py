@@ -99,6 +99,8 @@ class Roster:
         if snapshot.offers is not seen.offers:
             # Few have one: cheaper than asking after each agent.
             changed.update(frozenset(seen.offers) ^ frozenset(snapshot.offers))
+        if snapshot.calling is not seen.calling:
+            changed.update(frozenset(seen.calling) ^ frozenset(snapshot.calling))
         if snapshot.works is not seen.works:
             work_of = snapshot.works.get
             changed.update([agent for agent in facts if facts[agent].work is not work_of(agent)])

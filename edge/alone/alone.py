@@ -306,9 +306,19 @@ class Alone:
     async def _free_abandoned(self) -> None:
         """Drop offers of other sites for agents of ours whom the gate knows to be free.
 
-        Their edges can tell neither us nor, perhaps, the store.
+        Their edges can tell neither us nor, perhaps, the store. So with calls of our agents' own
+        that other sites hold: nobody would tell us when they are over.
         """
         snapshot = self._store.snapshot
+        gone = [
+            deletion(keys.ticket(call))
+            for agent, calls in snapshot.calling.items()
+            for call in calls
+            if agent in snapshot.agents
+            and snapshot.agents[agent].value.site == self._site
+            and snapshot.tickets[call].value.site != self._site
+        ]
+        self._store.note(gone, is_ours=False)
         for agent, offer in list(snapshot.offers.items()):
             known, life = snapshot.agents.get(agent), snapshot.edges.get(offer.value.edge)
             if known is None or known.value.site != self._site:

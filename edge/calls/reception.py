@@ -23,6 +23,7 @@ from edge.acd.owed import Owed
 from edge.acd.region import international, region_of
 from edge.acd.reservation import turned_away
 from edge.acd.yielding import is_late
+from edge.calls.consulting import AGENT
 from edge.calls.journal import Journal
 from edge.calls.media import Spoken
 from edge.calls.places import place_lost
@@ -40,6 +41,7 @@ from state import keys
 from state.clock import Clock
 from state.keys import Kind, call_id_for
 from state.model import (
+    AgentId,
     CallId,
     Did,
     DidNumber,
@@ -248,6 +250,7 @@ class Reception:
             site=self._settings.site,
             via=SiteId(clean(invite.headers.get(VIA, self._settings.site))),
             caller=caller.number,
+            by=_agent_in(invite),
             call_back=rules_for(self._snapshot(), queue, caller.number),
             sip_call_id=clean(invite.sip_call_id),
             arrived_ms=at.wall_ms,
@@ -255,6 +258,12 @@ class Reception:
             again_of=caller.earlier.calls,
         )
         return coming_again(ticket, caller.earlier.lost)
+
+
+def _agent_in(invite: sip.IncomingInvite) -> AgentId | None:
+    """Return which agent calls from a telephone of ours; None: whoever calls is none."""
+    by = invite.headers.get(AGENT, "").strip()
+    return AgentId(by) if by else None
 
 
 def _may_exist(snapshot: Snapshot, number: DidNumber) -> bool:

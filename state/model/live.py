@@ -140,6 +140,9 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     """The site whose Kamailio carries the caller's dialog."""
     caller: str
     """Calling number: personal data."""
+    by: AgentId | None = None
+    """The agent who calls from a telephone of ours, by the word of the proxy, which has asked them
+    for proof. They are offered nothing meanwhile. None: somebody else calls."""
     sip_call_id: str
     arrived_ms: int
     queued_ms: int | None = None

@@ -63,6 +63,11 @@ CASES: dict[str, tuple[Change, Reason, AgentState]] = {
         Reason.HAS_OFFER,
         AgentState.TALKING,
     ),
+    "calling from their own telephone": (
+        lambda w: w.ticket(7, holder="b1", by="ann"),
+        Reason.HAS_OFFER,
+        AgentState.TALKING,
+    ),
     "an offer that cannot be read": (
         lambda w: w.put(keys.offer(ANN), b"rubbish"),
         Reason.HAS_OFFER,

@@ -62,7 +62,13 @@ class Moment:
 Change = Callable[[Moment], object]
 
 
-def _ticket(number: int, state: TicketState, wants: dict[str, int], tried: list[str]) -> Change:
+def _ticket(
+    number: int,
+    state: TicketState,
+    wants: dict[str, int],
+    tried: list[str],
+    by: str | None,
+) -> Change:
     def change(moment: Moment) -> None:
         record = ticket(
             number,
@@ -72,6 +78,7 @@ def _ticket(number: int, state: TicketState, wants: dict[str, int], tried: list[
             priority=number % 2,
             holder="abc"[number % 3] + "1",
             queue=("sales", "help", "gone")[number % 5 % 3],
+            by=by,
         )
         if number % 3:
             earlier = tuple(call_id(each) for each in range(number % 3, 12, 3))
@@ -151,7 +158,7 @@ TRIED = st.lists(NAMES, max_size=2, unique=True)
 WANTS = st.sampled_from([{"sales": 1}, {"sales": 5}, {"help": 2, "french": 3}, {}])
 STATES = st.sampled_from([TicketState.QUEUED] * 3 + [TicketState.OFFERED])
 CHANGES = st.one_of(
-    st.builds(_ticket, NUMBERS, STATES, WANTS, TRIED),
+    st.builds(_ticket, NUMBERS, STATES, WANTS, TRIED, st.one_of([st.none()] * 3 + [NAMES])),
     st.builds(lambda n: lambda m: m.world.drop(keys.ticket(call_id(n))), NUMBERS),
     st.builds(_inherit, NUMBERS),
     st.builds(lambda n: lambda m: m.world.drop(keys.heir(call_id(n))), NUMBERS),

@@ -49,6 +49,10 @@ CHANGES = st.one_of(
         st.sampled_from([*NAMES, "late"]),
         st.integers(1, 5),
     ),
+    st.builds(
+        lambda name: lambda world: world.ticket(3, holder="b1", by=name),
+        st.one_of(st.none(), st.sampled_from(NAMES)),
+    ),
     st.just(lambda world: world.drop(keys.edge(EdgeId("a1")))),
     st.just(lambda world: world.edge("a1", sip="198.18.1.10:5081")),
 )

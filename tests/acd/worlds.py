@@ -231,6 +231,7 @@ class World:
         tried: tuple[str, ...] = (),
         agent: str | None = None,
         wants: Mapping[str, int] | None = None,
+        by: str | None = None,
         **levels: int,
     ) -> CallId:
         """Let a caller wait."""
@@ -243,6 +244,7 @@ class World:
             tried=tried,
             agent=agent,
             wants=wants,
+            by=by,
             **levels,
         )
         self.put(keys.ticket(record.call), record, seen_s=NOW.mono_s)
@@ -259,6 +261,7 @@ def ticket(  # noqa: PLR0913  the fields that matter to a match
     tried: tuple[str, ...] = (),
     agent: str | None = None,
     wants: Mapping[str, int] | None = None,
+    by: str | None = None,
     **levels: int,
 ) -> Ticket:
     """Return a caller's place; what is needed is in `wants` or in the levels."""
@@ -273,6 +276,7 @@ def ticket(  # noqa: PLR0913  the fields that matter to a match
         site=SiteId(holder[0]),
         via=SiteId(holder[0]),
         caller="+4915100000",
+        by=None if by is None else AgentId(by),
         sip_call_id=f"{number}@carrier",
         arrived_ms=WALL_MS,
         agent=None if agent is None else AgentId(agent),

@@ -18,7 +18,7 @@ from state.memory import MemoryStore
 from state.model import Agent, AgentId, Presence, PresenceState, SiteId
 from state.overlay import ALONE_FROM
 from state.snapshot import Snapshot
-from tests.edge.lone import A1, ANN, CALL, TALK, Bench, configured, ticket
+from tests.edge.lone import A1, ANN, CALL, OTHER, TALK, Bench, configured, ticket
 from tests.edge.virtual_time import LoopClock, in_virtual_time, until
 
 BOB = AgentId("bob")
@@ -147,11 +147,16 @@ async def test_a_full_store_has_a_site_serve_alone_and_say_so_until_it_has_merge
     )
     running = [asyncio.create_task(each.run()) for each in (bench.mirror, watch, alone)]
     await asyncio.sleep(1.0)
+    # Ann calls from her own telephone, by way of another site: nobody would tell when that is over.
+    own = replace(ticket(OTHER, holder="b1"), caller="ann", by=ANN)
+    await bench.put(keys.ticket(OTHER), own)
+    await until(lambda: ANN in bench.store.snapshot.calling, "she is seen to call")
     records = bench.records()
     bench.shared.is_full = True
     creating = asyncio.create_task(records.create(ticket(), bench.clock.now()))
     await until(lambda: alone.mode is Mode.ALONE, "it serves alone", within_s=FULL_S + 1.5)
     assert alone.status()["because"] == "store_full"
+    await until(lambda: ANN not in bench.store.snapshot.calling, "she can be had", within_s=0.5)
     await asyncio.wait_for(creating, 3.0)
     await bench.give(records, Token(epoch=2, revision=1))
     await asyncio.sleep(20.0)
@@ -162,6 +167,8 @@ async def test_a_full_store_has_a_site_serve_alone_and_say_so_until_it_has_merge
     assert alone.status()["because"] is None
     assert await bench.has(keys.ticket(CALL))
     assert await bench.shared_offers() == {ANN}
+    assert await bench.has(keys.ticket(OTHER)), "what is another's stays"
+    assert ANN in bench.store.snapshot.calling
     for each in running:
         each.cancel()
     await asyncio.gather(*running, return_exceptions=True)

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.match import PASSED_OVER
 from edge.acd.silence import SILENT_S
 from edge.sip.events import LegId
@@ -322,4 +323,53 @@ async def test_nobody_is_silent_who_is_only_slow() -> None:
         await until(lambda: bool(a2.sip.rung("ann")), "rung")
         assert not a1.reserver.silent
         assert not a1.sip.rung("ann")
+        await everybody_leaves(made)
+
+
+async def _ann_calls(edge: Edge, number: str = SALES) -> LegId:
+    """Let ann call from her own telephone, as the proxy says, and come as far as the music."""
+    leg = edge.sip.arrive(number, caller="ann", headers={"x-everline-agent": "ann"})
+    await until(lambda: edge.state_of(leg) not in {"new", "arriving"}, "answered")
+    edge.sip.acknowledge(leg)
+    return leg
+
+
+@in_virtual_time
+@pytest.mark.parametrize("number", [SALES, GREETED])
+async def test_who_calls_a_queue_from_their_own_telephone_is_not_offered_their_own_call(
+    number: str,
+) -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await _ann_calls(a1, number)
+        await asyncio.sleep(10)
+        assert not a1.sip.rung("ann")
+        assert AgentId("ann") not in a1.snapshot.works, "nor has she been before"
+        # Somebody else has the call as soon as they are there.
+        await made.agent("bob")
+        await a1.rung("bob")
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_who_is_in_a_call_of_their_own_is_offered_no_other_until_that_is_over() -> None:
+    async with center("ann", edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        own = await _ann_calls(a1)
+        await until(lambda: AgentId("ann") in b1.snapshot.calling, "b1 sees that she calls")
+        await b1.waiting(caller="+4930999")
+        await asyncio.sleep(5)
+        assert not b1.sip.rung("ann")
+        assert agent_states(b1.snapshot, b1.clock.now()) == {"ann": AgentState.TALKING}
+        a1.sip.hang_up(own)
+        await b1.rung("ann")
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_a_caller_who_gives_an_agents_name_for_their_own_keeps_no_call_from_them() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await a1.waiting(caller="ann")
+        await a1.rung("ann")
         await everybody_leaves(made)

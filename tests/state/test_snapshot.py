@@ -8,7 +8,7 @@ from msgspec.structs import replace as changed
 from state import keys
 from state.codec import encode
 from state.keys import Kind
-from state.model import AgentId, Readiness, Wish
+from state.model import AgentId, Readiness, Ticket, TicketState, Wish
 from state.raw import Change, KeyValue
 from state.snapshot import (
     FIELDS,
@@ -18,6 +18,7 @@ from state.snapshot import (
     replace,
     step,
 )
+from tests.acd.worlds import ticket
 from tests.state.records import keyed_records, unhurried
 from tests.state.revisions import revisions
 
@@ -195,3 +196,29 @@ def test_what_was_found_in_a_listing_is_told_from_what_was_seen_being_written() 
     assert not seen.wishes[ANNA].is_found
     again, _ = replace(seen, seen.raw.values(), 9, 100.0)
     assert not again.wishes[ANNA].is_found
+
+
+def test_it_says_who_calls_from_their_own_telephone_as_long_as_one_of_their_calls_stands() -> None:
+    anna, bert = AgentId("anna"), AgentId("bert")
+    one, other, third = (ticket(number, by="anna") for number in (1, 2, 3))
+
+    def after(before: Snapshot, revision: int, *changes: tuple[Ticket, bool]) -> Snapshot:
+        made = [
+            put(keys.ticket(each.call), encode(each), revision)
+            if stands
+            else gone(keys.ticket(each.call), revision)
+            for each, stands in changes
+        ]
+        return apply(before, made, revision, 1.0)
+
+    both = after(Snapshot(), 5, (one, True), (other, True), (changed(third, by=None), True))
+    assert dict(both.calling) == {anna: {one.call, other.call}}
+    rewritten = after(both, 6, (changed(one, state=TicketState.CONNECTED), True))
+    assert rewritten.calling == both.calling
+    left = after(rewritten, 7, (one, False), (changed(third, by=bert), True))
+    assert dict(left.calling) == {anna: {other.call}, bert: {third.call}}
+    listed, _ = replace(Snapshot(), left.raw.values(), 9, 1.0)
+    assert listed.calling == left.calling
+    unreadable = apply(left, [put(keys.ticket(other.call), b"junk", 10)], 10, 1.0)
+    assert dict(unreadable.calling) == {bert: {third.call}}
+    assert not after(unreadable, 11, (third, False)).calling

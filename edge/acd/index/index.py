@@ -41,7 +41,7 @@ _OF_RULES = _OF_CALLS | {Kind.SITE, Kind.EDGE}
 _OFFERED: Final = 0
 """All that is new of an agent is that an offer stands."""
 _WORKED: Final = 1
-"""Their offer or their work record, and nothing else."""
+"""Their offer, their own call or their work record, and nothing else."""
 _CHANGED: Final = 2
 
 _MOST_DRIFT_S: Final = DRIFT_S / 2
@@ -97,6 +97,7 @@ class MatchIndex:
                 agents[delta.id] = _CHANGED
             elif kind in _OF_RULES:
                 self._note_rules(kind)
+        self._see_who_calls(before, snapshot)
         if snapshot.edges is not before.edges or snapshot.sites is not before.sites:
             self._see_who_lives(live_sites(snapshot))
         if before.bad or snapshot.bad:
@@ -112,6 +113,14 @@ class MatchIndex:
         self._calls.update(dict.fromkeys(self._snapshot.tickets))
         if kind is Kind.SITE:
             self._agents.update(dict.fromkeys(self._snapshot.agents, _CHANGED))
+
+    def _see_who_calls(self, before: Snapshot, after: Snapshot) -> None:
+        """Look anew at agents who have begun, or ended, a call of their own."""
+        if after.calling is before.calling:
+            return
+        for agent in frozenset(before.calling) ^ frozenset(after.calling):
+            if self._agents.get(agent) != _CHANGED:
+                self._agents[agent] = _WORKED
 
     def _see_who_lives(self, live: frozenset[SiteId]) -> None:
         """Look anew at all agents, unless only an edge of several has come, gone or changed."""

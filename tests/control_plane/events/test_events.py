@@ -70,6 +70,17 @@ async def test_a_call_is_told_from_arrival_to_end(scene: Scene) -> None:
         assert told["caller"] == {"number": ANNA_CALLS, "is_masked": False}
 
 
+async def test_who_calls_from_their_own_telephone_is_told_to_be_in_a_call(scene: Scene) -> None:
+    person = await manager(scene)
+    async with listening(person, "?topics=agents") as ear:
+        await scene.arrive_for(1, by="ben")
+        told = await ear.of("agents", "ben")
+        assert told["data"]["state"] == "talking"
+        assert told["data"]["since"] is not None
+        await scene.write(Delete(key=keys.ticket(call_id(1))))
+        assert (await ear.of("agents", "ben"))["data"]["state"] == "ready"
+
+
 async def test_how_a_call_ended_is_told_behind_the_same_masks(scene: Scene) -> None:
     north = await scene.center.person(Role.SUPERVISOR, team="north", site="a")
     ben = await scene.center.person(Role.AGENT, agent="ben")
