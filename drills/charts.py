@@ -19,8 +19,8 @@ from drills.wording import called, limit, told
 _HEIGHT = 220
 _COLOURS = {"answered": "#2c7be5", "abandoned": "#f0a202", "refused": "#b3261e", "lost": "#b3261e"}
 _LOOKS = (
-    ("waiting", "callers waiting", "#f0a202"),
-    ("agents_ready", "agents signed in and ready", "#2c7be5"),
+    ("waiting", "callers without an agent yet", "#f0a202"),
+    ("agents_ready", "agents who take calls", "#2c7be5"),
 )
 LAST_RUNS = 12
 MOST_LETTERS = 36
@@ -66,7 +66,8 @@ def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
         )
         # Below the axis, where no mark of a moment comes.
         shapes.append(text(LEFT + 160 + 220 * number, _HEIGHT - 6, words, colour))
-    return svg(shapes, _HEIGHT, "callers waiting and agents ready, second by second")
+    words = "callers without an agent yet (greeted, or waiting), and agents, second by second"
+    return svg(shapes, _HEIGHT, words)
 
 
 def runs_chart(evidence: Evidence, before: Sequence[Evidence]) -> str:

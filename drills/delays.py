@@ -32,8 +32,11 @@ def offer_delay_s(seen: Seen, t0_ms: int) -> float | None:
     """Return how long, at most, a caller waited while an agent who suits was free for them.
 
     Of those who waited at the first fault or came within `COMING_S` of it, whether they got
-    somebody or left, from the first fault on; not of those who were lost. None: nobody waited.
+    somebody or left, from the first fault on; not of those who were lost. None: nobody waited, or
+    a site served alone meanwhile, of whose agents the history does not know who was free.
     """
+    if seen.alone_still or any(at_ms >= t0_ms for at_ms in seen.merged_ms):
+        return None
     left_ms = {
         CallId(row.caller.call): row.caller.hung_up_ms
         for row in seen.ledger.placed

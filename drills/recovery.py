@@ -144,12 +144,17 @@ def offer_wait_s(seen: Seen, t0_ms: int) -> float | None:
     """Return how long, at most, an answered caller waited until an agent was given to them.
 
     Of those who came within `DATA_S` of the first fault, or waited when it came; who left before
-    is not among them, and who never had an agent waited for ever.
+    is not among them, and who never had an agent waited for ever. A site that serves alone says
+    nothing of whom it gives: who heard an agent had been given one by then.
     """
     given_ms: dict[CallId, int] = {}
     for event in seen.offers:
         if event.change is OfferChange.PUT and event.call is not None:
             given_ms.setdefault(event.call, event.at_ms)
+    for row in seen.ledger.placed:
+        if row.caller and row.caller.call and row.caller.joined_ms is not None:
+            call, joined_ms = CallId(row.caller.call), row.caller.joined_ms
+            given_ms[call] = min(given_ms.get(call, joined_ms), joined_ms)
     waits_ms = [
         given_ms.get(call, math.inf) - row.caller.ok_ms
         for row in seen.ledger.placed

@@ -130,6 +130,15 @@ def test_the_figure_counts_from_the_fault_on() -> None:
     assert figures(seen())["offer_delay_s"] is None
 
 
+def test_nothing_is_measured_where_a_site_served_alone_as_its_agents_were_given_unseen() -> None:
+    call = CallId(CALLERS[EARLY].call)
+    waits = (wait(call, KILL_MS, KILL_MS + 2000),)
+    whole = replace(seen(), waiting=Waiting(waits=waits, free=(free(ABLE[0].id, 0),)))
+    assert offer_delay_s(replace(whole, merged_ms=(KILL_MS - 1,)), KILL_MS) == 2.0
+    assert offer_delay_s(replace(whole, merged_ms=(KILL_MS + 9000,)), KILL_MS) is None
+    assert offer_delay_s(replace(whole, alone_still=(EdgeId("a1"),)), KILL_MS) is None
+
+
 def test_the_figure_counts_all_stretches_and_also_of_who_leaves_until_they_do() -> None:
     assert _told(EARLY, (0.5, 1.0), (2.0, 2.25)) == pytest.approx(0.75)
     left = {"end": reports.End.HUNG_UP, "hung_up_ms": KILL_MS + 1000, "joined_ms": None}

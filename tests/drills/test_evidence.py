@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -270,6 +271,7 @@ def test_every_figure_that_a_reviewed_drill_expects_has_words_and_a_unit() -> No
         (Bound(figure="ledger_exact", at_least=1.0), 0.0, ("yes", "no")),
         (Bound(figure="failed", at_most=0.0), 2.0, ("none", "2")),
         (Bound(figure="clock_off_s", at_least=500.0), 599.99, ("at least 500 s", "600 s")),
+        (Bound(figure="final_answer_s", at_most=8.0), math.inf, ("at most 8 s", "without end")),
         (Bound(figure="unheard_of", at_most=3.0), None, ("at most 3", "not measured")),
     ],
 )

@@ -215,7 +215,18 @@ def test_the_wait_for_an_agent_is_the_longest_of_those_who_waited_or_came_after(
     t0_ms = max(row.caller.ok_ms or 0 for row in whole.ledger.placed if row.caller) - 3000
     assert offer_wait_s(replace(whole, offers=given(500)), t0_ms) == 0.5
     assert offer_wait_s(replace(whole, offers=given(7000)), t0_ms) == 7.0
-    assert offer_wait_s(replace(whole, offers=()), t0_ms) == float("inf")
+    deaf = seen(callers=tuple(replace(each, joined_ms=None) for each in CALLERS))
+    assert offer_wait_s(replace(deaf, offers=()), t0_ms) == float("inf")
+
+
+def test_who_was_given_an_agent_by_a_site_alone_waited_until_they_heard_them() -> None:
+    whole = seen()
+    t0_ms = max(row.caller.ok_ms or 0 for row in whole.ledger.placed if row.caller) - 3000
+    alone = tuple(
+        replace(each, joined_ms=None if each.ok_ms is None else each.ok_ms + 1500)
+        for each in CALLERS
+    )
+    assert offer_wait_s(replace(seen(callers=alone), offers=()), t0_ms) == 1.5
 
 
 def test_agents_of_a_site_that_is_dead_for_long_are_back_within_the_time_of_nearly_all() -> None:
