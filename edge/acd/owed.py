@@ -113,8 +113,7 @@ def debt_paid(owed: Owed, held: Held | None) -> Plan:
     """
     if held is None:
         return turned_away(owed.ticket, owed.ending, owed.at)
-    told = owed.ticket
-    ticket = replace(as_told(held.ticket.value, told), queued_ms=told.queued_ms)
+    ticket = as_told(held.ticket.value, owed.ticket)
     holding = replace(held, ticket=replace(held.ticket, value=ticket))
     return ended(holding, owed.ending, owed.part, owed.at, leaving=owed.leaving or _left(owed))
 

@@ -58,6 +58,7 @@ class CallNotes:
             call.state is not before.state
             or call.transferor != before.transferor
             or call.hears_nothing is not before.hears_nothing
+            or call.hold.since != before.hold.since
             or isinstance(event, ev.Confirmed | ev.Renegotiated)
         ):
             self.note(call, ticket)

@@ -18,14 +18,15 @@ from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import GivenAgent, Held, Plan
 from edge.acd.reservation import given_agent, offer_failed
 from edge.acd.transferring import consulted_freed
-from edge.acd.unwritten import let_go
+from edge.acd.unwritten import Told, as_told, caught_up, held_as_told, held_by_copy
 from edge.calls.call import CallShell
 from edge.calls.journal import CallNote
+from edge.calls.records import CallRecords
 from edge.calls.switchboard import Switchboard
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from state.clock import Clock
-from state.model import AgentId, CallId, EdgeId, Now, Ticket, TicketState
+from state.model import AgentId, CallId, EdgeId, Entry, Now, Ticket, TicketState
 from state.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -144,17 +145,37 @@ class Takeover:
             await asyncio.sleep(_LOOK_S)
 
     async def _restore(self, snapshot: Snapshot, call: CallId, shell: CallShell) -> None:
-        held, note = self._held(snapshot, call), self._notes[call]
-        if held is None and call not in snapshot.tickets and note.state in _WITHOUT_AGENT:
+        note, records = self._notes[call], shell.records
+        ticket, held = snapshot.tickets.get(call), None
+        if ticket is None and note.state in _WITHOUT_AGENT:
             at = self._clock.now()
-            ticket = note.ticket
+            place = note.ticket
             if note.state is State.QUEUED:
-                ticket = replace(ticket, state=TicketState.QUEUED, queued_ms=at.wall_ms)
-            held = await shell.records.recreate(ticket, at)
-        elif held is not None and not self._is_old:
-            plan = self._catching_up(snapshot, held, note)
-            held = held if plan is None else await shell.records.catch_up(held, plan)
-        shell.records.restore(held, is_old=self._is_old)
+                place = replace(place, state=TicketState.QUEUED, queued_ms=at.wall_ms)
+            held = await records.recreate(place, at)
+        elif ticket is not None and ticket.value.holder == self._edge:
+            held = await self._held(snapshot, ticket, note, records)
+        records.restore(held, is_old=self._is_old)
+
+    async def _held(
+        self, snapshot: Snapshot, ticket: Entry[Ticket], note: CallNote, records: CallRecords
+    ) -> Held | None:
+        """Return what the call holds, once what the former life could not write is written."""
+        given, told = self._given(snapshot, ticket.value.call), _told(note)
+        if self._is_old:
+            return held_by_copy(ticket, given, told)
+        held = held_as_told(ticket, given, told)
+        out = [each for agent, each in given.items() if agent not in told.agents]
+        plan = caught_up(held, out, told, self._clock.now())
+        return held if plan is None else await records.catch_up(held, plan)
+
+    def _given(self, snapshot: Snapshot, call: CallId) -> Mapping[AgentId, GivenAgent]:
+        """Return whom the store has given to a call."""
+        return {
+            agent: given_agent(snapshot, offer)
+            for agent, offer in snapshot.offers.items()
+            if (offer.value.call, offer.value.edge) == (call, self._edge)
+        }
 
     def _resume_all(self) -> None:
         for call, shell in self._shells.items():
@@ -178,71 +199,17 @@ class Takeover:
 
             await shell.records.write(give_back)
 
-    def _held(self, snapshot: Snapshot, call: CallId) -> Held | None:
-        ticket = snapshot.tickets.get(call)
-        if ticket is None or ticket.value.holder != self._edge:
-            return None
-        given = self._given(snapshot, call)
-        ticket = replace(ticket, value=_as_joined(ticket.value, self._notes[call]))
-        transferor = self._transferor(snapshot, call)
-        known = [each for each in (given, transferor) if each is not None]
-        consulted = self._consulted(snapshot, call)
-        if consulted is not None and any(_agent(each) == _agent(consulted) for each in known):
-            consulted = None  # they have been handed the caller
-        return Held(ticket=ticket, given=given, transferor=transferor, consulted=consulted)
 
-    def _catching_up(self, snapshot: Snapshot, held: Held, note: CallNote) -> Plan | None:
-        """Return what frees those whom the former life had let go of; None: nobody."""
-        told, passing = note.ticket, note.passing
-        kept = {told.agent}
-        if passing is not None and passing.transferor is not None:
-            kept.add(passing.transferor.decision.winner)
-        if note.consultation is not None:
-            kept.add(note.consultation.agent)
-        mine = {
-            agent: given_agent(snapshot, offer)
-            for agent, offer in snapshot.offers.items()
-            if (offer.value.call, offer.value.edge) == (told.call, self._edge)
-        }
-        out = [given for agent, given in mine.items() if agent not in kept]
-        if not out:
-            return None
-        given = None if told.agent is None else mine.get(told.agent)
-        consulted = held.consulted
-        if consulted is not None and _agent(consulted) in {told.agent, *map(_agent, out)}:
-            consulted = None
-        rest = replace(held, given=given, consulted=consulted)
-        now, wrap_up_s = self._clock.now(), note.rules.wrap_up_s
-        return let_go(rest, told, out, now, wrap_up_s=wrap_up_s)
-
-    def _consulted(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
-        """Return who is consulted; or has the caller since, and is freed with the call.
-
-        An old copy may show the offer of the latter, and that another still has the caller.
-        """
-        note = self._notes[call]
-        agent = note.ticket.agent if note.consultation is None else note.consultation.agent
-        offer = None if agent is None else snapshot.offers.get(agent)
-        return given_agent(snapshot, offer) if offer and offer.value.call == call else None
-
-    def _transferor(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
-        passing = self._notes[call].passing
-        transferor = None if passing is None else passing.transferor
-        if transferor is None or transferor.decision.winner == snapshot.tickets[call].value.agent:
-            return None
-        offer = snapshot.offers.get(transferor.decision.winner)
-        return given_agent(snapshot, offer) if offer and offer.value.call == call else None
-
-    def _given(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
-        agent = snapshot.tickets[call].value.agent
-        offer = None if agent is None else snapshot.offers.get(agent)
-        if offer is None or offer.value.call != call:
-            return None
-        return given_agent(snapshot, offer)
-
-
-def _agent(given: GivenAgent) -> AgentId:
-    return given.offer.value.agent
+def _told(note: CallNote) -> Told:
+    passing, consultation, hold = note.passing, note.consultation, note.hold.since
+    transferor = None if passing is None else passing.transferor
+    return Told(
+        ticket=note.ticket,
+        transferor=None if transferor is None else transferor.decision.winner,
+        consulted=None if consultation is None else consultation.agent,
+        hold_since_ms=None if hold is None else hold.wall_ms,
+        wrap_up_s=note.rules.wrap_up_s,
+    )
 
 
 def _consulted_freed(held: Held | None, at: Now) -> Plan | None:
@@ -251,35 +218,8 @@ def _consulted_freed(held: Held | None, at: Now) -> Plan | None:
     return consulted_freed(held, held.consulted, WITHDRAWN, at)
 
 
-def _as_joined(ticket: Ticket, note: CallNote) -> Ticket:
-    """Let the ticket say that the two were joined, should the former life have died before that."""
-    told = note.ticket
-    if note.state is not State.CONNECTED or ticket.agent != told.agent:
-        return ticket
-    return replace(
-        ticket,
-        state=TicketState.CONNECTED,
-        connected_ms=told.connected_ms,
-        talks=told.talks,
-        talking_ms=told.talking_ms,
-    )
-
-
 def _as_told(held: Held, told: Ticket) -> Held:
-    """Let the ticket say in which queue its caller was put, should nobody have written that."""
-    if told.queue == held.ticket.value.queue:
-        return held
-    value = replace(
-        held.ticket.value,
-        queue=told.queue,
-        needs=told.needs,
-        any_of=told.any_of,
-        attributes=told.attributes,
-        priority=told.priority,
-        tried=told.tried,
-        talks=told.talks,
-    )
-    return replace(held, ticket=replace(held.ticket, value=value))
+    return replace(held, ticket=replace(held.ticket, value=as_told(held.ticket.value, told)))
 
 
 _WITHOUT_AGENT = frozenset({State.GREETING, State.QUEUED})

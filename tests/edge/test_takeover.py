@@ -12,14 +12,24 @@ from msgspec.structs import replace
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
+from edge.acd.unwritten import Told, held_by_copy
 from edge.calls.journal import AgentNote, CallNote, Journal, Left
-from edge.calls.takeover import Takeover, _as_joined
+from edge.calls.takeover import Takeover
 from edge.media.sdp import inert_answer
 from edge.sip.dialog import Dialog
 from edge.sip.events import Address, LegId, OfferAnswered
 from state import keys
 from state.mirror import MirrorState
-from state.model import AgentId, Offer, OfferState, Outcome, QueueId, Ticket, TicketState
+from state.model import (
+    AgentId,
+    Entry,
+    Offer,
+    OfferState,
+    Outcome,
+    QueueId,
+    Ticket,
+    TicketState,
+)
 from state.snapshot import Snapshot
 from tests.acd.stage import decision
 from tests.acd.worlds import ticket
@@ -436,31 +446,13 @@ async def test_a_caller_who_waits_on_through_silence_keeps_the_place() -> None:
         assert await a1.rung("ann"), "the relay has lost the music, and the caller is there"
 
 
-@in_virtual_time
-async def test_a_talk_that_the_former_life_did_not_write_has_its_agent_in_the_record() -> None:
-    async with center("ann") as made:
-        a1 = made.edges["a1"]
-        theirs, ours = await a1.talking()
-        call = a1.call_of(theirs)
-        await settle()
-        shell = a1.switchboard.call(call)
-        assert shell is not None
-        assert shell.records.held is not None
-        stood = shell.records.held.ticket.value
-        offered = replace(stood, state=TicketState.OFFERED, connected_ms=None)
-        note = CallNote(
-            ticket=stood,
-            rules=Rules(greeting=False),
-            state=State.CONNECTED,
-            caller=_dialog(theirs, stood.sip_call_id),
-            said={},
-            told={},
-            is_joined=True,
-        )
-        assert _as_joined(offered, note) == stood
-        assert _as_joined(offered, replace(note, state=State.RINGING)) == offered
-        a1.sip.hang_up(ours)
-        a1.sip.hang_up(theirs)
+def test_a_talk_of_which_an_old_copy_does_not_know_has_its_agent_in_the_record() -> None:
+    offered = replace(PLACE, state=TicketState.OFFERED, agent=AgentId("ann"))
+    talking = replace(offered, state=TicketState.CONNECTED, connected_ms=7)
+    seen = Entry(value=offered, create_revision=1, mod_revision=2, seen_s=0.0)
+    assert held_by_copy(seen, {}, Told(ticket=talking)).ticket.value == talking
+    to_another = replace(talking, agent=AgentId("bob"))
+    assert held_by_copy(seen, {}, Told(ticket=to_another)).ticket.value == offered
 
 
 @in_virtual_time

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from edge.acd.agent_state import AgentState, agent_states
+from edge.acd.relaxation import waited_s
 from edge.sip.events import LegId
-from state.model import AgentId, Outcome, PresenceState, WorkEnd
-from tests.edge.stage import Center, Edge, center
-from tests.edge.virtual_time import in_virtual_time, settle, until
+from state.model import AgentId, Outcome, PresenceState, TicketState, WorkEnd
+from tests.edge.fake_telephony import CALLER_SDP
+from tests.edge.stage import GREETED, Center, Edge, center
+from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 ANN, BOB = AgentId("ann"), AgentId("bob")
 TO_BOB = "sip:bob@everline"
@@ -147,3 +151,93 @@ async def test_an_agent_who_was_lost_in_talk_rests_and_is_named_in_the_record(
         await _over(made, after)
         record = await made.record(after, theirs)
         assert (record.agent, [talk.agent for talk in record.talks]) == (ANN, [ANN])
+
+
+# ---- a ticket that was behind --------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_caller_whose_greeting_was_over_is_served_and_has_waited_since(
+    tmp_path: Path,
+) -> None:
+    async with center(edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        leg = await a1.waiting(GREETED)
+        await until(lambda: bool(a1.snapshot.tickets), "the place is written")
+        a1.store.is_away = True
+        await until(lambda: a1.state_of(leg) == "queued", "the caller waits")
+        await asyncio.sleep(4.0)
+        after = await _goes_on(made, a1, tmp_path)
+        (waiting,) = after.snapshot.tickets.values()
+        assert waiting.value.state is TicketState.QUEUED
+        assert waited_s(waiting, LoopClock().now()) == pytest.approx(4.0, abs=0.5)
+        await made.agent("ann")
+        await after.rung("ann")
+        await _over(made, after)
+
+
+@pytest.mark.parametrize("holds", [False, True])
+@in_virtual_time
+async def test_two_who_were_brought_together_are_seen_to_talk(
+    tmp_path: Path, *, holds: bool
+) -> None:
+    async with center("ann", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs = await a1.waiting()
+        await a1.rung("ann")
+        a1.store.is_away = True
+        ours = await a1.joined(theirs)
+        if holds:
+            a1.sip.offer(ours, None)
+            await settle()
+            a1.sip.answer_asked(ours, CALLER_SDP.replace(b"sendrecv", b"sendonly"))
+        after = await _goes_on(made, a1, tmp_path)
+        assert [each.state for each in await made.tickets()] == [TicketState.CONNECTED]
+        seen = agent_states(after.snapshot, LoopClock().now())[ANN]
+        assert seen is (AgentState.HOLD if holds else AgentState.TALKING)
+        await _over(made, after)
+
+
+@in_virtual_time
+async def test_a_talk_that_ended_in_a_transfer_is_in_the_record(tmp_path: Path) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, ours = await _talk(made, a1)
+        a1.store.is_away = True
+        a1.sip.refer(ours, TO_BOB)
+        after = await _goes_on(made, a1, tmp_path)
+        await _comes_back(after, theirs, ours)
+        after.sip.hang_up(theirs)
+        await _over(made, after)
+        record = await made.record(after, theirs)
+        assert [talk.agent for talk in record.talks] == [ANN, ANN]
+
+
+@in_virtual_time
+async def test_a_target_who_was_reserved_unheard_is_free_and_the_caller_comes_back(
+    tmp_path: Path,
+) -> None:
+    """The store had given them; its answer met nobody."""
+    async with center("ann", "bob", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, ours = await _talk(made, a1)
+        a1.store.latency_s = 0.5
+        a1.sip.refer(ours, TO_BOB)
+        await a1.answer_ours(theirs, "the caller hears music")
+        await until(lambda: BOB in a1.snapshot.offers, "the store has given bob")
+        assert a1.state_of(theirs) == "transferring"
+        after = await _goes_on(made, a1, tmp_path)
+        await until(lambda: set(after.snapshot.offers) == {ANN}, "bob is free")
+        await _comes_back(after, theirs, ours)
+        await settle()
+        assert after.state_of(theirs) == "connected"
+        after.sip.hang_up(theirs)
+        await _over(made, after)
+        record = await made.record(after, theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, ANN)
+
+
+async def _comes_back(edge: Edge, theirs: LegId, ours: LegId) -> None:
+    """Let ann take back the caller whom she had passed on."""
+    await edge.answer_ours(ours, "ann is asked back")
+    await edge.answer_ours(theirs, "they are with ann")
