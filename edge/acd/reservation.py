@@ -264,7 +264,7 @@ def orphan_closed(  # noqa: PLR0913  what was seen, and on which conditions
     *,
     cause: str = "edge_died",
     guard: Compare | None,
-    other: Entry[Offer] | None = None,
+    seen_offer: int = 0,
 ) -> Plan:
     """Plan to close, as lost, a ticket whose holder is gone, and to free its agent.
 
@@ -272,15 +272,16 @@ def orphan_closed(  # noqa: PLR0913  what was seen, and on which conditions
     calls. An edge that clears away what its own former life left passes None.
 
     `given` is None, but the ticket names an agent: whoever plans has missed something, and would
-    leave that agent held for nothing. So they are to have what was seen of them: nothing, or the
-    `other` offer.
+    leave that agent held for nothing. So they are to have what was seen of them: `seen_offer`, the
+    mod_revision of another call's offer, or of one that cannot be read; 0: nothing.
     """
     held = Held(ticket=ticket, given=given)
     ending = Ending(outcome=Outcome.LOST, cause=cause)
     conditions: tuple[Compare, ...] = () if guard is None else (guard,)
     agent = ticket.value.agent
     if given is None and agent is not None:
-        as_seen = Absent(key=keys.offer(agent)) if other is None else same_offer(other)
+        key = keys.offer(agent)
+        as_seen = ModIs(key=key, mod_revision=seen_offer) if seen_offer else Absent(key=key)
         conditions = (*conditions, as_seen)
     return _closing(held, ending, WITHDRAWN, at, guard=conditions)
 

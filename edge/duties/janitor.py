@@ -167,7 +167,9 @@ class Janitor:
         is_its = offer is not None and offer.value.call == ticket.value.call
         given = given_agent(snapshot, offer) if offer is not None and is_its else None
         guard = None if is_mine else edge_is_dead(ticket.value.holder)
-        plan = orphan_closed(ticket, given, now, guard=guard, other=offer)
+        stands = None if agent is None else snapshot.raw.get(keys.offer(agent))
+        seen = 0 if stands is None else stands.mod_revision
+        plan = orphan_closed(ticket, given, now, guard=guard, seen_offer=seen)
         return _Due("ticket_closed_for", plan, ticket.value.call, ticket.value.holder)
 
     async def _call_off_refused(self, snapshot: Snapshot) -> None:

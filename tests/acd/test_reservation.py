@@ -366,7 +366,7 @@ async def test_a_survivor_closes_a_call_whose_agent_has_another_offer_by_now(ben
     await bench.put(keys.offer(ANN), _offer(call=7))
     snapshot = await bench.snapshot()
     entry, offer, now = snapshot.tickets[call_id(1)], snapshot.offers[ANN], bench.clock.now()
-    plan = orphan_closed(entry, None, now, guard=edge_is_dead(EDGE), other=offer)
+    plan = orphan_closed(entry, None, now, guard=edge_is_dead(EDGE), seen_offer=offer.mod_revision)
     assert await bench.send(plan) is not None
     assert keys.offer(ANN) in await bench.keys()
 

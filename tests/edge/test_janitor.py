@@ -205,3 +205,17 @@ async def test_what_was_asked_of_a_recording_is_deleted_once_its_call_is_over() 
             "both are gone",
             within_s=15,
         )
+
+
+@in_virtual_time
+async def test_an_offer_that_cannot_be_read_keeps_no_call_of_a_dead_edge_open() -> None:
+    """It keeps its agent busy until somebody deletes it, and harms nobody but them."""
+    async with center("ann", edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        theirs, _ = await a1.talking()
+        await a1.kill()
+        await made.put(keys.offer(AgentId("ann")), b"rubbish")
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.cause) == (Outcome.LOST, "edge_died")
+        assert await made.tickets() == []
+        assert keys.offer(AgentId("ann")) in a2.snapshot.bad
