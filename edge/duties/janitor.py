@@ -8,6 +8,7 @@ an edge that lives after all keeps its calls.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import structlog
@@ -57,6 +58,8 @@ LATE_S = 1.0
 merge may wait for the very agent whom nobody else would free."""
 
 
+OFTEN = 5
+"""Refused so often on end, a close is said to be: what others have done shows long before."""
 AT_ONCE = 64
 """Transactions under way together: a dead edge may have left a thousand tickets."""
 
@@ -95,6 +98,8 @@ class Janitor:
         self._is_alone = is_alone
         self._lives = lives
         self._absent_since: dict[EdgeId, float] = {}
+        self._refused: Counter[CallId] = Counter()
+        """How often on end what a call has left could not be cleared away."""
 
     async def run(self) -> None:
         """Clear away until cancelled."""
@@ -106,6 +111,7 @@ class Janitor:
             dead = self._dead(snapshot, now)
             mine = frozenset(edge for edge in dead if self._is_my_turn(snapshot, edge, now))
             await self._carry_out_all(list(self._due(snapshot, mine, now)))
+            self._see_who_is_left()
             for edge in dead:
                 await self._on_dead(edge)
             await self._call_off_refused(snapshot)
@@ -171,6 +177,14 @@ class Janitor:
         seen = 0 if stands is None else stands.mod_revision
         plan = orphan_closed(ticket, given, now, guard=guard, seen_offer=seen)
         return _Due("ticket_closed_for", plan, ticket.value.call, ticket.value.holder)
+
+    def _see_who_is_left(self) -> None:
+        """Forget how often it was tried for calls of which nothing is seen any more."""
+        snapshot = self._mirror.snapshot
+        named = {offer.value.call for offer in snapshot.offers.values()} if self._refused else ()
+        for call in list(self._refused):
+            if call not in snapshot.tickets and call not in named:
+                del self._refused[call]
 
     async def _call_off_refused(self, snapshot: Snapshot) -> None:
         """Call nobody back who does not want it; if they call themselves, they have their place."""
@@ -258,8 +272,13 @@ class Janitor:
             log.warning("janitor_waits", error=str(error))
             return
         if result.succeeded:
-            # Refused: it was done already, by its own edge or by another survivor.
             log.warning(due.event, call=due.call, edge=due.edge)
+            return
+        # It was done already, by its own edge or by another survivor, and is seen to be soon. Or
+        # else the mirror has missed something, and shows it when it is next compared.
+        self._refused[due.call] += 1
+        if self._refused[due.call] == OFTEN:
+            log.warning("not_cleared_away", call=due.call, edge=due.edge)
 
 
 _WISHED: Mapping[type, Callable[[CallId], str]] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
-from edge.duties.janitor import WISH_KEPT_S
+from edge.duties.janitor import GRACE_S, OFTEN, WISH_KEPT_S
 from edge.steering import janitor
 from state import keys
 from state.model import (
@@ -205,6 +206,25 @@ async def test_what_was_asked_of_a_recording_is_deleted_once_its_call_is_over() 
             "both are gone",
             within_s=15,
         )
+
+
+@in_virtual_time
+async def test_a_survivor_who_has_missed_something_says_that_it_could_not_close_a_call() -> None:
+    async with center("ann", edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        theirs, _ = await a1.talking()
+        (offer,) = await made.offers()
+        await a1.kill()
+        await until(lambda: EdgeId("a1") not in a2.snapshot.edges, "its lease has run out")
+        with capture_logs() as lines:
+            a2.store.loses_events_of = "offer/ann"
+            await made.put(keys.offer(offer.agent), replace(offer, hold_since_ms=WALL_MS))
+            call = a1.call_of(theirs)
+            said = {"event": "not_cleared_away", "log_level": "warning", "call": call, "edge": "a1"}
+            await until(lambda: said in lines, "it says so", within_s=GRACE_S + OFTEN)
+            # Its mirror finds out what it has missed.
+            assert (await made.record(a1, theirs)).cause == "edge_died"
+        assert lines.count(said) == 1
 
 
 @in_virtual_time
