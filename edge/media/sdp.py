@@ -94,11 +94,7 @@ def parse(sdp: bytes) -> tuple[Section, ...]:
     """
     if len(sdp) > _LONGEST:
         raise SdpError(f"session description of {len(sdp)} bytes, more than {_LONGEST}")
-    try:
-        text = sdp.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SdpError("session description is not UTF-8") from error
-    head, *groups = _split(text)
+    head, *groups = _split(_text(sdp))
     if not head or not head[0].startswith("v=0"):
         raise SdpError("session description does not begin with v=0")
     if not groups:
@@ -137,7 +133,7 @@ def with_events(sdp: bytes, like: bytes) -> bytes:
     is_free = event_type not in section.formats
     if not event_type or not is_free or _EVENTS in section.encodings.values():
         return sdp
-    head, *groups = _split(sdp.decode())
+    head, *groups = _split(_text(sdp))
     mine = groups[first_usable(parse(sdp))]
     mine[0] += f" {event_type}"
     mine.append(f"a=rtpmap:{event_type} telephone-event/8000")
@@ -190,7 +186,7 @@ def asked_offer(told: bytes) -> bytes:
     offer = open_to_all(told)
     if offer == told:
         return told
-    return _join([_next_version(line) for line in offer.decode().splitlines()])
+    return _join([_next_version(line) for line in _text(offer).splitlines()])
 
 
 def open_to_all(sdp: bytes) -> bytes:
@@ -202,7 +198,7 @@ def open_to_all(sdp: bytes) -> bytes:
         return sdp
     if sections[chosen].direction is Direction.SENDRECV:
         return sdp
-    head, *groups = _split(sdp.decode())
+    head, *groups = _split(_text(sdp))
     groups[chosen] = [*(line for line in groups[chosen] if not _is_direction(line)), _BOTH_WAYS]
     lines = [line for line in head if not _is_direction(line)]
     return _join([*lines, *(line for group in groups for line in group)])
@@ -223,7 +219,7 @@ def at_discard_port(sdp: bytes) -> bytes:
     """Return the same session, at a place where nobody listens (RFC 863)."""
     chosen = first_usable(parse(sdp))
     lines, section = [], -1
-    for line in sdp.decode("utf-8", "surrogateescape").splitlines():
+    for line in _text(sdp).splitlines():
         if line.startswith("m="):
             section += 1
             if section == chosen:
@@ -234,7 +230,7 @@ def at_discard_port(sdp: bytes) -> bytes:
         elif line.startswith("a=rtcp:"):
             continue
         lines.append(line)
-    return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
+    return _join(lines)
 
 
 def copied(offer: bytes) -> Section:
@@ -310,8 +306,13 @@ def _audio_lines(profile: str, formats: list[tuple[str, str]], direction: Direct
     ]
 
 
+def _text(sdp: bytes) -> str:
+    """Return what `_join` makes the same bytes of again: names may be in any charset."""
+    return sdp.decode("utf-8", "surrogateescape")
+
+
 def _join(lines: list[str]) -> bytes:
-    return "".join(f"{line}\r\n" for line in lines).encode()
+    return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 def _split(text: str) -> list[list[str]]:
@@ -329,7 +330,7 @@ def _split(text: str) -> list[list[str]]:
 
 def _section(lines: list[str], head: list[str]) -> Section:
     words = lines[0][2:].split()
-    if len(words) < 4 or not _PORT.match(words[1]):  # noqa: PLR2004 - its four words
+    if len(words) < 4 or not _PORT.match(words[1]) or not lines[0].isascii():  # noqa: PLR2004 - its four words
         raise SdpError("malformed m= line")
     port = int(words[1].partition("/")[0])
     if port > 65_535:  # noqa: PLR2004 - the largest port

@@ -11,6 +11,7 @@ from edge.media.errors import MediaError, SdpError
 from edge.media.sdp import (
     Direction,
     asked_offer,
+    at_discard_port,
     audio,
     inert_answer,
     inert_offer,
@@ -101,6 +102,31 @@ def test_offer_we_cannot_use_is_an_error_of_its_own(sdp: bytes) -> None:
         audio(sdp)
     with pytest.raises(SdpError):
         inert_answer(sdp)
+
+
+def test_a_description_in_latin_1_is_read_and_handed_on_as_it_came() -> None:
+    """RFC 8866 §6.10: `a=charset` allows other texts than UTF-8; some writers do not even ask."""
+    latin = described(
+        "m=audio 4000 RTP/AVP 0 101",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=sendonly",
+        head="c=IN IP4 192.0.2.1\r\na=charset:ISO-8859-1",
+    ).replace(b"s=Bob's phone", b"s=T\xe9l\xe9phone de B\xf6b")
+    assert audio(latin).is_on_hold
+    assert audio(inert_answer(latin)).direction is Direction.RECVONLY
+    assert audio(at_discard_port(latin)).port == 9
+    anew = asked_offer(latin)
+    assert audio(anew).direction is Direction.SENDRECV
+    mine = described("m=audio 4000 RTP/AVP 0").replace(b"s=Bob", b"s=B\xf6b")
+    taking = with_events(mine, latin)
+    assert audio(taking).formats == ("0", "101")
+    for told, name in ((anew, b"B\xf6b"), (taking, b"B\xf6b's phone")):
+        assert name in told
+
+
+def test_a_medium_that_is_no_ascii_is_nonsense() -> None:
+    with pytest.raises(SdpError):
+        parse(described("m=audio 4000 RTP/AVP 0").replace(b"m=audio", b"m=\xe1udio"))
 
 
 def test_queue_answers_all_our_codecs_by_the_numbers_of_the_offer() -> None:
