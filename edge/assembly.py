@@ -6,7 +6,7 @@ Owns who is told what, and decides nothing. How they are run, and how they end, 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from edge.acd.answering_hosts import AnsweringHosts
 from edge.acd.heirs import Earlier
@@ -193,6 +193,7 @@ class Assembly:
             holds=self._holds,
             has_ack=self.switchboard.has_ack,
             full_s=lambda: self.shared.space.full_s,
+            postponed=self._not_dialled,
         )
         self.sisters = Sisters(
             edge=self.settings.edge,
@@ -358,6 +359,9 @@ class Assembly:
 
     def _holds(self, call: CallId) -> bool:
         return self.switchboard.holds(call) or self.callbacks.holds(call) or self.owes(call)
+
+    def _not_dialled(self) -> Sequence[CallId]:
+        return self.callbacks.waiting()
 
     def _held_by_calls(self) -> Iterator[Held]:
         """Yield what the calls of this edge hold in the store, as far as it is theirs."""

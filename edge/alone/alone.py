@@ -65,14 +65,17 @@ class Alone:
         holds: Holds = holds_all,
         has_ack: Callable[[CallId], bool] = lambda _: False,
         full_s: Callable[[], float | None] = lambda: None,
+        postponed: Callable[[], Iterable[CallId]] = tuple,
     ) -> None:
         """`on_again`: a former life of this edge was alone; what it knew of the gate is lost.
 
         `held`: what the calls of this edge hold in the store. `holds` tells of the calls that it
         has, or owes the records of; `has_ack` of those whose callers have acknowledged its answer;
-        `full_s` for how long the store has had no room.
+        `full_s` for how long the store has had no room; `postponed` of those that are not to go on
+        without a quorum, since others will see to them.
         """
         self._full_s = full_s
+        self._postponed = postponed
         self._has_ack = has_ack
         self._holds = holds
         self._held = held
@@ -236,6 +239,12 @@ class Alone:
         """Return what the mirror shows of calls that were ours and are over."""
         return list(abandoned(self._mirror.snapshot, self._edge, self._holds))
 
+    def _left_to_others(self) -> list[str]:
+        """Return what stands of calls that a majority elsewhere will see to, if there is one."""
+        if self._standing.because is not Because.NO_QUORUM:
+            return []
+        return [keys.ticket(call) for call in self._postponed()]
+
     def _look(self) -> None:
         now, snapshot = self._clock.now(), self._mirror.snapshot
         seen = Seen(
@@ -251,7 +260,7 @@ class Alone:
             drop = self._abandoned()
             if drop:
                 log.warning("copy_is_old", edge=self._edge, keys=len(drop))
-            self._store.begin(drop=drop, held=self._held())
+            self._store.begin(drop=[*drop, *self._left_to_others()], held=self._held())
             log.warning(
                 "alone",
                 site=self._site,

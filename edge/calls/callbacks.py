@@ -118,6 +118,14 @@ class Callbacks:
         """Return the callbacks that are held here."""
         return list(self._held.values())
 
+    def waiting(self) -> list[CallId]:
+        """Return those of whom nobody has been dialled: another edge can do that as well.
+
+        Without a quorum it will, a moment after the lease has run out: nobody is to be called back
+        by both.
+        """
+        return [each.id for each in self._held.values() if each.stage is Stage.WAITING]
+
     def stages(self) -> Mapping[str, int]:
         """Count them by how far they are."""
         counts: dict[str, int] = {}

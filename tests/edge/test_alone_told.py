@@ -202,7 +202,9 @@ async def test_what_the_mirror_shows_by_then_is_as_it_shows_it(bench: Bench) -> 
 # ---- what the edge has let go --------------------------------------------------------------------
 
 
-async def goes_alone(bench: Bench, held: frozenset[CallId]) -> None:
+async def goes_alone(
+    bench: Bench, held: frozenset[CallId], postponed: tuple[CallId, ...] = ()
+) -> None:
     """Let the edge find that nobody proves its mirror."""
     alone = Alone(
         edge=A1,
@@ -215,6 +217,7 @@ async def goes_alone(bench: Bench, held: frozenset[CallId]) -> None:
         on_change=lambda _: None,
         held=lambda: [each.held for each in bench.calls if each.held is not None],
         holds=lambda call: call in held,
+        postponed=lambda: postponed,
     )
     running = asyncio.create_task(alone.run())
     await until(lambda: alone.mode is Mode.ALONE, "it serves alone")
@@ -252,6 +255,21 @@ async def test_a_call_that_its_edge_holds_is_served_alone_whoever_has_closed_it(
     assert ANN in bench.store.snapshot.offers
     await bench.merge()
     assert await bench.has(keys.ticket(CALL)), "a survivor's guess makes room"
+
+
+@in_virtual_time
+async def test_who_waits_to_be_called_back_is_left_to_others_by_a_site_without_a_quorum() -> None:
+    bench = await configured()
+    await bench.waits(is_seen=True)
+    await bench.put(keys.ticket(OTHER), ticket(OTHER))
+    await bench.read()
+    gone: list[str] = []
+    bench.store.subscribe(lambda _, deltas: gone.extend(d.id for d in deltas if d.after is None))
+    await goes_alone(bench, frozenset({CALL, OTHER}), postponed=(CALL,))
+    assert set(bench.store.snapshot.tickets) == {OTHER}
+    assert gone == [CALL], "whoever holds it hears that"
+    await bench.merge()
+    assert await bench.has(keys.ticket(CALL)), "of it nothing has changed there"
 
 
 def _none(_: CallId) -> bool:

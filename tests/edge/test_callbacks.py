@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from edge.errors import CommandError
 from state import keys
+from state.keys import Kind
 from state.model import (
     AgentId,
     Calendar,
@@ -28,6 +29,7 @@ from state.model import (
     TurnAway,
 )
 from state.overlay import ALONE_FROM
+from state.snapshot import Delta
 from state.store import Delete
 from tests.edge.calling_back import (
     NUMBER,
@@ -418,6 +420,27 @@ async def test_who_was_sent_away_more_than_once_is_called_back_once() -> None:
         await asyncio.sleep(120.0)
         assert not dialled(made)
         assert len(await back_records(made)) == 1
+
+
+@in_virtual_time
+async def test_whose_ticket_goes_while_they_wait_is_dialled_by_whoever_has_it_next() -> None:
+    async with calling(edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        await sent_away(made, a1)
+        await until(lambda: a1.callbacks.stages() == {"waiting": 1}, "in the line", within_s=30.0)
+        (waiting,) = a1.callbacks.waiting()
+        a1.callbacks.take_delta(
+            Delta(kind=Kind.TICKET, id=waiting, before=a1.snapshot.tickets[waiting], after=None)
+        )
+        await made.agent("ann")
+        edge, theirs = await rung_back(made)
+        assert a1.callbacks.waiting() == [], "who is dialled waits no more"
+        ours = await joined(edge, theirs, "ann")
+        for leg in (theirs, ours):
+            edge.sip.hang_up(leg)
+        await asyncio.sleep(120.0)
+        assert not dialled(made)
+        assert [each.outcome for each in await back_records(made)] == ["lost", "answered"]
 
 
 @in_virtual_time
