@@ -32,8 +32,9 @@ AT_ONCE: Final = 16
 """Calls that the recorder is told of side by side: each waits for what the relay has to do."""
 AGAIN_S: Final = 0.1
 """After which a recorder is asked again that had not written down what it was told."""
-BEAT_S: Final = 20.0
-"""The recorder lets go of who says nothing for a minute."""
+BEAT_S: Final = 5.0
+"""So often it is asked whether it is there: one that stands still closes no connection."""
+_BEAT: Final = {"cmd": "status"}
 _LONGEST: Final = 64 * 1024
 AWAY_S: Final = 10.0
 """So long a recorder may be away before calls that it was recording count as unrecorded."""
@@ -252,8 +253,11 @@ class RecorderLink:
     async def _talk(self) -> None:
         async with asyncio.timeout(ANSWER_S):
             reader, writer = await asyncio.open_unix_connection(self._path, limit=_LONGEST)
-        self._away_since_s = None
         try:
+            if self._away_since_s is not None:
+                # One that stands still is connected to all the same: the kernel sees to that.
+                await _ask(reader, writer, _BEAT)
+                self._away_since_s = None
             while True:
                 if self._todo:
                     first, *others = itertools.islice(self._todo, AT_ONCE)
@@ -264,7 +268,7 @@ class RecorderLink:
                             raise error
                     continue
                 if not await self._rest(reader):
-                    await _ask(reader, writer, {"cmd": "status"})
+                    await _ask(reader, writer, _BEAT)
         finally:
             writer.close()
 

@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from os import scandir
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -292,7 +293,7 @@ class Recorder:
             "recording": len(self._sessions),
             "kept": self._shipper.kept,
             "replicated": self.replicated(),
-            "spooled": sum(1 for each in self._spool.iterdir() if each.is_dir()),
+            "spooled": sum(each.is_dir() for each in scandir(self._spool)),
             "packets": self._intake.packets,
             "strays": self._intake.strays,
             "store": "away" if self._shipper.is_failing else "up",

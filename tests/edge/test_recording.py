@@ -79,7 +79,7 @@ def call(edge: Edge) -> CallId:
 
 
 class FakeRecorder:
-    """A socket that notes what it is told, and may be away."""
+    """A socket that notes what it is told of calls, and may be away."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,6 +88,8 @@ class FakeRecorder:
         self.slow_with = ""
         """Of this call it says nothing until it is well."""
         self.is_well = asyncio.Event()
+        self.stands_still = False
+        """It takes connections, as the kernel does, and answers nobody."""
         self.connections = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -109,8 +111,10 @@ class FakeRecorder:
         self.connections += 1
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
-                self.heard.append(json.loads(line))
-                if self.heard[-1].get("call") == self.slow_with:
+                told = json.loads(line)
+                if "media" in told or "call" in told:
+                    self.heard.append(told)
+                if self.stands_still or told.get("call") == self.slow_with:
                     await self.is_well.wait()
                 writer.write(json.dumps(self.answer).encode() + b"\n")
         writer.close()
@@ -207,6 +211,47 @@ async def test_a_call_does_not_wait_for_the_relay_to_have_copied_another(
     fake.is_well.set()
     await until(lambda: link.confirms(calls[0]))
     assert len([each for each in fake.heard if each["cmd"] == "record"]) == len(calls)
+    await fake.die()
+
+
+@pytest.fixture
+def failed(link: RecorderLink, monkeypatch: pytest.MonkeyPatch) -> list[tuple[CallId, str]]:
+    """Return who is told of calls that cannot be recorded, of an edge that waits for less."""
+    for name, seconds in (("BEAT_S", 0.02), ("ANSWER_S", 0.05), ("AWAY_S", 0.15)):
+        monkeypatch.setattr(recording, name, seconds)
+    told: list[tuple[CallId, str]] = []
+    link.on_failed = lambda call, because: told.append((call, because))
+    return told
+
+
+async def test_a_recorder_that_stands_still_is_away(
+    link: RecorderLink, failed: list[tuple[CallId, str]], tmp_path: Path
+) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    link.record(CallId("one"), QUEUE, ANN, 1)
+    await until(lambda: link.confirms(CallId("one")))
+    await asyncio.sleep(0.2)
+    assert failed == [], "it answers, though it has nothing to say"
+    fake.stands_still = True
+    await until(lambda: bool(failed))
+    assert failed[0] == (CallId("one"), "no_recorder")
+    fake.stands_still = False
+    fake.is_well.set()
+    await fake.die()
+
+
+async def test_a_recorder_that_is_slow_with_one_call_is_not_away(
+    link: RecorderLink, failed: list[tuple[CallId, str]], tmp_path: Path
+) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.slow_with = "one"
+    await fake.start()
+    link.record(CallId("one"), QUEUE, ANN, 1)
+    await until(lambda: fake.connections >= 5)
+    assert failed == []
+    fake.is_well.set()
+    await until(lambda: link.confirms(CallId("one")))
     await fake.die()
 
 
