@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import insert, select, update
 
 from control_plane.api.ask import Ask
@@ -95,9 +96,7 @@ async def merge(ask: Merged) -> MergeView:
             tenant=ask.tenant,
             kept=kept.id,
             gone=gone.id,
-            numbers=msgspec.json.encode(numbers).decode(),
-            tags=msgspec.json.encode(tags).decode(),
-            consent=msgspec.json.encode(before).decode(),
+            **Got(numbers=numbers, tags=tags, consent=before).columns,
             at_ms=ask.now_ms,
             undone_ms=None,
         )
@@ -122,8 +121,60 @@ def _as_before(consent: Mapping[str, bool], before: Mapping[str, bool | None]) -
     return {name: said for name, said in consent.items() if name not in made} | given
 
 
+class Got(Struct, frozen=True, kw_only=True):
+    """What the kept one of two got by their merge."""
+
+    numbers: tuple[str, ...]
+    tags: tuple[str, ...]
+    consent: dict[str, bool | None]
+    """What it had said before of that to which the other one has said no."""
+
+    @classmethod
+    def of(cls, row: Any) -> Got:  # noqa: ANN401 - a row of the merges
+        """Read it."""
+        return cls(
+            numbers=msgspec.json.decode(row.numbers, type=tuple[str, ...]),
+            tags=msgspec.json.decode(row.tags, type=tuple[str, ...]),
+            consent=msgspec.json.decode(row.consent, type=dict[str, bool | None]),
+        )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Return it as the table holds it."""
+        told = msgspec.structs.asdict(self)
+        return {name: msgspec.json.encode(value).decode() for name, value in told.items()}
+
+
+def _parted(got: Got, kept: Customer, stays: Customer, theirs: Got) -> tuple[Got, Got]:
+    """PURE. Return what of `got` is not the one's too who stays, and what is that one's from now.
+
+    Who was merged first gave the kept one what both have: it is not the kept one's alone to lose.
+    """
+    numbers = tuple(each for each in got.numbers if each in stays.numbers and each in kept.numbers)
+    tags = tuple(each for each in got.tags if each in stays.tags and each in kept.tags)
+    refused = {
+        name: said
+        for name, said in got.consent.items()
+        if stays.consent.get(name) is False and kept.consent.get(name) is False
+    }
+    goes = Got(
+        numbers=tuple(each for each in got.numbers if each not in numbers),
+        tags=tuple(each for each in got.tags if each not in tags),
+        consent={name: said for name, said in got.consent.items() if name not in refused},
+    )
+    more = Got(
+        numbers=(*theirs.numbers, *numbers),
+        tags=(*theirs.tags, *tags),
+        consent=refused | theirs.consent,
+    )
+    return goes, more
+
+
 async def undo(ask: Undone) -> MergeView:
-    """Part them again: the kept one loses what it got by the merge, and keeps what came later."""
+    """Part them again: the kept one loses what it got by the merge, and keeps what came later.
+
+    And what somebody who stays merged into it has given, or refused, too.
+    """
     await turn.take(ask.db, ask.tenant)
     mine = (
         MergeRow.tenant == ask.tenant,
@@ -140,27 +191,44 @@ async def undo(ask: Undone) -> MergeView:
     if kept.merged_into is not None:
         # That one has the numbers now, and nobody could tell which of them came from here.
         raise ApiError(CANNOT_MERGE, "The kept one was merged itself since: part those two first.")
-    numbers, tags = (msgspec.json.decode(each, type=set[str]) for each in (row.numbers, row.tags))
+    got = Got.of(row)
+    goes = await _hand_over(ask, kept, got, row.id)
     left = {
-        "numbers": tuple(each for each in kept.numbers if each not in numbers),
-        "tags": tuple(each for each in kept.tags if each not in tags),
-        "consent": _as_before(
-            kept.consent, msgspec.json.decode(row.consent, type=dict[str, bool | None])
-        ),
+        "numbers": tuple(each for each in kept.numbers if each not in goes.numbers),
+        "tags": tuple(each for each in kept.tags if each not in goes.tags),
+        "consent": _as_before(kept.consent, goes.consent),
     }
     changed = await _change(ask, kept, left)
     await service.note_consent(ask, changed, kept.consent)
-    is_held = await _is_held(ask, kept, gone, numbers)
+    is_held = await _is_held(ask, kept, gone, set(got.numbers))
     await _change(ask, gone, {"merged_into": None, "has_legal_hold": is_held})
     await _note(ask, kept.id, row.id, "parted")
     return MergeView(id=row.id, kept=kept.id, gone=gone.id)
+
+
+async def _hand_over(ask: Undone, kept: Customer, got: Got, merge: str) -> Got:
+    """Let those who stay merged into `kept` have given what they have, too; return the rest."""
+    mine = (
+        MergeRow.tenant == ask.tenant,
+        MergeRow.kept == kept.id,
+        MergeRow.id != merge,
+        MergeRow.undone_ms.is_(None),
+    )
+    statement = select(MergeRow.__table__).where(*mine).order_by(MergeRow.at_ms, MergeRow.id)
+    for row in (await ask.db.execute(statement)).all():
+        theirs = Got.of(row)
+        got, more = _parted(got, kept, await service.load(ask, row.gone), theirs)
+        if more != theirs:
+            changed = update(MergeRow).where(MergeRow.id == row.id, MergeRow.tenant == ask.tenant)
+            await ask.db.execute(changed.values(**more.columns))
+    return got
 
 
 async def _is_held(ask: Undone, kept: Customer, gone: Customer, numbers: AbstractSet[str]) -> bool:
     """Tell whether who is parted has to be kept, with the numbers that they take along.
 
     Nobody knows of whom a court spoke when it spoke of both as one. And who stays merged into the
-    kept one may be under hold and have one of these numbers: nobody else has it from now on.
+    kept one may be under hold and have one of these numbers: it is of both from now on.
     """
     if kept.has_legal_hold or gone.has_legal_hold:
         return True

@@ -69,6 +69,27 @@ async def test_what_was_said_since_a_merge_stays_when_the_two_are_parted(center:
     assert await consent(manager, ada) == {"callback": True}
 
 
+@pytest.mark.parametrize("earlier", ["Bo", "Cy"])
+async def test_what_two_have_given_stays_until_both_are_parted(
+    center: Center, earlier: str
+) -> None:
+    manager = await center.person(Role.MANAGER)
+    ada = await added(manager, "Ada", [ADAS], consent={"callback": True})
+    more: dict[str, Any] = {"tags": ["vip"], "consent": {"callback": False}}
+    bo, cy = [await added(manager, name, [BOS], **more) for name in ("Bo", "Cy")]
+    merges = {"Bo": await merged(manager, ada, bo), "Cy": await merged(manager, ada, cy)}
+
+    async def told() -> tuple[list[str], list[str], dict[str, bool]]:
+        shown = (await manager.get(f"/v1/customers/{ada}")).json
+        basic = shown["basic"]
+        return shown["contact"]["numbers"], basic["tags"], basic["consent"]
+
+    await parted(manager, merges.pop(earlier))
+    assert await told() == ([ADAS, BOS], ["vip"], {"callback": False})
+    await parted(manager, *merges.values())
+    assert await told() == ([ADAS], [], {"callback": True})
+
+
 @pytest.mark.parametrize(
     ("numbers", "is_held"), [([ADAS, BOS], True), (["+49305552"], False)], ids=["same", "others"]
 )
