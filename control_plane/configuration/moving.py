@@ -147,7 +147,11 @@ def failing_sites(snapshot: Snapshot, own: str) -> frozenset[str]:
 def told(
     found: Move, rules: Configuration, tenant: str, failing: frozenset[str] = frozenset()
 ) -> MoveView:
-    """PURE. Return a move as a tenant may see it: its own queues, and of others' how many."""
+    """PURE. Return a move as a tenant may see it: its own queues, and of a site whether it fits.
+
+    The center's own, which runs the sites, is told what they carry, and how many queues of others
+    would fall short.
+    """
     own = {queue.id for queue in rules.queues if queue.tenant == tenant}
     unfit = {each.queue for each in found.queues}
     was_queues = {each.queue: each for each in found.before.queues}
@@ -172,6 +176,8 @@ def told(
         ),
         sites=tuple(
             _site(each, was_sites.get(each.site), fits=each.site not in sites)
+            if tenant == MAIN
+            else _bare_site(each, fits=each.site not in sites)
             for each in found.after.sites
         ),
     )
@@ -234,6 +240,17 @@ def _site(now: SitePrediction, was: SitePrediction | None, *, fits: bool) -> Sit
         erlangs=round(now.erlangs, 2),
         lines=now.lines,
         room=now.room,
+        lines_short=now.lines_short,
+        most_calls_per_s=now.most_calls_per_s,
+    )
+
+
+def _bare_site(now: SitePrediction, *, fits: bool) -> SiteOutlook:
+    """Return a site without what all tenants together have there."""
+    return SiteOutlook(
+        site=now.site,
+        fits=fits,
+        is_draining=now.is_draining,
         lines_short=now.lines_short,
         most_calls_per_s=now.most_calls_per_s,
     )

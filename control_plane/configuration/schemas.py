@@ -70,20 +70,21 @@ class QueueOutlook(ApiModel):
 
 
 class SiteOutlook(ApiModel):
-    """What a site would carry when traffic has moved."""
+    """What a site would carry when traffic has moved, of all tenants: told to the center's own."""
 
     site: str
     fits: bool
     """False: it has no room for what would come, and the move is why."""
     is_draining: bool
-    agents: int
-    calls_per_s: float
-    was_calls_per_s: float
-    erlangs: float
+    agents: int | None = None
+    """null: that is not for this tenant; likewise below."""
+    calls_per_s: float | None = None
+    was_calls_per_s: float | None = None
+    erlangs: float | None = None
     """Calls at once."""
-    lines: int
+    lines: int | None = None
     """Needed for them, with one call in a hundred blocked (Erlang B)."""
-    room: int | None
+    room: int | None = None
     """Lines that there are; null: nobody has said."""
     lines_short: int
     most_calls_per_s: float

@@ -124,16 +124,21 @@ def _sites(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         made.add_row(
             row["site"] + (" (drains)" if row["is_draining"] else ""),
-            str(row["agents"]),
-            f"{row['calls_per_s']:.2f}",
-            f"{row['was_calls_per_s']:.2f}",
-            f"{row['erlangs']:.1f}",
-            str(row["lines"]),
-            "-" if row["room"] is None else str(row["room"]),
+            _figure(row["agents"]),
+            _figure(row["calls_per_s"], 2),
+            _figure(row["was_calls_per_s"], 2),
+            _figure(row["erlangs"], 1),
+            _figure(row["lines"]),
+            _figure(row["room"]),
             str(row["lines_short"] or "-"),
             style="" if row["fits"] else "red",
         )
     return made
+
+
+def _figure(value: float | None, digits: int = 0) -> str:
+    """Return a figure; of one that nobody has said, or that is not for this tenant, a dash."""
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _verdict(move: Mapping[str, Any]) -> Text:

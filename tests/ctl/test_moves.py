@@ -55,6 +55,13 @@ def printed(move: dict[str, object]) -> str:
     return captured.get()
 
 
+def test_what_is_not_for_a_tenant_to_know_of_a_site_is_a_dash() -> None:
+    hidden = ("agents", "calls_per_s", "was_calls_per_s", "erlangs", "lines", "room")
+    told = printed(MOVE | {"queues": [], "sites": [SITE | dict.fromkeys(hidden)]})
+    (row,) = (line for line in told.splitlines() if line.split()[:1] == ["b"])
+    assert row.split() == ["b", *["-"] * len(hidden), "12"]
+
+
 def test_short_words_are_those_of_the_api() -> None:
     assert expanded(["drain", "a", "--why", "x"]) == [
         *("sites", "drain", "a", "--why", "x", "--draining")

@@ -328,6 +328,11 @@ async def test_a_tenants_plan_tells_nothing_of_others(scene: Scene) -> None:
     done = await theirs.post("/v1/plans/t2.night/activate", {"why": "x"})
     assert done.status == 200, done.body
     assert {each["queue"] for each in done.json["move"]["queues"]} <= {"t2.sales", "t2.spare"}
+    sites = done.json["move"]["sites"]
+    assert [(each["site"], each["fits"]) for each in sites] == [("a", True), ("b", True)]
+    figures = ("agents", "calls_per_s", "was_calls_per_s", "erlangs", "lines", "room")
+    told = {each[name] for each in sites for name in figures}
+    assert told == {None}, "these are of all tenants together"
 
 
 async def put_site(who: Person, site: str, query: str = "", /, **changes: object) -> Reply:
