@@ -32,6 +32,7 @@ from control_plane.configuration.schemas import (
 )
 from control_plane.errors import NOT_FOUND, ApiError, not_found
 from control_plane.permissions import Permission
+from control_plane.subjects import Thing
 from state.model import MAIN
 
 AnyAsk = Ask[Any, Any, Any]
@@ -101,17 +102,32 @@ async def publish_again(ask: AnyAsk) -> Publication:
 
 
 async def roll_back(ask: AnyAsk) -> Done:
-    """Make the tenant's configuration what it was at a version; that is a version of its own."""
+    """Make the tenant's configuration what it was at a version; that is a version of its own.
+
+    What whoever asks could not change record by record stays as it is: whom a site's calls go to,
+    and what trunks may dial, is not the affair of who goes back for a queue's sake.
+    """
     async with ask.services.database.read() as connection:
         if ask.body.to > (await ask.request.app[DESK].book.newest(connection)).number:
             raise not_found()
         then = await store.load(connection, ask.body.to)
 
+    kept = _KEPT | _others(ask)
+
     def edits(now: Newest) -> list[Edit]:
-        return restoring(now.document, then, ask.tenant, but=_KEPT)
+        return restoring(now.document, then, ask.tenant, but=kept)
 
     moved = await judged(ask, edits)
     return await carry_out(ask, edits, what="rolled_back", moved=moved)
+
+
+def _others(ask: AnyAsk) -> frozenset[str]:
+    """Return the sections that are for others to change."""
+    return frozenset(
+        noun.section
+        for noun in NOUNS.values()
+        if not ask.sees(Thing(kind=noun.update.kind, tenant=ask.tenant), noun.update)
+    )
 
 
 ROUTES: Routes = (
@@ -173,7 +189,7 @@ ROUTES: Routes = (
     Route(
         method=Method.POST,
         path="/v1/configuration/rollback",
-        summary="Go back to a version",
+        summary="Go back to a version, in what one may change",
         access=Permission.CONFIGURATION_UPDATE,
         handler=roll_back,
         query=MoveTrial,

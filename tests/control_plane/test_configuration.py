@@ -216,6 +216,27 @@ async def test_a_rollback_is_a_version_and_can_itself_be_taken_back(center: Cent
     assert (await person.post("/v1/configuration/rollback", {"to": 99})).error_id == "not-found"
 
 
+async def test_a_rollback_changes_nothing_that_is_for_others_to_change(center: Center) -> None:
+    """Who goes back for a queue lets no calls into a site that somebody has drained since."""
+    await whole(center)
+    manager, sre = await center.person(Role.MANAGER), await center.person(Role.SRE)
+    trunk = {"addresses": ["198.51.100.1"], "sip": "198.51.100.1:5060"}
+    await added(sre, "trunks", trunk | {"id": "t", "dial_out": ["+49"]})
+    then = {"to": (await manager.get("/v1/configuration")).json["version"]}
+    for who, path, body in (
+        (sre, "sites/a", {"sip": SITE["sip"], "name": SITE["name"], "draining": True}),
+        (sre, "trunks/t", trunk),
+        (manager, "queues/sales", {"needs": {}}),
+    ):
+        seen = {"If-Match": (await who.get(f"/v1/{path}")).headers["ETag"]}
+        assert (await who.ask("PUT", f"/v1/{path}", body, seen)).status == 200
+    back = await manager.post("/v1/configuration/rollback", then)
+    assert [each["section"] for each in back.json["changes"]] == ["queues"], back.body
+    assert (await sre.get("/v1/sites/a")).json["draining"]
+    rest = await sre.post("/v1/configuration/rollback", then)
+    assert [each["section"] for each in rest.json["changes"]] == ["sites", "trunks"], rest.body
+
+
 async def test_no_answer_tells_a_password_or_what_it_became(center: Center) -> None:
     person = await whole(center)
     etag = (await person.get("/v1/agents/anna")).headers["ETag"]
