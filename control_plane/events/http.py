@@ -83,6 +83,7 @@ async def listen(ask: Asked) -> web.StreamResponse:
         topics=frozenset(ask.query.topics) or TOPICS,
         is_fresh=ask.is_fresh,
         known_s=ask.services.clock.now().mono_s,
+        policy=ask.services.authz.policy_of(ask.tenant).version,
     )
     hub.admit(listener)
     try:

@@ -288,7 +288,10 @@ class Hub:
             await self.check()
 
     async def check(self) -> None:
-        """Look all listeners up anew: roles change, sessions end, people are disabled."""
+        """Look all listeners up anew: roles change, sessions end, people are disabled.
+
+        And the policy changes, which is what is told from then on, and nothing of what is shown.
+        """
         listeners, now = tuple(self._listeners), self._follower.clock.now()
         if not listeners:
             return
@@ -313,6 +316,7 @@ class Hub:
                 continue
             before = each.eyes
             each.subject, each.is_fresh, each.known_s = subject, True, now.mono_s
+            each.policy = self._services.authz.policy_of(each.tenant).version
             if each.eyes != before:
                 each.put(b'{"type":"list_anew","revision":%d}' % self._revision)
 

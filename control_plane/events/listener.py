@@ -39,6 +39,8 @@ class Listener:
     is_fresh: bool
     known_s: float
     """When it was last known who this is."""
+    policy: str = ""
+    """The version of the policy by which they were told to list what they show."""
     waiting: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(WAITING))
     over: Over | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,7 +51,7 @@ class Listener:
         who = self.subject
         return (
             self.tenant, self.topics, self.is_fresh, who.roles_in(self.tenant), who.is_active,
-            who.until_ms is None, who.agent, who.employer, who.team, who.site,
+            who.until_ms is None, who.agent, who.employer, who.team, who.site, self.policy,
         )  # fmt: skip
 
     def put(self, message: bytes) -> None:

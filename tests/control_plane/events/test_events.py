@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from control_plane import policy
 from control_plane.events import listener as listener_module
 from control_plane.events.endings import Endings
 from control_plane.events.hub import HUB
@@ -410,6 +411,19 @@ async def test_who_is_given_another_role_lists_anew_and_sees_by_it(scene: Scene)
         await scene.put((keys.site(SiteId("b")), Site(id=SiteId("b"), name="Z", sip="b:1")))
         with pytest.raises(TimeoutError):
             await ear.message(1.0)
+
+
+async def test_who_sees_other_things_by_another_policy_lists_anew(scene: Scene) -> None:
+    person, other = await manager(scene), await scene.center.person(Role.MANAGER, tenant="t2")
+    lines = "p, role:manager, main, agent, read, always, deny"
+    on = "?topics=agents"
+    async with listening(person, on) as ear, listening(other, on) as of_another:
+        assert (await person.get("/v1/live/agents")).json["items"]
+        scene.center.services.authz.set_tenant("main", policy.parse(lines, tenant="main"))
+        assert (await ear.message())["type"] == "list_anew"
+        assert (await person.get("/v1/live/agents")).error_id == "forbidden"
+        with pytest.raises(TimeoutError):
+            await of_another.message(1.0)
 
 
 async def test_a_client_that_takes_nothing_is_cut_off_and_harms_nobody(
