@@ -40,7 +40,7 @@ def response(route: AnyRoute, answer: Answer[Any], request: web.Request) -> web.
     headers = {**HEADERS, **answer.headers}
     if answer.version is not None:
         headers["ETag"] = etag = f'"{answer.version}"'
-        if request.method == "GET" and request.headers.get("If-None-Match") == etag:
+        if route.can_be_unchanged and request.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers=headers)
     if answer.body is None or route.answer is Nothing:
         return web.Response(status=answer.status or 204, headers=headers)

@@ -15,7 +15,7 @@ from pydantic.json_schema import (
 from pydantic_core import core_schema
 
 from control_plane.api.model import Nothing
-from control_plane.api.route import PROBLEM_TYPE, AnyRoute, Method, Public, Routes
+from control_plane.api.route import PROBLEM_TYPE, AnyRoute, Public, Routes
 from control_plane.audit.errors import AUDIT_UNAVAILABLE
 from control_plane.errors import (
     COMMON,
@@ -220,7 +220,7 @@ def _success(route: AnyRoute, refs: dict[tuple[type, str], _Doc]) -> _Doc:
     answers: _Doc = {str(route.status): made}
     if route.status != _OK and "dry_run" in route.query.model_fields:
         answers[str(_OK)] = {**made, "description": "Nothing was written"}
-    if route.is_versioned and route.method is Method.GET:
+    if route.can_be_unchanged:
         answers["304"] = {"description": "It still has the ETag that If-None-Match names"}
     return answers
 

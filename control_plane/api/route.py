@@ -108,6 +108,9 @@ class Route(Generic[PathT, QueryT, BodyT, AnswerT]):
     """Left out: GET reads, all else writes."""
     is_versioned: bool = False
     """Answers bear an ETag; whoever changes it has to send If-Match."""
+    varies: bool = False
+    """What it shows depends on who looks and when, too: a version that is the same says nothing of
+    that, so that If-None-Match spares no answer."""
     is_idempotent: bool = False
     """Takes an Idempotency-Key. Not where the answer holds a secret: it is kept for a day.
     A handler that takes its own transactions sees to the key itself."""
@@ -145,6 +148,11 @@ class Route(Generic[PathT, QueryT, BodyT, AnswerT]):
     def needs_version(self) -> bool:
         """Whether If-Match has to be sent."""
         return self.is_versioned and self.method in (Method.PUT, Method.PATCH, Method.DELETE)
+
+    @property
+    def can_be_unchanged(self) -> bool:
+        """Whether who names in If-None-Match what they have may be told that it still stands."""
+        return self.is_versioned and self.method is Method.GET and not self.varies
 
 
 AnyRoute: TypeAlias = Route[Any, Any, Any, Any]

@@ -238,6 +238,7 @@ FEATURE = Feature(
             at=CasePath,
             answer=CaseView,
             is_versioned=True,
+            varies=True,
         ),
         Route(
             method=Method.PATCH,

@@ -203,6 +203,7 @@ FEATURE = Feature(
             at=CustomerPath,
             answer=CustomerView,
             is_versioned=True,
+            varies=True,
         ),
         Route(
             method=Method.PATCH,

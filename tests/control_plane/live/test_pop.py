@@ -11,7 +11,7 @@ from state import keys
 from state.codec import encode
 from state.model import AgentId, Did, DidNumber, EdgeId, PresenceState, QueueId, SiteId
 from state.store import Delete, Put
-from tests.control_plane.center import Person
+from tests.control_plane.center import Person, Reply
 from tests.control_plane.live.one_database import database_url
 from tests.control_plane.live.outage import away
 from tests.control_plane.live.stage import ANNA_CALLS, Scene, agent, call_id
@@ -218,3 +218,25 @@ async def test_the_call_is_popped_without_the_database(
     scene.clock.advance(3)
     pop = (await person.get("/v1/me/call")).json
     assert (pop["call"], pop["caller"], pop["customers"]) == (call_id(1), MASKED, None)
+
+
+async def test_what_an_agent_has_seen_masked_is_told_anew_while_the_customer_calls(
+    scene: Scene,
+) -> None:
+    """A customer's version says nothing of who looks: who has it need not have this answer."""
+    manager = await scene.center.person(Role.MANAGER)
+    agent = await scene.center.person(Role.AGENT, agent="ann")
+    made = await manager.post("/v1/customers", {"name": "Anna", "numbers": [ANNA_CALLS]})
+    where = made.headers["Location"]
+
+    async def again(etag: str) -> Reply:
+        return await agent.ask("GET", where, headers={"If-None-Match": etag})
+
+    before = await agent.get(where)
+    assert before.json["basic"]["is_masked"]
+    await scene.connect(1, "ann")
+    now = await again(before.headers["ETag"])
+    assert (now.status, now.json["basic"]["name"]) == (200, "Anna")
+    await scene.end(1, "ann", rest_s=0)
+    after = await again(now.headers["ETag"])
+    assert (after.status, after.json["basic"]["is_masked"]) == (200, True)
