@@ -41,7 +41,7 @@ from edge.settings import Settings, address
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, LegId
-from edge.steering import chosen
+from edge.steering import chosen, taking_calls
 from edge.waiting import Line
 from state import keys
 from state.clock import Clock
@@ -51,7 +51,6 @@ from state.errors import StoreError
 from state.keys import Kind
 from state.model import (
     CallId,
-    EdgeState,
     Entry,
     Now,
     Outcome,
@@ -172,9 +171,7 @@ class Callbacks:
 
     async def _look(self) -> None:
         snapshot, now = self._snapshot(), self._clock.now()
-        edges = [
-            edge for edge, life in snapshot.edges.items() if life.value.state is EdgeState.SERVING
-        ]
+        edges = taking_calls(snapshot)
         for place in left_places(snapshot):
             is_mine = chosen(edges, place.value.call) == self._settings.edge
             if not is_mine or not is_due(snapshot, place, now):

@@ -1,6 +1,6 @@
 """Which site and which edge sees to what. PURE: values in, values out."""
 
-from edge.steering.duty import chosen, home_edge, janitor
+from edge.steering.duty import chosen, home_edge, janitor, taking_calls
 from edge.steering.forwarding import forwards
 from edge.steering.moves import MoveDue, moves_due
 from edge.steering.standing import NOBODY, Illness, Standing, Standings, ill_sites
@@ -22,4 +22,5 @@ __all__ = [
     "janitor",
     "moves_due",
     "rows",
+    "taking_calls",
 ]

@@ -6,7 +6,7 @@ By rendezvous hashing: when an edge comes or goes, only what it had changes hand
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from state.model import AgentId, EdgeId, EdgeState, SiteId
 from state.snapshot import Snapshot
@@ -30,6 +30,17 @@ def edge_at(snapshot: Snapshot, site: SiteId, task: str) -> EdgeId | None:
     here = [life.value for life in snapshot.edges.values() if life.value.site == site]
     serving = [life.edge for life in here if life.state is EdgeState.SERVING]
     return chosen(serving or [life.edge for life in here], task)
+
+
+def taking_calls(snapshot: Snapshot) -> Sequence[EdgeId]:
+    """Return the edges that take new calls: of sites that drain none, if there are others.
+
+    Where all sites drain there is nobody else, and whoever comes is served there, too.
+    """
+    serving = [e.value for e in snapshot.edges.values() if e.value.state is EdgeState.SERVING]
+    drained = {name for name, site in snapshot.sites.items() if site.value.draining}
+    stay = [each.edge for each in serving if each.site not in drained]
+    return stay or [each.edge for each in serving]
 
 
 def janitor(snapshot: Snapshot, dead: EdgeId) -> EdgeId | None:

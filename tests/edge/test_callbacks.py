@@ -24,6 +24,7 @@ from state.model import (
     Place,
     PresenceState,
     QueueId,
+    SiteId,
     Trunk,
     TrunkId,
     TurnAway,
@@ -254,6 +255,37 @@ async def test_who_waits_for_an_agent_to_be_called_back_waits_on_at_another_edge
         assert other is not edge
         other.sip.decline(theirs, 486)
         await until(lambda: not other.callbacks.is_busy, "that one, too")
+
+
+@in_virtual_time
+async def test_a_site_that_drains_calls_nobody_back_while_another_can() -> None:
+    async with calling("ann", edges=("a1", "b1"), longest_wait_s=None) as made:
+        await made.change_queue(longest_queue=Limit(most=0, turn_away=TurnAway.CALLBACK))
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        site = a1.snapshot.sites[SiteId("a")].value
+        await made.put(keys.site(site.id), replace(site, draining=True))
+        await until(lambda: b1.snapshot.sites[site.id].value.draining, "it drains")
+        await made.presence("ann", _PAUSED)
+        for number in range(8):
+            b1.sip.arrive(SALES, caller=f"{NUMBER}{number}")
+        await until(lambda: len(b1.callbacks.held()) == 8, "all are b1's", within_s=30.0)
+        assert not a1.callbacks.held()
+
+
+@in_virtual_time
+async def test_where_all_sites_drain_people_are_called_back_all_the_same() -> None:
+    async with calling("ann") as made:
+        a1 = made.edges["a1"]
+        site = a1.snapshot.sites[SiteId("a")].value
+        await made.put(keys.site(site.id), replace(site, draining=True))
+        await made.presence("ann", _PAUSED)
+        await sent_away(made, a1)
+        await made.presence("ann", _READY)
+        edge, theirs = await rung_back(made)
+        ours = await joined(edge, theirs, "ann")
+        for leg in (theirs, ours):
+            edge.sip.hang_up(leg)
+        await made.nothing_is_left()
 
 
 def _held(made: Center) -> dict[str, int]:
