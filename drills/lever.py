@@ -66,6 +66,10 @@ class Lever:
         if self._requests() == request:
             self._asked_ns = request
 
+    def over(self) -> None:
+        """Take all requests until now for answered: the drill that they were for is over."""
+        self._asked_ns = self._requests()
+
     def running(self) -> AbstractContextManager[bool]:
         """Be the one drill that runs until the block ends; False: there is another."""
         return only_one(self._home / _LOCK)

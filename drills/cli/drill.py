@@ -189,6 +189,7 @@ def run(  # noqa: PLR0913 - the options of one command
 def abort(*, keep: Keep = HOME) -> int:
     """Stop the drill that runs here: everything is mended, and evidence kept.
 
+    Of a series (drill all) the next one begins then; the lever stops all.
     Ctrl-C in the drill's own terminal does the same, without evidence. A
     drill on sites that are up is stopped without --keep, wherever its
     evidence goes.

@@ -26,6 +26,7 @@ from drills.evidence import Evidence, TamperedError, verdict
 from drills.experiment import MOST_REPEATS, Experiment
 from drills.figures_file import write_figures
 from drills.lacks import Lacks
+from drills.lever import Lever
 from drills.setup.say import note
 from drills.shelf import HOME, Head, Shelf, tamper
 from drills.sources import PRODUCT, digest
@@ -147,7 +148,7 @@ class Many:
             return self._side_by_side(shelf, ends_s, labs)
         while due := self._due():
             left_s = _left_s(ends_s)
-            if left_s is not None and left_s <= 0:
+            if (left_s is not None and left_s <= 0) or self._may_not(shelf):
                 break
             batch = in_one_lab(due)
             status, found = run_some(batch, shelf, left_s)
@@ -161,7 +162,8 @@ class Many:
             while True:
                 due, left_s = self._due(side_by_side.busy), _left_s(ends_s)
                 is_time = left_s is None or left_s > 0
-                if due and is_time and side_by_side.has_room_for(due[0]):
+                has_room = bool(due) and side_by_side.has_room_for(due[0])
+                if has_room and is_time and not self._may_not(shelf):
                     batch = in_one_lab(due, labs, side_by_side.under_way)
                     side_by_side.begin(batch, left_s)
                     continue
@@ -172,6 +174,18 @@ class Many:
                     return ended.status
         self._tell_rest()
         return None
+
+    @staticmethod
+    def _may_not(shelf: Shelf) -> bool:
+        """Tell whether no drill may begin, and say so: a lab takes a minute to find that out."""
+        is_pulled = Lever(shelf.home).is_pulled
+        if is_pulled:
+            where = "" if shelf.home == HOME else f" --keep {shelf.home}"
+            note(
+                "drill all: no drill may begin, the safety lever is pulled:"
+                f" ./everline drill lever release{where}"
+            )
+        return is_pulled
 
     def _due(self, busy: Collection[tuple[str, int]] = ()) -> list[Due]:
         due = still_to_do(self._wanted, self._settled(), self._repeats)

@@ -116,6 +116,11 @@ class Series:
                 if found[-1].figures.get("ttl_overrun_s") == math.inf:
                     self._tell("this lab is given up: not all that was broken could be undone")
                     break
+                # Whoever aborts a drill means that one, and whoever pulls the lever all of them.
+                hands.lever.over()
+                if hands.lever.is_pulled:
+                    self._tell("nothing more is begun: the safety lever is pulled")
+                    break
             await stage.people.send_home()
         return found
 

@@ -254,6 +254,31 @@ def test_labs_that_bring_nothing_are_given_up_after_three(
     assert len(json.loads(file.read_bytes())["runs"]) == 1
 
 
+def test_once_the_lever_is_pulled_no_further_lab_is_brought_up_until_it_is_released(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand = Lever(file.parent / "kept")
+
+    class Pulled(Labs):
+        def run_some(
+            self, due: Sequence[Due], shelf: Shelf, begin_within_s: float | None = None
+        ) -> tuple[int, list[str]]:
+            hand.pull()
+            return super().run_some(due, shelf, begin_within_s)
+
+    first = Pulled(1, 1)
+    assert asked(first, monkeypatch, file) == Exit.OK, "what was done held"
+    assert len(first.asked) == 1
+    told = capsys.readouterr().err
+    assert "drill lever release" in told
+    assert "3 runs are left" in told
+    assert asked(Labs(), monkeypatch, file) == Exit.OK
+    hand.release()
+    then = Labs(3)
+    assert asked(then, monkeypatch, file) == Exit.OK
+    assert len(then.asked) == 1
+
+
 class Beside:
     """Labs that stand side by side, each in a thread; one brings nothing the first time."""
 
@@ -294,6 +319,16 @@ def test_labs_side_by_side_share_the_drills_and_keep_one_chain(
     written = json.loads(file.read_bytes())
     assert (written["total"]["done"], written["total"]["held"]) == (8, 8)
     assert len(list(Shelf(kept).read_all())) == 8, "none is missing, and none was done twice"
+
+
+def test_labs_side_by_side_come_up_no_more_once_the_lever_is_pulled(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    beside, kept = Beside(), file.parent / "kept"
+    monkeypatch.setattr(SideBySide, "_hold", beside.hold)
+    Lever(kept).pull()
+    assert all_(("site_killed",), json=file, labs=2, keep=kept) == Exit.FAILED
+    assert beside.asked == []
 
 
 def test_what_killed_drills_left_at_their_work_is_cleared_away_by_the_next_who_is_alone(

@@ -79,11 +79,14 @@ class Labs:
     ) -> None:
         self.drilled: list[int] = []
         """By their seeds."""
+        self.stopped: list[str | None] = []
+        """Of each, why it had to stop as it began."""
         self.told: list[str] = []
         self._home = home
 
-        async def drill(_: series.Series, __: Stage, due: Due, ___: Hands) -> Evidence:
+        async def drill(_: series.Series, __: Stage, due: Due, hands: Hands) -> Evidence:
             self.drilled.append(due.seed)
+            self.stopped.append(hands.lever.stopped_because())
             return leaves(due)
 
         async def ready(*_: object) -> str:
@@ -119,6 +122,49 @@ def test_a_lab_in_which_something_stays_broken_is_given_up(
     labs.carry_out(3)
     assert labs.drilled == [1, 2]
     assert labs.told[-1] == "this lab is given up: not all that was broken could be undone"
+
+
+def test_an_abort_stops_the_drill_that_runs_and_none_of_those_after_it_in_the_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaves(due: Due) -> Evidence:
+        if due.seed == 1:
+            Lever(tmp_path).abort()
+        return piece()
+
+    labs = Labs(monkeypatch, tmp_path, leaves)
+    labs.carry_out(3)
+    assert labs.drilled == [1, 2, 3]
+    assert labs.stopped == [None, None, None]
+
+
+def test_an_abort_between_two_drills_is_for_the_one_that_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labs = Labs(monkeypatch, tmp_path, lambda _: piece())
+
+    async def make_ready(*_: object) -> str:
+        if len(labs.drilled) == 1:
+            Lever(tmp_path).abort()
+        return ""
+
+    monkeypatch.setattr(series.Series, "_make_ready", make_ready)
+    labs.carry_out(3)
+    assert labs.stopped == [None, "an operator aborted it", None]
+
+
+def test_once_the_lever_is_pulled_no_further_drill_of_a_lab_is_gone_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaves(due: Due) -> Evidence:
+        if due.seed == 2:
+            Lever(tmp_path).pull()
+        return piece()
+
+    labs = Labs(monkeypatch, tmp_path, leaves)
+    labs.carry_out(4)
+    assert labs.drilled == [1, 2]
+    assert "lever" in labs.told[-1]
 
 
 @pytest.mark.parametrize("holds", [True, False])
