@@ -210,6 +210,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """By whose word; nobody's: it was not made."""
     files: Mapping[str, str] = {}
     """SHA-256 of what lies beside it, by name."""
+    page: str = ""
+    """SHA-256 of the page that was made of all the rest, beside it; empty: nobody has noted it."""
 
     @property
     def was_begun(self) -> bool:

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
@@ -41,7 +42,8 @@ __all__ = [
 ]
 EVIDENCE, CAPTURE, PAGE, PRINT = "evidence.json", "callers.pcap", "report.html", "report.pdf"
 _MADE_OF_IT: Final = frozenset({EVIDENCE, PAGE, PRINT})
-"""Not under the evidence's own seal: the sealed file itself, and what can be made of it anew."""
+"""Not among the files whose hashes it has: the sealed file itself, its page, whose hash it has
+apart, and the print of that."""
 
 
 TRIALS_A_RUN = 20
@@ -132,7 +134,7 @@ class Shelf:
             yield run_name(drill, runs[-1] if runs else ""), self.last_hash()
 
     def put(self, evidence: Evidence, files: dict[str, bytes], page: str) -> Path:
-        """Keep a piece and the files beside it; return its folder.
+        """Keep a piece, the files beside it and its page, whose hash it gets; return its folder.
 
         Others see it, and a crash leaves it, as a whole or not at all. SigningError: this folder's
         key is not here. NotKeptError: the disk.
@@ -143,8 +145,10 @@ class Shelf:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name, content in files.items():
                 write_whole(folder / name, content)
-            (folder / PAGE).write_text(page)
-            write_whole(folder / EVIDENCE, seal(evidence, key))
+            written = page.encode()
+            (folder / PAGE).write_bytes(written)
+            whole = msgspec.structs.replace(evidence, page=hash_of(written))
+            write_whole(folder / EVIDENCE, seal(whole, key))
         except OSError as error:
             if not (folder / EVIDENCE).exists():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -154,11 +158,19 @@ class Shelf:
     def read(self, run: str) -> Evidence:
         """Return a run's evidence, if it is what was written. TamperedError says what is not."""
         content, files = self.content(run)
-        return open_sealed(content, files, self.public_key())
+        evidence = _of(run, open_sealed(content, files, self.public_key()))
+        page = self.folder(run) / PAGE
+        # One that was taken away misleads nobody, and can be made anew.
+        if evidence.page and page.exists() and hash_of(page.read_bytes()) != evidence.page:
+            raise TamperedError(
+                f"{PAGE} is not the page that was made of it: take that away, and --pdf FILE makes"
+                " one anew"
+            )
+        return evidence
 
     def peek(self, run: str) -> Evidence:
         """Return a run's evidence, if it is what was written, whatever lies beside it."""
-        return open_alone(self._content(run), self.public_key())
+        return _of(run, open_alone(self._content(run), self.public_key()))
 
     def content(self, run: str) -> tuple[bytes, dict[str, bytes]]:
         """Return the bytes of a run's evidence, and of the files that lie beside it."""
@@ -228,6 +240,13 @@ class Shelf:
 
     def _signer(self) -> Ed25519PrivateKey:
         return signing.signer(self.home, has_evidence=any(self.home.glob(f"*/{EVIDENCE}")))
+
+
+def _of(run: str, evidence: Evidence) -> Evidence:
+    """Return evidence if it is of a run. TamperedError: another's lies in its folder."""
+    if evidence.run != run:
+        raise TamperedError(f"it is the evidence of {evidence.run}, and not of {run}")
+    return evidence
 
 
 def tamper(shelf: Shelf, runs: Iterable[str]) -> tuple[int, int]:

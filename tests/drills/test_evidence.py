@@ -32,7 +32,7 @@ from drills.evidence import (
 from drills.experiment import Bound
 from drills.library import experiment_of, experiments
 from drills.page import lines, page
-from drills.shelf import EVIDENCE, TRIALS_A_RUN, NotKeptError, Shelf, tamper
+from drills.shelf import EVIDENCE, PAGE, TRIALS_A_RUN, NotKeptError, Shelf, tamper
 from drills.wording import FIGURES, limit, told
 from tests.acd.worlds import PATIENT
 from tests.drills.pieces import EXPERIMENT, FILES, KEY, PERMIT, piece
@@ -142,6 +142,51 @@ def test_which_piece_does_not_stand_is_named(tmp_path: Path) -> None:
         list(shelf.read_all())
     with pytest.raises(CommandError, match=r"evidence does not stand: r2: callers\.pcap"):
         report(verify=True, keep=tmp_path)
+
+
+def test_evidence_of_another_run_in_a_runs_folder_is_found(tmp_path: Path) -> None:
+    """A drill that held, copied over one that did not, would be shown as that one."""
+    shelf = Shelf(tmp_path)
+    for name in ("r1", "r2"):
+        shelf.put(piece(name, shelf.last_hash()), FILES, "page")
+    shutil.rmtree(shelf.folder("r2"))
+    shutil.copytree(shelf.folder("r1"), shelf.folder("r2"))
+    with pytest.raises(TamperedError, match="the evidence of r1, and not of r2"):
+        shelf.read("r2")
+    with pytest.raises(TamperedError, match="of r1, and not of r2"):
+        shelf.peek("r2")
+    with pytest.raises(CommandError, match="the evidence of r2 does not stand"):
+        report("r2", keep=tmp_path)
+    shutil.rmtree(shelf.folder("r2"))
+    shelf.folder("r1").rename(shelf.folder("r9"))
+    with pytest.raises(CommandError, match="r9: it is the evidence of r1"):
+        report(verify=True, keep=tmp_path)
+
+
+def test_a_page_that_was_changed_is_found_and_one_that_is_gone_misleads_nobody(
+    tmp_path: Path,
+) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.put(piece("r1"), FILES, "<p>did not hold</p>")
+    before = (shelf.folder("r1") / PAGE).read_text()
+    assert report(verify=True, keep=tmp_path) == 0
+    (shelf.folder("r1") / PAGE).write_text(before.replace("did not hold", "held"))
+    with pytest.raises(CommandError, match=r"report\.html is not the page that was made"):
+        report(keep=tmp_path)
+    with pytest.raises(CommandError, match=r"r1: report\.html is not the page"):
+        report(verify=True, keep=tmp_path)
+    (shelf.folder("r1") / PAGE).unlink()
+    assert report(verify=True, keep=tmp_path) == 0
+
+
+def test_a_page_of_evidence_that_names_none_is_as_it_was(tmp_path: Path) -> None:
+    """Earlier versions kept it under no seal."""
+    shelf = Shelf(tmp_path)
+    shelf.put(piece("r1"), FILES, "page")
+    key = Ed25519PrivateKey.from_private_bytes((tmp_path / "key").read_bytes())
+    (shelf.folder("r1") / EVIDENCE).write_bytes(seal(piece("r1"), key))
+    (shelf.folder("r1") / PAGE).write_text("another")
+    assert shelf.read("r1") == piece("r1")
 
 
 def test_trials_are_made_of_what_was_kept_and_stands(tmp_path: Path) -> None:
