@@ -289,35 +289,35 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
         before = msgspec.json.decode(file.read_bytes(), type=Tally)
     except (OSError, *UNREADABLE) as error:
         raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
-    runs = [*read_back(before.runs), *_missed(before, shelf, wanted)]
-    kept = [each for each in runs if each.was_begun and code in {"", each.code}]
-    if len(kept) < len(runs):
-        note(f"drill all: {len(runs) - len(kept)} runs of {file} are done again")
+    kept = [each for each in read_back(before.runs) if _counts(each, code)]
+    if again := len(before.runs) - len(kept):
+        note(f"drill all: {again} runs of {file} are done again")
+    missed = (each for each in _missed(before, shelf) if _counts(each, code))
+    plans, have = {each.plan_hash for each in wanted}, {each.due for each in kept}
+    for each in missed:
+        if each.plan_hash in plans and each.seed and each.due not in have:
+            have.add(each.due)
+            kept.append(each)
     return msgspec.structs.replace(before, runs=tuple(kept))
 
 
-def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[Done]:
-    """Return the runs on the shelf that are not in the file since nobody lived to write it.
+def _counts(run: Done, code: str) -> bool:
+    return run.was_begun and code in {"", run.code}
+
+
+def _missed(before: Tally, shelf: Shelf) -> Iterator[Done]:
+    """Yield the runs on the shelf that are not in the file since nobody lived to write it.
 
     Of labs side by side one that stands may have brought some before the newest in the file: what
     the others brought is written down when they are down.
     """
     known = {each.run for each in before.runs}
-    have = {each.due for each in before.runs if each.was_begun}
-    plans = {each.plan_hash for each in wanted}
-    found = []
     for run in shelf.runs():
         if run > before.total.since and run not in known:
             try:
-                each = _done(shelf, shelf.read(run))
+                yield _done(shelf, shelf.read(run))
             except (TamperedError, OSError) as error:
                 note(f"drill all: the evidence of {run} does not count: {error}")
-                continue
-            is_wanted = each.plan_hash in plans and each.seed and each.was_begun
-            if is_wanted and each.due not in have:
-                have.add(each.due)
-                found.append(each)
-    return found
 
 
 def _with_head(answer: Tally, head: Head) -> Tally:

@@ -245,6 +245,27 @@ def test_runs_of_other_code_are_told_and_done_again_only_if_that_is_asked_for(
     assert json.loads(file.read_bytes())["total"]["codes"] == {"new": 4}
 
 
+def test_what_a_killed_command_had_done_again_with_this_code_is_not_done_a_third_time(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    monkeypatch.setattr(drill_all, "digest", lambda *_: "new")
+    assert asked(Labs(4, code="old"), monkeypatch, file) == Exit.OK
+
+    class Killed(Labs):
+        def run_some(
+            self, due: Sequence[Due], shelf: Shelf, begin_within_s: float | None = None
+        ) -> tuple[int, list[str]]:
+            super().run_some(due, shelf, begin_within_s)
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        asked(Killed(3, code="new"), monkeypatch, file, same_code=True)
+    rest = Labs(1, code="new")
+    assert asked(rest, monkeypatch, file, same_code=True) == Exit.OK
+    assert [len(each) for each in rest.asked] == [1]
+    assert json.loads(file.read_bytes())["total"]["codes"] == {"new": 4}
+
+
 def test_labs_that_bring_nothing_are_given_up_after_three(
     monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
