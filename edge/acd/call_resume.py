@@ -15,6 +15,7 @@ from edge.acd import call_effects as fx
 from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Hold, Rules, State, Transferor
 from edge.acd.call_events import (
     NO_ATTEMPT,
+    AgentMediaRefused,
     AgentReinviteRefused,
     AgentRejected,
     Attempt,
@@ -31,6 +32,7 @@ from state.model import CallId, Decision, Now
 NO_HOLD = Hold()
 SILENCE_S: Final = 1.0
 """Nobody takes a shorter one for silence: what is played to them comes after another, too."""
+_JOINED = frozenset({State.JOINING, State.CONNECTED})
 _AWAY = 503
 _GATE = (503, "gate not loaded")
 """A refusal that is nobody's fault: see `edge.acd.refusal`."""
@@ -72,6 +74,7 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
     has_talked: bool = False,
     passing: Passing = NOTHING_PASSED,
     has_media: bool = True,
+    is_joined: bool = False,
     offered_anew: bytes | None = None,
 ) -> tuple[Call, tuple[Event, ...]]:
     """Return the call that stood in `state`, and the events to give it at once.
@@ -80,11 +83,13 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
     ValueError. In the greeting: it has been heard, as far as anybody knows; whom it has left in
     silence (`is_silent`) is told anew of the media (`offered_anew`: the session description that
     they know), since only their answer tells that they are there to hear the music, and did not
-    hang up before it came. Ringing: our INVITE is
-    lost, so the caller waits on, at the old place. Joining: the relay has joined the two already.
-    A transfer under way: the target cannot be had, so the caller goes back to who passed them on;
-    and one who was being brought back waits on: nobody knows what the agent's telephone knows.
-    Without media a talk was cut off, whatever its people say since; who waits may wait on.
+    hang up before it came. Ringing: our INVITE is lost, so the caller waits on, at the old place.
+    Joining: the relay has joined the two already; unless nobody knew of it (`is_joined`), then they
+    wait on. A transfer under way: the target cannot be had, so the caller goes back to who passed
+    them on; and one who was being brought back waits on: nobody knows what the agent's telephone
+    knows. Who waits, and is joined with an agent all the same, is to hear music again:
+    `RequeueMedia` goes before the events. Without media a talk was cut off, whatever its people say
+    since; who waits may wait on.
     """
     base = Call(
         id=call,
@@ -99,6 +104,7 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
         is_back=passing.is_back,
         talk_held=passing.talk_held,
         hears_nothing=not has_media or offered_anew is not None,
+        is_media_moving=has_media and is_joined and state not in _JOINED,
     )
     match state:
         case State.GREETING:
@@ -113,8 +119,8 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
             status, reason = _GATE
             return ringing, (AgentRejected(attempt=attempt, status=status, reason=reason),)
         case State.JOINING:
-            joining = _with_agent(base, AgentLeg.UP, attempt, decision, exchange=Exchange.OURS)
-            return joining, (CallerReinvited() if has_media else MediaLost(),)
+            joining = _with_agent(base, AgentLeg.UP, attempt, decision)
+            return _joining(joining, is_joined=is_joined, has_media=has_media)
         case State.CONNECTED:
             talking = _with_agent(base, AgentLeg.UP, attempt, decision)
             return talking, () if has_media else (MediaLost(),)
@@ -126,6 +132,14 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
             return returning, (AgentReinviteRefused(attempt=attempt, status=_AWAY),)
         case State.ARRIVING | State.ENDING | State.ENDED:
             raise ValueError(f"a call that is {state} cannot be taken up")
+
+
+def _joining(call: Call, *, is_joined: bool, has_media: bool) -> tuple[Call, tuple[Event, ...]]:
+    if not has_media:
+        return call, (MediaLost(),)
+    if not is_joined:
+        return call, (AgentMediaRefused(attempt=call.attempt),)
+    return replace(call, exchange=Exchange.OURS), (CallerReinvited(),)
 
 
 def is_silent(state: State, heard_until_ms: int | None, now: Now) -> bool:
@@ -164,8 +178,6 @@ def _with_agent(
     leg: AgentLeg,
     attempt: Attempt,
     decision: Decision | None,
-    *,
-    exchange: Exchange = Exchange.NONE,
 ) -> Call:
     return replace(
         call,
@@ -174,5 +186,4 @@ def _with_agent(
         decision=decision,
         is_agent_held=True,
         is_joined=leg is AgentLeg.UP,
-        exchange=exchange,
     )

@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call import WITH_MEDIA, Call, CallerLeg, Rules, State
 from edge.acd.call_events import Attempt, Side
@@ -249,6 +250,7 @@ class CallShell:
             has_talked=note.has_talked,
             passing=note.passing or NOTHING_PASSED,
             has_media=has_media,
+            is_joined=note.is_joined,
             offered_anew=note.told.get(Side.CALLER) if is_left else None,
         )
         self.records.is_acknowledged = self._call.is_acknowledged
@@ -256,6 +258,8 @@ class CallShell:
             self.sound.record()
         if not has_media:
             self._note()
+        if self._call.is_media_moving:
+            self.sound.do(fx.RequeueMedia())
         self._inbox.extendleft(reversed(first))
         self._take_all()
         if self._call.is_waiting:

@@ -71,6 +71,9 @@ class CallSound:
 
     async def _carry_out(self, effect: MediaEffect) -> ev.Event | None:
         event = await self._media.carry_out(effect)
+        if isinstance(effect, fx.JoinMedia | fx.RequeueMedia | fx.SettleMedia):
+            # What the relay has done is not in the call, and the next life would not know.
+            self._changed()
         if isinstance(event, ev.MediaJoined):
             self.record()
         if isinstance(effect, fx.Renegotiate):
