@@ -64,6 +64,8 @@ class Takeover:
         self._relay = relay
         self._without_media: frozenset[CallId] = frozenset()
         self._notes = notes
+        self._given_of_old: dict[CallId, GivenAgent] = {}
+        """Whom an old copy shows given to calls that, by the journal, wait."""
         self._shells: dict[CallId, CallShell] = {}
         for call, note in notes.items():
             shell = switchboard.adopt(note)
@@ -163,7 +165,10 @@ class Takeover:
         """Return what the call holds, once what the former life could not write is written."""
         given, told = self._given(snapshot, ticket.value.call), _told(note)
         if self._is_old:
-            return held_by_copy(ticket, given, told)
+            held = held_by_copy(ticket, given, told)
+            if held.given is not None and note.state in _WITHOUT_AGENT:
+                self._given_of_old[note.ticket.call] = held.given
+            return held
         held = held_as_told(ticket, given, told)
         out = [each for agent, each in given.items() if agent not in told.agents]
         plan = caught_up(held, out, told, self._clock.now())
@@ -182,18 +187,21 @@ class Takeover:
             shell.resume(self._notes[call], has_media=call not in self._without_media)
 
     async def _settle(self, call: CallId, shell: CallShell) -> None:
-        """See to what the journal did not know: a ticket that is gone, an agent just reserved."""
+        """See to what the journal did not know: a ticket that is gone, an agent just reserved.
+
+        By now the call may have been given one in this life, whom it keeps.
+        """
         held = shell.records.held
         is_consulting = self._notes[call].consultation is not None
         if is_consulting and held is not None and held.consulted is not None:
             await shell.records.write(_consulted_freed)
         if held is None:
             shell.deliver(TicketLost())
-        elif held.given is not None and self._notes[call].state in _WITHOUT_AGENT:
-            given, told = held.given, self._notes[call].ticket
+        elif (given := self._given_of_old.get(call)) is not None:
+            told = self._notes[call].ticket
 
             def give_back(now_held: Held | None, at: Now) -> Plan | None:
-                if now_held is None or now_held.given is None:
+                if now_held is None or now_held.given != given:
                     return None
                 return offer_failed(_as_told(now_held, told), given, WITHDRAWN, at, tried=False)
 

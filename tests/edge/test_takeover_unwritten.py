@@ -241,3 +241,31 @@ async def _comes_back(edge: Edge, theirs: LegId, ours: LegId) -> None:
     """Let ann take back the caller whom she had passed on."""
     await edge.answer_ours(ours, "ann is asked back")
     await edge.answer_ours(theirs, "they are with ann")
+
+
+# ---- what goes on meanwhile ----------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_an_agent_whom_a_call_gets_while_others_are_taken_up_stays_with_it(
+    tmp_path: Path,
+) -> None:
+    async with center(edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        first, second = await a1.waiting(), await a1.waiting(GREETED)
+        await until(lambda: len(a1.snapshot.tickets) == 2, "the places are written")
+        a1.store.is_away = True
+        await until(lambda: a1.state_of(second) == "queued", "both wait")
+        after = await made.next_life(a1, tmp_path)
+        after.store.loses_requests = 1
+        taking_over = asyncio.create_task(after.takeover().run())
+        await made.agent("ann")
+        ours = await after.rung("ann")
+        assert not taking_over.done()
+        await taking_over
+        await settle()
+        after.sip.pick_up(ours)
+        await after.answer_ours(first)
+        await settle()
+        assert (after.state_of(first), set(after.snapshot.offers)) == ("connected", {ANN})
+        await _over(made, after)
