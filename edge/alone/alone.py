@@ -16,7 +16,7 @@ from edge.acd.abandoned import Holds, abandoned, holds_all
 from edge.acd.plan import Held
 from edge.acd.token import Token, alone_token
 from edge.alone.kept import Kept
-from edge.alone.merging import Merged, is_shown, merge
+from edge.alone.merging import ContestedError, Merged, is_shown, merge
 from edge.alone.mode import Because, Mode, Seen, Standing, merged, next_standing
 from edge.alone.sister import Holding, contested, is_acceptable, over, telling
 from edge.alone.store import SiteStore
@@ -37,6 +37,9 @@ log = structlog.get_logger()
 LOOK_S = 0.1
 MERGE_S = 8.0
 """A merge that takes longer is begun anew."""
+PAUSE_S = 2.0
+"""After a try to merge that had to wait for somebody: so long at most a call takes to write again
+what was refused while that went on (`edge.calls.records`), and callers are served meanwhile."""
 SHOWN_S = 1.0
 """A mirror that does not show by then what was merged has lost the news of it."""
 OVER_S = 2.0
@@ -98,6 +101,8 @@ class Alone:
         """By sister: what stands in her name here and she has not, and since when."""
         self._done = Merged()
         """What the merge that is under way has done so far."""
+        self._again_s = now.mono_s
+        """Not to merge before."""
         self.merges = 0
         self.last_merge_s: float | None = None
         """How long the last one took."""
@@ -208,7 +213,7 @@ class Alone:
         while True:
             await asyncio.sleep(LOOK_S)
             self._look()
-            if self.mode is Mode.MERGING:
+            if self.mode is Mode.MERGING and self._clock.now().mono_s >= self._again_s:
                 await self._merge()
             elif self.is_alone:
                 await self._free_abandoned()
@@ -286,6 +291,8 @@ class Alone:
         except (StoreError, TimeoutError) as error:
             log.warning("merge_waits", error=str(error) or "it took too long")
             self._store.hold(merging=False)
+            if isinstance(error, ContestedError | TimeoutError):
+                self._again_s = self._clock.now().mono_s + PAUSE_S
             return
         done, self._done = self._done, Merged()
         now = self._clock.now()

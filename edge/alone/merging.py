@@ -42,6 +42,14 @@ log = structlog.get_logger()
 
 AT_ONCE = 32
 AGAIN_S = 0.1
+CONTESTED_S = 1.5
+"""So long a try waits for an agent who was given to another call: longer than a gate takes to
+refuse that, and its edge to give them back. Whose talk has ended meanwhile is the other's for good,
+and that end is written only once this try is over."""
+
+
+class ContestedError(UnavailableError):
+    """An agent of a call is another's; what the others did may be merged another time."""
 
 
 class Merged(Struct, kw_only=True):
@@ -131,6 +139,7 @@ class _Merger:
         self._holds = holds
         self._offers = {agent: entry.value for agent, entry in now.offers.items()}
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._until_s = asyncio.get_running_loop().time() + CONTESTED_S
         self._seen = 0
         """At which revision the store was last asked."""
 
@@ -140,6 +149,8 @@ class _Merger:
         tasks = [asyncio.create_task(self._in_turn(each)) for each in doing]
         try:
             await asyncio.gather(*tasks)
+        except ContestedError:
+            raise
         except StoreError as error:
             raise UnavailableError("a part of the merge was not written") from error
         finally:
@@ -184,11 +195,16 @@ class _Merger:
                     return
                 case Contested(agent=agent):
                     if not await self._free_abandoned(found[keys.offer(agent)]):
-                        log.warning("merge_waits_for_agent", call=local.call, agent=agent)
-                        await asyncio.sleep(AGAIN_S)
+                        await self._wait_for(agent, local.call)
                 case Merge():
                     if not await self._carry_out(plan):
                         await asyncio.sleep(AGAIN_S)
+
+    async def _wait_for(self, agent: AgentId, call: CallId) -> None:
+        log.warning("merge_waits_for_agent", call=call, agent=agent)
+        if asyncio.get_running_loop().time() >= self._until_s:
+            raise ContestedError(f"agent {agent} was given to another call")
+        await asyncio.sleep(AGAIN_S)
 
     async def _free_abandoned(self, offer: KeyValue | None) -> bool:
         """Delete an offer that is ours, and of none of our calls: nobody else would meanwhile."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.granting import reserved
@@ -10,6 +12,7 @@ from edge.acd.match import match
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import connected, ended, offer_failed
 from edge.acd.token import Token
+from edge.alone.alone import Alone
 from edge.alone.merging import Merged, merge
 from edge.alone.store import SiteStore
 from edge.calls.records import CallRecords, Landed, Written
@@ -43,11 +46,13 @@ from state.model import (
     SkillNeed,
     Ticket,
     TicketState,
+    Work,
     WorkEnd,
 )
 from state.store import Compare, Delete, Operation, Put, TxnResult
 from tests.edge.stage import settings
-from tests.edge.virtual_time import LoopClock
+from tests.edge.troubled import TroubledStore
+from tests.edge.virtual_time import LoopClock, until
 
 A1, ANN, CALL, OTHER = EdgeId("a1"), AgentId("ann"), CallId("0" * 24), CallId("1" * 24)
 NUMBER = DidNumber("15550001")
@@ -180,6 +185,13 @@ class Bench:
         )
         await self.put(keys.offer(ANN), theirs)
 
+    async def others_give_ann_and_back(self) -> None:
+        """Let the majority give Ann to another call; her gate refuses, and she is given back."""
+        await self.others_give_ann()
+        rested = Work(agent=ANN, end=WorkEnd.WITHDRAWN, rest_s=1.0)
+        freed = (Delete(key=keys.offer(ANN)), Put(key=keys.work(ANN), value=encode(rested)))
+        await self.shared.txn((), freed)
+
     def transfers(self, alone: AloneTokens) -> Transfers:
         """Return what passes calls on."""
         return Transfers(
@@ -278,3 +290,32 @@ async def configured() -> Bench:
     await made.fill()
     await made.read()
     return made
+
+
+@asynccontextmanager
+async def living(bench: Bench) -> AsyncIterator[tuple[TroubledStore, Alone]]:
+    """Let the edge follow the store, and serve alone if it must."""
+    way = TroubledStore(bench.shared)
+    mirror = Mirror(way, bench.clock)
+    store = bench.store = SiteStore(way, mirror, bench.clock)
+    alone = Alone(
+        edge=A1,
+        site=SiteId("a"),
+        clock=bench.clock,
+        mirror=mirror,
+        shared=way,
+        store=store,
+        gate_of=_no_gate,
+        on_change=lambda _: None,
+        held=lambda: [each.held for each in bench.calls if each.held is not None],
+    )
+    running = [asyncio.create_task(part) for part in (mirror.run(), alone.run())]
+    await until(lambda: ANN in store.snapshot.agents, "the mirror shows what there is")
+    yield way, alone
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _no_gate(_: AgentId) -> None:
+    return None

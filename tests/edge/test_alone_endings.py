@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,6 @@ from edge.acd.owed import Owed
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import agent_lost, ended
 from edge.acd.token import Token
-from edge.alone.alone import Alone
 from edge.alone.kept import Kept
 from edge.alone.merging import merge
 from edge.alone.mode import Mode
@@ -25,7 +22,6 @@ from edge.calls.records import CallRecords, Landed
 from edge.duties.debts import Debts
 from state import keys
 from state.codec import encode
-from state.mirror import Mirror
 from state.model import (
     AgentId,
     Now,
@@ -37,9 +33,8 @@ from state.model import (
     WorkEnd,
 )
 from state.raw import Change
-from state.store import Delete, Put
-from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
-from tests.edge.troubled import TroubledStore
+from state.store import Delete
+from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, living, ticket
 from tests.edge.virtual_time import in_virtual_time, until
 
 BOB = AgentId("bob")
@@ -64,14 +59,6 @@ async def talk_alone(bench: Bench, *, place_before: bool) -> CallRecords:
     return records
 
 
-async def is_given_away_and_back(bench: Bench) -> None:
-    """Let the majority give Ann to another call; her gate refuses, and she is given back."""
-    await bench.others_give_ann()
-    rested = Work(agent=ANN, end=WorkEnd.WITHDRAWN, rest_s=1.0)
-    freed = (Delete(key=keys.offer(ANN)), Put(key=keys.work(ANN), value=encode(rested)))
-    await bench.shared.txn((), freed)
-
-
 # ---- an agent whom others had given away ---------------------------------------------------------
 
 
@@ -80,7 +67,7 @@ async def test_a_call_whose_agent_the_majority_gave_away_and_back_ends_with_its_
     bench: Bench, *, place_before: bool
 ) -> None:
     records = await talk_alone(bench, place_before=place_before)
-    await is_given_away_and_back(bench)
+    await bench.others_give_ann_and_back()
     await bench.merge()
     assert isinstance(await bench.end(records), Landed)
     assert (await bench.record()).cause == "agent_hung_up"
@@ -100,7 +87,7 @@ async def test_a_call_that_ends_while_the_merge_waits_for_its_agent_has_its_own_
     ending = asyncio.create_task(bench.end(records))
     await asyncio.sleep(0.15)
     assert not merging.done()
-    await is_given_away_and_back(bench)
+    await bench.others_give_ann_and_back()
     await merging
     assert isinstance(await ending, Landed)
     assert (await bench.record()).cause == "agent_hung_up"
@@ -111,7 +98,7 @@ async def test_an_agent_who_does_not_answer_after_such_a_merge_is_given_back(ben
     records = await bench.waits(is_seen=True)
     bench.store.begin()
     await bench.reserve(records, TOKEN)
-    await is_given_away_and_back(bench)
+    await bench.others_give_ann_and_back()
     await bench.merge()
     await bench.give_back(records)
     await bench.read()
@@ -342,7 +329,7 @@ async def test_a_call_is_not_taken_for_lost_because_the_watch_lost_what_was_merg
         await until(lambda: alone.is_alone, "it serves alone")
         await records.create(ticket(), bench.clock.now())
         await bench.give(records, TOKEN)
-        await is_given_away_and_back(bench)
+        await bench.others_give_ann_and_back()
         way.is_away, way.loses_events_of = False, lost
         await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
         assert gone == []
@@ -449,35 +436,6 @@ async def is_seen_up_to_now(bench: Bench) -> None:
     await bench.put(keys.site(SiteId("b")), Site(id=SiteId("b"), name="B", sip="h:2"))
     now = (await bench.shared.range(keys.ticket(CALL))).revision
     await until(lambda: bench.store.snapshot.revision >= now, "seen")
-
-
-@asynccontextmanager
-async def living(bench: Bench) -> AsyncIterator[tuple[TroubledStore, Alone]]:
-    """Let the edge follow the store, and serve alone if it must."""
-    way = TroubledStore(bench.shared)
-    mirror = Mirror(way, bench.clock)
-    store = bench.store = SiteStore(way, mirror, bench.clock)
-    alone = Alone(
-        edge=A1,
-        site=SiteId("a"),
-        clock=bench.clock,
-        mirror=mirror,
-        shared=way,
-        store=store,
-        gate_of=_no_gate,
-        on_change=lambda _: None,
-        held=lambda: [each.held for each in bench.calls if each.held is not None],
-    )
-    running = [asyncio.create_task(part) for part in (mirror.run(), alone.run())]
-    await until(lambda: ANN in store.snapshot.agents, "the mirror shows what there is")
-    yield way, alone
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _no_gate(_: AgentId) -> None:
-    return None
 
 
 async def test_a_record_owed_by_a_life_that_died_while_it_merged_is_written_by_the_next(
