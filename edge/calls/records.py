@@ -229,15 +229,22 @@ class CallRecords:
             return written
 
     async def _take_over(self, ticket: Ticket, at: Now, *, waits: bool = True) -> Written | None:
-        """Create the ticket over the record of another edge; None: that makes no room."""
+        """Create the ticket over the record of another edge; None: that makes no room.
+
+        A third may have written its own over that meanwhile: a proxy, and a carrier, go on asking.
+        """
         claims = Claims(store=self._store, clock=self._clock, call=self._call)
-        room = await claims.room(ticket.holder, self._caller, waits=waits)
-        if room is None:
-            return None
-        plan = created_after_another(ticket, room.record_revision, at, is_claimed=room.is_claimed)
-        written = await self._carry_out(plan, wait=True)
-        if isinstance(written, Refused):
-            await claims.withdraw()
+        written: Written | None = None
+        for _ in range(_TRIES):
+            room = await claims.room(ticket.holder, self._caller, waits=waits)
+            if room is None:
+                return written
+            revision, is_claimed = room.record_revision, room.is_claimed
+            plan = created_after_another(ticket, revision, at, is_claimed=is_claimed)
+            written = await self._carry_out(plan, wait=True)
+            if not isinstance(written, Refused):
+                return written
+        await claims.withdraw()
         return written
 
     def _caller(self) -> Caller:
