@@ -17,6 +17,7 @@ from edge.acd.call_events import Attempt, Side
 from edge.acd.call_resume import NOTHING_PASSED, called_back, is_silent, resumed
 from edge.acd.call_state import start, step
 from edge.acd.token import Token
+from edge.acd.yielding import CANCELLED
 from edge.calls.consulting import Consulting, Wanted
 from edge.calls.effects import CallEffects
 from edge.calls.giving_up import FAULT, GivingUp
@@ -141,6 +142,12 @@ class CallShell:
     def attempt(self) -> Attempt:
         """The attempt that is current."""
         return Attempt(0) if self._call is None else self._call.attempt
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether its caller gave up before we answered; that is still to be written down."""
+        verdict = None if self._call is None else self._call.verdict
+        return verdict is not None and verdict.cause == CANCELLED
 
     @property
     def is_lost(self) -> bool:

@@ -105,6 +105,7 @@ class Reception:
         journal: Journal,
         prompts: Prompts,
         holds: Callable[[CallId], bool],
+        was_cancelled: Callable[[CallId], bool],
         is_draining: Callable[[], bool],
         line: Line,
         take: Callable[[Arrival], None],
@@ -117,6 +118,7 @@ class Reception:
         self._journal = journal
         self._prompts = prompts
         self._holds = holds
+        self._was_cancelled = was_cancelled
         self._is_draining = is_draining
         self._line = line
         self._take = take
@@ -133,7 +135,10 @@ class Reception:
         caller = self._caller(invite, number)
         admission = admit(snapshot, number, self._clock.now(), has_place=caller.has_place)
         call_id = call_id_for(invite.sip_call_id, invite.from_tag)
-        if self._holds(call_id):
+        if self._was_cancelled(call_id):
+            # A proxy, or a carrier, has given us up and asks again, by another way.
+            self._send_on(invite, "Cancelled before")
+        elif self._holds(call_id):
             # The same INVITE by another way, while the first one is being served.
             self._sip.reject(invite.leg, 482, reason="Merged")
         elif self._is_draining():

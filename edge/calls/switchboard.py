@@ -118,6 +118,7 @@ class Switchboard:
             journal=journal,
             prompts=self._prompts,
             holds=self.holds,
+            was_cancelled=self._was_cancelled,
             is_draining=lambda: self.is_draining,
             line=line,
             take=self._begin,
@@ -134,6 +135,10 @@ class Switchboard:
     def holds(self, call: CallId) -> bool:
         """Tell whether a call is held here."""
         return call in self._calls
+
+    def _was_cancelled(self, call: CallId) -> bool:
+        held = self._calls.get(call)
+        return held is not None and held.was_cancelled
 
     def has_ack(self, call: CallId) -> bool:
         """Tell whether a call is held here whose caller has acknowledged our answer."""

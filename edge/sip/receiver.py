@@ -179,8 +179,12 @@ class Receiver:
                 return ""
 
     def _new(self, transaction: ServerTransaction, source: Address, age_s: float) -> None:
-        if self._transactions.is_merged(transaction):
-            raise RemoteError(482, "Loop Detected")
+        other = self._transactions.merged_with(transaction)
+        if other is not None:
+            # Once the first has been cancelled, or refused, the second asks anew: somebody else is
+            # to take it, and by 482 a carrier would give the call up.
+            is_over = other.state in {State.COMPLETED, State.CONFIRMED}
+            raise RemoteError(*((503, "Cancelled Before") if is_over else (482, "Loop Detected")))
         request = transaction.request
         if request.method in KNOWN_METHODS:
             _check_request_uri(request.uri)

@@ -95,15 +95,16 @@ class TransactionLayer:
         """Return the INVITE transaction that a CANCEL is for (RFC 3261 §9.2)."""
         return self.server.get(server_key(cancel, "INVITE"))
 
-    def is_merged(self, transaction: ServerTransaction) -> bool:
-        """Tell whether this request outside a dialog has come by another way before (§8.2.2.2)."""
+    def merged_with(self, transaction: ServerTransaction) -> ServerTransaction | None:
+        """Return by what other way this request outside a dialog has come before (§8.2.2.2)."""
         request = transaction.request
         number, method = request.cseq
         key = f"{request.call_id} {request.from_.tag} {number} {method}"
-        if self._merged.setdefault(key, transaction.key) != transaction.key:
-            return True
+        other = self._merged.setdefault(key, transaction.key)
+        if other != transaction.key:
+            return self.server[other]
         transaction.merge_key = key
-        return False
+        return None
 
     def respond(
         self, transaction: ServerTransaction, status: int, datagram: bytes, now: float

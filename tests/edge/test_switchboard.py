@@ -137,6 +137,17 @@ async def test_a_draining_edge_sends_new_calls_on_and_keeps_those_it_has() -> No
 
 
 @in_virtual_time
+async def test_an_invite_that_comes_again_behind_its_cancel_is_sent_on_and_not_given_up() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        first = a1.sip.arrive(SALES, sip_call_id="twice@carrier")
+        a1.sip.hang_up(first)
+        second = a1.sip.arrive(SALES, sip_call_id="twice@carrier")
+        assert a1.sip.over[second].status == 503
+        await made.nothing_is_left()
+
+
+@in_virtual_time
 async def test_the_same_invite_by_two_ways_is_served_once() -> None:
     async with center() as made:
         a1 = made.edges["a1"]

@@ -48,6 +48,19 @@ def test_the_same_request_by_two_ways_gets_482() -> None:
     assert network.sent("bob", 482)
 
 
+def test_one_that_was_cancelled_by_the_other_way_may_be_tried_elsewhere() -> None:
+    """A proxy gave this edge up, and a carrier asks again, before its ACK of our 487 has come."""
+    network = Network()
+    callee = network.party("bob")
+    source = Address("192.0.2.9", 5060)
+    network.inject(callee, INVITE, source)
+    network.inject(callee, INVITE.replace("INVITE", "CANCEL"), source)
+    assert network.sent("bob", 487)
+    network.inject(callee, INVITE.replace("z9hG4bKone", "z9hG4bKtwo"), source)
+    assert network.sent("bob", 503)
+    assert not network.sent("bob", 482)
+
+
 INVITE = """INVITE sip:bob@everline SIP/2.0
 Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKone
 Max-Forwards: 70
