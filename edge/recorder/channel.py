@@ -11,7 +11,7 @@ import struct
 from typing import Final
 
 from custody import g711
-from custody.frame import BLOCK, BLOCKS, RATE_HZ, SAMPLES
+from custody.frame import BLOCK, BLOCKS, RATE_HZ, SAMPLES, State
 from custody.manifest import Losses
 from custody.payload_types import PAYLOAD_TYPES, SILENCE
 from edge.recorder import inband
@@ -45,6 +45,8 @@ class Channel:
         self.opus: OpusSide | None = None
         """What decodes the party's Opus, if it may speak that."""
         self.opus_types: frozenset[int] = frozenset()
+        self.stamp = int(State.AUDIO)
+        """What comes now: audio, or of a pause or a hold, wherever its sender's clock has it."""
         self.keyed: list[tuple[int, int]] = []
         """Where digits were keyed, as samples from and to."""
         self._bytes = bytearray(b"\xff" * (SAMPLES * WINDOW_S))
@@ -129,20 +131,20 @@ class Channel:
         else:
             told = bytes(packet[begin:size]).translate(g711.TRANSCODE[(kind, self.codec or 0)])
             self._bytes[place : place + length] = told
-        block = place // BLOCK
-        self._states[block] = 1
+        block, stamp = place // BLOCK, self.stamp
+        self._states[block] = stamp
         self._newest = (self.base + place) // BLOCK
         last = (place + length - 1) // BLOCK
         while block < last:
             block += 1
-            self._states[block] = 1
+            self._states[block] = stamp
 
     def find_digits(self, blocks: int) -> None:
         """Mask digits in the audio of the window's first blocks, and a little beyond.
 
         For who has no telephone-event: whose digits are tones like all that they say.
         """
-        if self.event_type >= 0 or 1 not in self._states[:blocks]:
+        if self.event_type >= 0 or not any(self._states[:blocks]):
             return
         ahead = (blocks * BLOCK) + _AROUND
         found = inband.digits(bytes(self._bytes[:ahead]), self.codec or 0)

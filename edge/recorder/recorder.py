@@ -120,13 +120,12 @@ class Recorder:
         async with session.turn:
             if self._sessions.get(asked.call) is not session:
                 raise CommandError("this call's recording has just ended")
-            await self._join(session, asked)
-            recording = session.recording
-            recording.hold(session.now(), on=asked.held)
-            recording.obey(asked.wish, asked.pause_by, session.now(), for_keys=asked.keyed)
+            # Before the relay is asked for copies: that may take, and a party's flow at once.
+            session.note(asked)
+            await self._copy(session, asked)
             is_apart = await self._parting.follow(session)
             is_kept = await self._is_kept(asked.call, session)
-        marks = recording.marks
+        marks = session.recording.marks
         return {
             "call": asked.call,
             "is_kept": is_kept,
@@ -163,14 +162,9 @@ class Recorder:
         for fork in session.forks.values():
             await self._forks.close(session.recording.facts.media, fork)
 
-    async def _join(self, session: Session, asked: Asked) -> None:
+    async def _copy(self, session: Session, asked: Asked) -> None:
         """Have those copied who are in the call now, if they are others than before."""
-        if not asked.agent:
-            session.joined = None
-            session.recording.leave(session.now())
-            return
-        session.recording.join(asked.agent, session.now())
-        if session.joined != (asked.agent, asked.attempt):
+        if asked.agent and session.joined != (asked.agent, asked.attempt):
             session.recording.miss(session.now())
             copying = (self._fork(session, party) for party in (CALLER, AGENT))
             # Side by side, and both to their end: one that is refused leaves the other as it is.

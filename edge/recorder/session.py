@@ -8,6 +8,7 @@ from typing import Final
 
 from custody.frame import RATE_HZ
 from edge.media.plan import AGENT, CALLER, Party
+from edge.recorder.asked import Asked
 from edge.recorder.codes import NOTHING
 from edge.recorder.forks import Fork
 from edge.recorder.intake import Stream
@@ -50,6 +51,17 @@ class Session:
     def now(self) -> int:
         """Return how far the recording is, in samples."""
         return int((time.monotonic() - self.started_s) * RATE_HZ)
+
+    def note(self, asked: Asked) -> None:
+        """Note who is in the call, and what is to be kept of what they say."""
+        recording, now = self.recording, self.now()
+        if asked.agent:
+            recording.join(asked.agent, now)
+        else:
+            self.joined = None
+            recording.leave(now)
+        recording.hold(now, on=asked.held)
+        recording.obey(asked.wish, asked.pause_by, now, for_keys=asked.keyed)
 
     @property
     def last_s(self) -> float:

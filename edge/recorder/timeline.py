@@ -1,8 +1,8 @@
 """PURE. Both parties of a call on one time, cut into frames of a second.
 
 A frame is due a little after its second is over, so that what the network held up still gets into
-it. Pauses and keyed digits are laid over what was heard before it is handed out: what is covered
-leaves this module as silence.
+it. Pauses and keyed digits are laid over what was heard before it is handed out. What they cover
+leaves this module as silence, and so does what came while nothing was to be kept.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from edge.recorder.marks import Marks
 
 PATIENCE: Final = 2400
 """Samples (0.3 s) that a second waits for its last packets."""
+_KEPT: Final = bytes([State.SILENT, State.AUDIO])
 CALLER: Final = 0
 AGENT: Final = 1
 
@@ -29,6 +30,7 @@ class Timeline:
         self.start = start // BLOCK * BLOCK
         self.sides = (Channel(self.start), Channel(self.start))
         self.marks = Marks() if marks is None else marks
+        self._stamp()
 
     @property
     def base(self) -> int:
@@ -43,10 +45,12 @@ class Timeline:
     def pause(self, now: int, because: str) -> None:
         """Record nothing from now on, and nothing of what has not been handed out yet."""
         noted.begin(self.marks.pauses, max(self.base, now - BLOCK) // BLOCK * BLOCK, because)
+        self._stamp()
 
     def resume(self, now: int, because: str | None = None) -> None:
         """Record again, as far as `because` alone was in the way; None: all that was."""
         noted.end(self.marks.pauses, -(-now // BLOCK) * BLOCK, because)
+        self._stamp()
 
     def hold(self, now: int, *, on: bool) -> None:
         """Keep nothing of the agent from now on; or keep it again."""
@@ -54,6 +58,14 @@ class Timeline:
             noted.begin(self.marks.holds, max(self.base, now) // BLOCK * BLOCK, noted.HELD)
         else:
             noted.end(self.marks.holds, -(-now // BLOCK) * BLOCK)
+        self._stamp()
+
+    def _stamp(self) -> None:
+        """Let what comes from now on be of what goes on now."""
+        is_held = any(each.end is None for each in self.marks.holds)
+        usual = State.PAUSED if self.marks.is_paused else State.AUDIO
+        self.sides[CALLER].stamp = usual
+        self.sides[AGENT].stamp = State.HELD if is_held and usual is State.AUDIO else usual
 
     def due(self, now: int, patience: int = PATIENCE) -> Frame | None:
         """Return the next second if it is over, and has waited for what the network held up."""
@@ -70,7 +82,7 @@ class Timeline:
         self.sides[CALLER].find_digits(blocks)
         for number, side in enumerate(self.sides):
             heard, states = side.second()
-            heard, states = heard[: blocks * BLOCK], states[:blocks]
+            heard, states = _withheld(side, heard[: blocks * BLOCK], states[:blocks])
             covers = [(each.start, each.end, State.PAUSED) for each in self.marks.pauses]
             if number == AGENT:
                 covers += [(each.start, each.end, State.HELD) for each in self.marks.holds]
@@ -89,6 +101,21 @@ class Timeline:
             left=left,
             right=right,
         )
+
+
+def _withheld(side: Channel, heard: bytes, states: bytes) -> tuple[bytes, bytes]:
+    """Put silence where what came was not to be kept, whenever its sender's clock has it.
+
+    A party's packets may come later than the first of them did, or sooner: what is said in a pause
+    stands before it then, or behind it.
+    """
+    if not states.strip(_KEPT):
+        return heard, states
+    silence, kept = bytes([SILENCE[side.codec or 0]]) * BLOCK, bytearray(heard)
+    for block, state in enumerate(states):
+        if state not in _KEPT:
+            kept[block * BLOCK : (block + 1) * BLOCK] = silence
+    return bytes(kept), states
 
 
 def _cover(

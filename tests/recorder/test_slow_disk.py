@@ -13,14 +13,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody import keyring
-from custody.frame import SAMPLES
+from custody.frame import SAMPLES, State
 from custody.keyring import Keyring
 from custody.manifest import Span
 from custody.providers import LocalFile
 from custody.store import RecordingStore
 from edge.errors import NotRecordedError
 from edge.media.errors import MediaRefused, UnknownCall
-from edge.media.plan import CALLER, Party
+from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder import folder as folders
 from edge.recorder import forks, segments
 from edge.recorder import recording as recordings
@@ -52,6 +52,9 @@ class Copied:
         self.refuses_to_silence = False
         self.knows_nothing_for = 0
         """So often it does not know the call yet."""
+        self.copies_agents = asyncio.Event()
+        """Else their copies take their time."""
+        self.copies_agents.set()
 
     async def open(self, call: str, speaker: Party) -> Fork:
         """Have `speaker` copied."""
@@ -60,6 +63,8 @@ class Copied:
             raise UnknownCall("rtpengine refused `subscribe request`: Unknown call-ID")
         self.asked.append((call, speaker))
         number = len(self.asked)
+        if speaker == AGENT:
+            await self.copies_agents.wait()
         return Fork(
             listener=f"l{number}",
             source=("127.0.0.1", number),
@@ -188,6 +193,23 @@ async def test_a_pause_is_confirmed_only_when_a_later_life_would_keep_to_it(stag
     await stage.until_kept("c1", wish=7, pause_by="ann")
     kept = read_marks(stage.spool / "c1")
     assert (kept.wish, kept.is_paused) == (7, True)
+
+
+async def test_a_recording_that_begins_in_a_pause_keeps_nothing_while_copies_are_asked_for(
+    stage: Stage,
+) -> None:
+    stage.relay.copies_agents.clear()
+    asking = asyncio.create_task(stage.record("c1", wish=7, pause_by="ann", held=True))
+    async with asyncio.timeout(SOON_S):
+        while len(stage.relay.asked) < 2:  # noqa: ASYNC110 - a test waits
+            await asyncio.sleep(0)
+    (session,) = stage.recorder._sessions.values()  # noqa: SLF001 - what it has
+    assert CALLER in session.forks, "whose packets come by now"
+    assert [side.stamp for side in session.recording.timeline.sides] == [State.PAUSED] * 2
+    stage.relay.copies_agents.set()
+    answer = await asking
+    assert (answer["wish"], answer["is_paused"]) == (7, True)
+    assert not answer["is_apart"]
 
 
 async def test_a_pause_that_cannot_be_written_down_is_refused(stage: Stage) -> None:

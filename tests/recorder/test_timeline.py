@@ -256,3 +256,59 @@ def test_a_later_life_begins_where_it_is_told() -> None:
     frame = cut(timeline)
     assert frame.start == 100_000
     assert blocks(frame)[1] == block(9)
+
+
+def spoken(timeline: Timeline, side: int, number: int, *, late: int = 0) -> None:
+    """Let what was said in one block come in time, or so many blocks later."""
+    packet = rtp(number, block(number))
+    timeline.sides[side].take(packet, len(packet), (number + late) * BLOCK)
+
+
+def kept_of(timeline: Timeline, side: int, until: int) -> set[int]:
+    """Return which of the blocks that were said leave the timeline, once that is over."""
+    found: set[int] = set()
+    while (frame := timeline.due(until * BLOCK)) is not None:
+        found |= {each[0] for each in blocks(frame, side) if len(set(each)) == 1}
+    return found - {0xFF}
+
+
+@pytest.mark.parametrize("side", [CALLER, AGENT])
+def test_what_comes_in_a_pause_is_not_kept_though_its_packets_come_later_than_the_first(
+    side: int,
+) -> None:
+    timeline = Timeline()
+    for number in range(30):
+        spoken(timeline, side, number)
+    timeline.pause(40 * BLOCK, "agent")  # and by now the network is 200 ms slower
+    for number in range(30, 100):
+        spoken(timeline, side, number, late=10)
+    assert kept_of(timeline, side, 180) == set(range(30)), "nothing that came in the pause"
+
+
+@pytest.mark.parametrize("side", [CALLER, AGENT])
+def test_what_came_in_a_pause_is_not_kept_though_its_packets_come_sooner_than_the_first(
+    side: int,
+) -> None:
+    timeline = Timeline()
+    spoken(timeline, side, 0, late=20)  # the first was held up for 400 ms, and no other
+    for number in range(1, 50):
+        spoken(timeline, side, number)
+    timeline.pause(50 * BLOCK, "agent")
+    for number in range(50, 100):
+        spoken(timeline, side, number)
+    timeline.resume(100 * BLOCK)
+    for number in range(100, 150):
+        spoken(timeline, side, number)
+    kept = kept_of(timeline, side, 230)
+    assert not kept & set(range(50, 100))
+    assert set(range(100, 150)) <= kept
+
+
+def test_what_an_agent_sends_in_a_hold_is_not_kept_however_late_it_comes() -> None:
+    timeline = Timeline()
+    for number in range(30):
+        spoken(timeline, AGENT, number)
+    timeline.hold(40 * BLOCK, on=True)
+    for number in range(30, 100):
+        spoken(timeline, AGENT, number, late=10)
+    assert kept_of(timeline, AGENT, 180) == set(range(30))
