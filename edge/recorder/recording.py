@@ -15,12 +15,13 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from custody.frame import BLOCK, Frame, State
+from custody.frame import BLOCK, SAMPLES, Frame, State
 from custody.keyring import RecordingKey
 from custody.manifest import NO_AGENT, Losses, Span
 from custody.place import Place
 from edge.acd.recorded import NOT_COPIED
 from edge.recorder import marks as noted
+from edge.recorder.channel import WINDOW_S
 from edge.recorder.folder import (
     FACTS,
     MARKS,
@@ -44,6 +45,8 @@ SEGMENT_FRAMES: Final = 60
 """Seconds of a segment. When it is over it can go to the store, long before the call is."""
 LATE: Final = "recorder_late"
 NOT_WRITTEN: Final = "spool_not_written"
+STOOD_STILL: Final = "recorder_stood_still"
+"""Nobody has taken in what came for longer than there is room for."""
 
 log = structlog.get_logger()
 
@@ -207,6 +210,10 @@ class Recording:
         return left.losses, right.losses
 
     def _seal(self, now: int, patience: int) -> None:
+        reached = self.timeline.base + WINDOW_S * SAMPLES
+        if now - reached > SHORTEST_GAP:
+            self._gap(reached, now, STOOD_STILL)
+            self._keep_marks()
         while (frame := self.timeline.due(now, patience)) is not None:
             is_masked = self._note_masks(frame)
             self._disk.submit(self._keep, frame, self._losses)

@@ -215,3 +215,19 @@ async def test_a_store_that_is_away_loses_nothing(archive: Archive) -> None:
     archive.store.unlink()
     await archive.ship()
     assert await heard(archive) == 2 * SAMPLES
+
+
+@pytest.mark.parametrize("still_s", [2.0, 10.0])
+async def test_a_recorder_that_has_stood_still_says_what_it_could_not_take_in(
+    archive: Archive, still_s: float
+) -> None:
+    archive.record(CALL, 3.0)
+    archive.now += round(still_s * SAMPLES)
+    archive.last.tick(archive.now)
+    archive.end()
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    gaps = [(each.start, each.end, each.because) for each in account.gaps]
+    # It had sealed two seconds, and has room for four.
+    assert gaps == ([] if still_s == 2.0 else [(6 * SAMPLES, 13 * SAMPLES, "recorder_stood_still")])
+    assert account.is_complete is (still_s == 2.0)
