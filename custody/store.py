@@ -128,6 +128,19 @@ class RecordingStore:
         async for recording in self.manifests(tenant):
             yield recording
 
+    async def written_ms(self, tenant: str, recording: str) -> int | None:
+        """Return when audio or a sealed key of a recording was last written, on the store's clock.
+
+        None: there is none.
+        """
+        latest: int | None = None
+        for folder in ("keys", "audio"):
+            prefix = f"{tenant}/{folder}/{recording}/"
+            async for batch in obstore.list(self._of(prefix), prefix=prefix):
+                for each in batch:
+                    latest = max(latest or 0, int(each["last_modified"].timestamp() * 1000))
+        return latest
+
     async def of_recording(self, tenant: str, recording: str) -> list[str]:
         """Return the names of all that there is of a recording; the sealed data keys come first."""
         found = []

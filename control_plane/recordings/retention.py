@@ -5,8 +5,10 @@ What is under legal hold stays, however long that is.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Final
 
+from obstore.exceptions import BaseError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.calls import store as calls
@@ -28,17 +30,20 @@ AT_ONCE: Final = 200
 
 
 async def sweep(database: Database, archive: Archive, library: Library, now_ms: int) -> int:
-    """Order what is too old of this site's store; return how many recordings that was."""
+    """Order what is too old of this site's store; return how many orders that was.
+
+    Also what has no account: a recorder that was lost with its spool has written none.
+    """
     async with database.read() as connection:
         kept = await tenants.recording_retentions(connection)
     count = 0
     for tenant, days in kept.items():
-        some: list[str] = []
-        async for recording in archive.store.manifests(tenant):
-            some.append(recording)
+        some: set[str] = set()
+        async for recording in archive.store.recordings(tenant):
+            some.add(recording)
             if len(some) == AT_ONCE:
                 count += await _order(database, archive, library, (tenant, days, now_ms), some)
-                some = []
+                some = set()
         count += await _order(database, archive, library, (tenant, days, now_ms), some)
     return count
 
@@ -48,15 +53,15 @@ async def _order(
     archive: Archive,
     library: Library,
     rule: tuple[str, int, int],
-    some: list[str],
+    some: AbstractSet[str],
 ) -> int:
     tenant, days, now_ms = rule
     before_ms = tenants.kept_since(now_ms, days)
     async with database.read() as connection:
-        old, known = await calls.ended_before(connection, tenant, some, before_ms)
-    strays = [each for each in some if each not in known]
+        old, known = await calls.ended_before(connection, tenant, sorted(some), before_ms)
+    strays = sorted(some - known)
     # Its call's row is gone: when it was, the recording says itself.
-    old |= {each for each in strays if await _is_before(library, tenant, each, before_ms)}
+    old |= {each for each in strays if await _is_before(archive, library, tenant, each, before_ms)}
     if not old:
         return 0
     async with database.write() as connection:
@@ -78,11 +83,15 @@ async def _order(
     return len(orders)
 
 
-async def _is_before(library: Library, tenant: str, recording: str, before_ms: int) -> bool:
+async def _is_before(
+    archive: Archive, library: Library, tenant: str, recording: str, before_ms: int
+) -> bool:
     try:
         return (await library.manifest(tenant, recording)).started_ms < before_ms
-    except (CustodyError, FileNotFoundError):
-        return False
+    except (CustodyError, OSError, BaseError):
+        # It has no account, or none that can be read: then by what there is of it.
+        written_ms = await archive.store.written_ms(tenant, recording)
+    return written_ms is not None and written_ms < before_ms
 
 
 class RecordingsOfCustomer:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import errno
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
+from control_plane.calls.tables import CallRow
 from control_plane.permissions import Role
 from control_plane.recording_keys import keeping
 from control_plane.recordings import caretaker
@@ -161,6 +164,32 @@ async def test_under_legal_hold_nothing_is_erased_or_deleted_however_old(sites: 
         assert (await officer.ask("PUT", f"{path}/hold", over, again)).status == 200
         await sites.until_stated(f"recording:{HERS}")
         assert [sites.objects(site, HERS) for site in "ab"] == [[], []]
+
+
+@pytest.mark.parametrize("is_call_known", [True, False])
+async def test_what_a_lost_recorder_has_left_without_an_account_goes_in_time_too(
+    sites: Sites, *, is_call_known: bool
+) -> None:
+    async with sites.serving():
+        await sites.customer()
+        await sites.recorded(OTHERS)
+        now_s = sites.clock.now().wall_ms / 1000
+        for site in "ab":
+            (sites.store(site) / "main" / "manifests" / f"{OTHERS}.json").unlink()
+            for path in sites.objects(site, OTHERS):
+                os.utime(path, (now_s, now_s))
+        if not is_call_known:
+            async with sites.centers["a"].services.database.write() as connection:
+                await connection.execute(delete(CallRow).where(CallRow.id == OTHERS))
+        admin = await sites.centers["a"].administrator()
+        version = {"If-Match": (await admin.get("/v1/tenant")).headers["ETag"]}
+        kept = {"recording_retention_days": 30}
+        assert (await admin.ask("PATCH", "/v1/tenant", kept, version)).status == 200
+        sites.clock.advance(29 * DAY_S)
+        assert await sites.swept("a") == 0
+        sites.clock.advance(DAY_S + 3600)
+        await sites.until_stated(f"recording:{OTHERS}")
+        assert [sites.objects(site, OTHERS) for site in "ab"] == [[], []]
 
 
 async def test_a_customer_s_hold_keeps_their_recordings_from_retention(sites: Sites) -> None:
