@@ -226,21 +226,36 @@ class Replicator:
 
     async def _look(self) -> dict[tuple[str, str], int]:
         """Return what the store has and has not been counted; what is gone from it is not due."""
-        due = {}
+        due: dict[tuple[str, str], int] = {}
+        in_a_row = 0
         for tenant in await self._store.tenants():
             async for recording in self._store.manifests(tenant):
-                name = f"{tenant}/{recording}"
+                name, each = f"{tenant}/{recording}", (tenant, recording)
                 if name in self._counted or name in self._passed_over:
                     continue
-                samples = self._due.get((tenant, recording))
-                if samples is None:
-                    account = await self._account(tenant, recording)
-                    if account is None:
-                        self._passed_over.add(name)
-                        continue
-                    samples = account.samples
-                due[tenant, recording] = samples
+                if each in self._due:
+                    due[each] = self._due[each]
+                elif in_a_row < MOST_IN_A_ROW:  # else the store is away
+                    try:
+                        await self._take_up(due, tenant, recording)
+                        in_a_row = 0
+                    except BaseError:
+                        # Nobody knows how long it is, or whose: it is to be sent, behind others.
+                        due[each] = 0
+                        self._not_given.add(each)
+                        in_a_row += 1
         return due
+
+    async def _take_up(self, due: dict[tuple[str, str], int], tenant: str, recording: str) -> None:
+        """Note a recording that is new here, if it is this recorder's to send."""
+        try:
+            account = await self._account(tenant, recording)
+        except FileNotFoundError:
+            return  # it was deleted at this moment
+        if account is None:
+            self._passed_over.add(f"{tenant}/{recording}")
+        else:
+            due[tenant, recording] = account.samples
 
     async def _account(self, tenant: str, recording: str) -> Manifest | None:
         """Return the account of a recording that is this recorder's to send."""

@@ -20,11 +20,13 @@ class SpoiltStore(RecordingStore):
     """A store whose disk does not give some recordings any more."""
 
     spoilt: frozenset[str] = frozenset()
+    what = "/audio/"
+    """Of them."""
     asked = 0
 
     async def get(self, name: str) -> bytes:
         """Return an object, if the disk gives it."""
-        if "/audio/" in name and any(call in name for call in self.spoilt):
+        if self.what in name and any(call in name for call in self.spoilt):
             self.asked += 1
             raise GenericError("Input/output error")
         return await super().get(name)
@@ -67,10 +69,12 @@ async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(archive, tmp_path, monkeypatch)
 
 
+@pytest.mark.parametrize("what", ["/audio/", "/manifests/"])
 @pytest.mark.parametrize("spoilt", [1, 2, 4])
 async def test_what_the_stores_disk_does_not_give_keeps_no_other_from_being_copied(
-    site: Site, spoilt: int
+    site: Site, spoilt: int, what: str
 ) -> None:
+    site.store.what = what
     site.store.spoilt = frozenset(CALLS[:spoilt])
     for _ in range(3):
         with pytest.raises(GenericError):
@@ -79,11 +83,15 @@ async def test_what_the_stores_disk_does_not_give_keeps_no_other_from_being_copi
     assert set(site.replicator.uncounted) == set(CALLS[:spoilt])
 
 
-async def test_a_store_that_is_away_is_not_asked_for_every_recording(site: Site) -> None:
+@pytest.mark.parametrize(("what", "most"), [("/audio/", 3), ("/manifests/", 6)])
+async def test_a_store_that_is_away_is_not_asked_for_every_recording(
+    site: Site, what: str, most: int
+) -> None:
+    site.store.what = what
     site.store.spoilt = frozenset(CALLS)
     with pytest.raises(GenericError):
         await site.turn()
-    assert site.store.asked <= 3
+    assert site.store.asked <= most
     site.store.spoilt = frozenset()
     await site.turn()
     assert site.replicator.count == len(CALLS)
