@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.calls.tables import CallRow, CarriedRow
 from control_plane.db.inserting import inserting
-from state.model import CallRecord
+from state.model import CallRecord, Outcome
 
 LEDGER: Final = "ledger"
 CODES: Final = "codes"
@@ -72,7 +72,7 @@ async def latest(
     """Return the calls that came last, or last before `after` (arrival and id).
 
     `wanted`: filters by name, `since` and `until`, `callers` (a query for numbers), `among` (one
-    for calls), `min_s` and `max_s` (how long they talked); None filters nothing.
+    for calls), `min_s` and `max_s` (how long they talked), `has_talk`; None filters nothing.
     """
     statement = select(*_COLUMNS).where(CallRow.tenant == tenant)
     for name in FILTERS:
@@ -86,16 +86,30 @@ async def latest(
         statement = statement.where(CallRow.caller.in_(wanted["callers"]))
     if wanted.get("among") is not None:
         statement = statement.where(CallRow.id.in_(wanted["among"]))
-    if wanted.get("min_s") is not None:
-        statement = statement.where(_talked_ms(connection) >= wanted["min_s"] * 1000)
-    if wanted.get("max_s") is not None:
-        statement = statement.where(_talked_ms(connection) <= wanted["max_s"] * 1000)
+    statement = statement.where(*_of_talk(connection, wanted))
     if after is not None:
         at, call = after
         earlier = and_(CallRow.arrived_ms == at, CallRow.id < call)
         statement = statement.where(or_(CallRow.arrived_ms < at, earlier))
     order = (CallRow.arrived_ms.desc(), CallRow.id.desc())
     return [_read(row) for row in await connection.execute(statement.order_by(*order).limit(most))]
+
+
+def _of_talk(
+    connection: AsyncConnection, wanted: Mapping[str, Any]
+) -> Iterable[ColumnElement[bool]]:
+    """Yield what the filters say of the talk in a call; whether there was one, as `has_talk`."""
+    if wanted.get("has_talk"):
+        yield or_(CallRow.outcome == Outcome.ANSWERED.value, CallRow.agent != "")
+    if wanted.get("min_s") is not None:
+        yield _talked_ms(connection) >= wanted["min_s"] * 1000
+    if wanted.get("max_s") is not None:
+        yield _talked_ms(connection) <= wanted["max_s"] * 1000
+
+
+def has_talk(call: PastCall) -> bool:
+    """Tell whether an agent talked with the caller, also if a fault ended that."""
+    return call.outcome == Outcome.ANSWERED or call.agent != ""
 
 
 def _talked_ms(connection: AsyncConnection) -> ColumnElement[int]:

@@ -23,7 +23,6 @@ from control_plane.subjects import Thing
 from custody.errors import CustodyError, NoKeyError
 from custody.library import Library
 from custody.manifest import Manifest
-from state.model import Outcome
 
 T = TypeVar("T")
 AnyAsk: TypeAlias = Ask[Any, Any, Any]
@@ -55,15 +54,15 @@ def thing_of(call: PastCall, *, has_legal_hold: bool | None = None, digest: str 
 
 
 async def call(ask: Named) -> PastCall:
-    """Return the answered call that the path names. Raise `not-found`."""
+    """Return the call with a talk that the path names. Raise `not-found`."""
     return await call_of(ask, ask.at.recording)
 
 
 async def call_of(ask: AnyAsk, recording: str) -> PastCall:
-    """Return the answered call of that id. Raise `not-found`."""
+    """Return the call of that id in which an agent talked with the caller. Raise `not-found`."""
     async with ask.services.database.read() as connection:
         found = await calls.find(connection, ask.tenant, recording)
-    if found is None or found.outcome != Outcome.ANSWERED:
+    if found is None or not calls.has_talk(found):
         raise not_found()
     return found
 

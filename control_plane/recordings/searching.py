@@ -21,7 +21,6 @@ from control_plane.permissions import Permission
 from control_plane.recordings import tags
 from control_plane.recordings.schemas import RecordingListing
 from control_plane.subjects import Thing
-from state.model import Outcome
 
 Listed = Ask[Nothing, RecordingListing, Nothing]
 
@@ -34,7 +33,7 @@ def wanted(ask: Listed) -> dict[str, Any]:
         "agent": query.agent,
         "site": query.site,
         "code": query.disposition,
-        "outcome": Outcome.ANSWERED,
+        "has_talk": True,
         "since": milliseconds(query.since),
         "until": milliseconds(query.until),
         "min_s": query.min_length_s,

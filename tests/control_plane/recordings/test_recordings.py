@@ -48,13 +48,21 @@ class Served:
         self.center = center
         self.archive = archive
 
-    async def call(self, call: str, *, team: str = "north", tenant: str = "main") -> None:
-        """Let a call have been answered."""
+    async def call(
+        self,
+        call: str,
+        *,
+        team: str = "north",
+        tenant: str = "main",
+        outcome: Outcome = Outcome.ANSWERED,
+        agent: str = "ann",
+    ) -> None:
+        """Let a call have been answered, or have ended otherwise."""
         record = CallRecord(
             call=CallId(call),
             did=DidNumber("1"),
             queue=QueueId("sales"),
-            outcome=Outcome.ANSWERED,
+            outcome=outcome,
             cause="caller_hung_up",
             edge=EdgeId("a1"),
             site=SiteId("a"),
@@ -67,8 +75,8 @@ class Served:
         )
         values = {
             "id": call, "tenant": tenant, "did": "1", "queue": "sales", "site": "a",
-            "agent": "ann", "agent_site": "a", "team": team, "employer": "", "caller": "",
-            "outcome": "answered", "arrived_ms": 1_000, "ended_ms": 9_000, "revision": 1,
+            "agent": agent, "agent_site": "a", "team": team, "employer": "", "caller": "",
+            "outcome": outcome.value, "arrived_ms": 1_000, "ended_ms": 9_000, "revision": 1,
             "record": msgspec.json.encode(record).decode(),
         }  # fmt: skip
         async with self.center.services.database.write() as connection:
@@ -230,6 +238,25 @@ async def test_a_listing_says_of_every_answered_call_whether_its_recording_is_ke
     supervisor = await served.center.person(Role.SUPERVISOR, team="south", site="a")
     assert (await supervisor.get("/v1/recordings")).json["items"] == []
     assert (await manager.get(path(MISSED, "/audio"), **WHY)).status == 404
+
+
+async def test_what_was_said_before_a_fault_cut_the_talk_off_is_found_heard_and_held(
+    served: Served,
+) -> None:
+    served.archive.record(OTHERS, SECONDS)
+    served.archive.end()
+    await served.archive.ship()
+    await served.call(OTHERS, outcome=Outcome.LOST)
+    await served.call(MISSED, outcome=Outcome.LOST, agent="")
+    manager = await served.center.person(Role.MANAGER)
+    listed = (await manager.get("/v1/recordings")).json["items"]
+    assert {each["id"] for each in listed} == {CALL, OTHERS}, "nobody talked with who was missed"
+    assert (await manager.get(path(OTHERS), **WHY)).status == 200
+    assert (await manager.get(path(MISSED, ""), **WHY)).status == 404
+    officer = await served.center.person(Role.PRIVACY_OFFICER)
+    kept = {"has_legal_hold": True, "because": "court order 7"}
+    held = await officer.ask("PUT", path(OTHERS, "/hold"), kept, WHY | {"If-Match": '"0"'})
+    assert held.status == 200
 
 
 async def test_a_gap_is_as_long_as_it_was_and_silent(served: Served) -> None:
