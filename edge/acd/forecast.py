@@ -7,7 +7,7 @@ The formula: of the `staff` agents who are present and suit the call, one become
 `handling_s / staff` seconds on average. A call ahead that also suits others takes only its share of
 those: the part of its own agents who are among ours. With `ahead` such shares before it, and `free`
 agents free, the call gets the (ahead + 1 - free)th agent to become free, and none has to when that
-is not positive.
+is not positive. Before a newcomer stand also those who came earlier and still hear the greeting.
 
 What it does not know: calls of higher levels that are still to come, steps that are still to fall
 due, and agents who come and go. So for a low priority it is too short, which is what the measured
@@ -16,11 +16,12 @@ error is there to show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from statistics import fmean, median
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.eligibility import (
     AgentFacts,
@@ -32,7 +33,7 @@ from edge.acd.eligibility import (
 from edge.acd.line import Waiting, waiting_calls
 from edge.acd.needs import Needs
 from edge.acd.service_level import wait_s
-from state.model import AgentId, CallId, CallRecord, Now, Queue, QueueId, SkillId
+from state.model import AgentId, CallId, CallRecord, Now, Queue, QueueId, SkillId, TicketState
 from state.snapshot import Snapshot
 
 
@@ -68,7 +69,7 @@ def forecasts_for_newcomers(
 
     `staff`: of this snapshot. All who wait and all who work are looked at once, for all queues.
     """
-    line = waiting_calls(snapshot, now)
+    line = (*waiting_calls(snapshot, now), *_greeted(snapshot, now))
     return {
         queue.id: _forecast(
             staff,
@@ -78,6 +79,14 @@ def forecasts_for_newcomers(
         )
         for queue in queues
     }
+
+
+def _greeted(snapshot: Snapshot, now: Now) -> Iterator[Waiting]:
+    """Yield those who hear the greeting, as they will come to the line: before a newcomer."""
+    for entry in snapshot.tickets.values():
+        if entry.value.state is TicketState.GREETING and entry.value.holder in snapshot.edges:
+            # They begin to wait when it is over.
+            yield Waiting.of(snapshot, replace(entry, seen_s=now.mono_s), now)
 
 
 class Staff:

@@ -110,6 +110,15 @@ def test_a_queue_may_look_at_the_wait_that_is_to_be_expected() -> None:
     assert turned_away(world) == (Outcome.REFUSED, "wait_too_long")
 
 
+def test_a_rush_is_turned_away_though_it_still_hears_the_greeting() -> None:
+    world = world_of(replace(SALES, longest_estimate_s=Limit(most=60)))
+    ann = world.agent("ann", sales=1)
+    world.put(keys.work(ann), Work(agent=ann, busy_s=400.0, recent_calls=10.0))
+    world.offer(ann)
+    world.ticket(1, state=TicketState.GREETING, sales=1)
+    assert turned_away(world) == (Outcome.REFUSED, "wait_too_long")
+
+
 def test_where_nothing_can_be_estimated_nobody_is_turned_away_for_it() -> None:
     world = world_of(replace(SALES, longest_estimate_s=Limit(most=0)))
     assert admitted_to(world) == "sales"

@@ -18,9 +18,10 @@ from state.model import (
     Queue,
     QueueId,
     SiteId,
+    TicketState,
     Work,
 )
-from tests.acd.worlds import NOW, WALL_MS, World, call_id, needs
+from tests.acd.worlds import NOW, WALL_MS, World, call_id, needs, ticket
 
 SALES = Queue(id=QueueId("sales"), needs=needs(sales=1))
 
@@ -100,6 +101,36 @@ def test_who_is_away_is_no_staff_and_without_staff_there_is_no_forecast() -> Non
 def test_a_newcomer_of_a_higher_priority_stands_before_the_others() -> None:
     world = staffed("ann")
     world.ticket(1, sales=1)
+    vip = replace(SALES, priority=5)
+    assert forecast_for_newcomer(world.snapshot, vip, NOW).position == 1
+
+
+def test_who_hears_the_greeting_came_before_a_newcomer_and_will_be_served_before() -> None:
+    world = staffed("ann", "bob", "cyd")
+    world.ticket(1, sales=1)
+    world.ticket(2, state=TicketState.GREETING, sales=1)
+    world.ticket(3, state=TicketState.GREETING, holder="b1", sales=1)
+    found = forecast_for_newcomer(world.snapshot, SALES, NOW)
+    assert (found.position, found.wait_s) == (4, 80.0)
+    vip = forecast_for_newcomer(world.snapshot, replace(SALES, priority=5), NOW)
+    assert (vip.position, vip.wait_s) == (1, 20.0)
+    world.drop(keys.edge(EdgeId("b1")))
+    assert forecast_for_newcomer(world.snapshot, SALES, NOW).position == 3
+
+
+def test_an_agent_who_is_free_is_for_those_who_hear_the_greeting_first() -> None:
+    world = staffed("ann")
+    world.agent("bob", sales=1)
+    assert forecast_for_newcomer(world.snapshot, SALES, NOW).wait_s == 0.0
+    world.ticket(1, state=TicketState.GREETING, sales=1)
+    assert forecast_for_newcomer(world.snapshot, SALES, NOW).wait_s == 30.0
+
+
+def test_a_greeting_is_no_waiting_by_which_those_who_hear_it_would_stand_higher() -> None:
+    world = staffed("ann")
+    world.set_queue(replace(SALES, aging_s=1.0))
+    greeted = ticket(1, state=TicketState.GREETING, sales=1)
+    world.set_ticket(greeted, waits_s=10.0)
     vip = replace(SALES, priority=5)
     assert forecast_for_newcomer(world.snapshot, vip, NOW).position == 1
 
