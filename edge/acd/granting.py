@@ -36,7 +36,7 @@ from edge.acd.plan import (
 from edge.acd.relaxation import waited_s
 from edge.acd.reservation import created
 from edge.acd.token import Token
-from edge.acd.work import idle_before_s
+from edge.acd.work import idle_before_s, rest_over_s
 from state import keys
 from state.codec import encode
 from state.model import (
@@ -85,6 +85,7 @@ def _grant(
         work_revision=offering.work_revision,
         idle_s=idle_before_s(presence, work, at),
         since_s=at.mono_s,
+        rest_over_s=rest_over_s(presence, work),
     )
     put = put_offer(offer)
     rests_on = (

@@ -39,6 +39,8 @@ class GivenAgent(Struct, frozen=True, kw_only=True):
     """For how long the agent had been free."""
     since_s: float
     """When the agent was given to the call, on this process's monotonic clock."""
+    rest_over_s: float = 0.0
+    """By how much longer they rested before than `work` says."""
 
 
 class Held(Struct, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ from edge.acd.plan import (
     same_work,
 )
 from edge.acd.relaxation import waited_s
-from edge.acd.work import work_after
+from edge.acd.work import rest_over_s, work_after
 from state import keys
 from state.codec import encode
 from state.model import (
@@ -300,12 +300,14 @@ def orphan_freed(given: GivenAgent, at: Now, *, guard: Compare | None) -> Plan:
 def given_agent(snapshot: Snapshot, offer: Entry[Offer]) -> GivenAgent:
     """Return what somebody who did not make the offer needs in order to end it."""
     agent = offer.value.agent
+    work = snapshot.works.get(agent)
     return GivenAgent(
         offer=offer,
-        work=snapshot.works.get(agent),
+        work=work,
         work_revision=work_revision(snapshot, agent),
         idle_s=0.0,
         since_s=offer.seen_s,
+        rest_over_s=rest_over_s(snapshot.presences.get(agent), work),
     )
 
 
@@ -331,6 +333,7 @@ def freeing_of(given: GivenAgent, part: AgentPart, at: Now) -> Freeing:
         idle_s=given.idle_s,
         busy_s=at.mono_s - given.since_s,
         at=at,
+        rest_over_s=given.rest_over_s,
     )
     put = Put(key=keys.work(agent), value=encode(work))
     return Freeing(

@@ -100,6 +100,7 @@ def _given(offer: Entry[Offer], found: Found, known: GivenAgent | None, at: Now)
         ),
         work=known.work if same else _work(work, at),
         work_revision=revision,
+        rest_over_s=known.rest_over_s if same else 0.0,
     )
 
 

@@ -6,7 +6,7 @@ offer.
 
 from __future__ import annotations
 
-from edge.acd.eligibility import rest_ends_s
+from edge.acd.eligibility import rest_ends_s, rest_of_s
 from state.model import AgentId, Entry, Now, Presence, Work, WorkEnd
 
 WINDOW_S = 3600.0
@@ -22,6 +22,17 @@ def idle_before_s(presence: Entry[Presence] | None, work: Entry[Work] | None, at
     return max(0.0, at.mono_s - max(begins)) if max(begins) > float("-inf") else 0.0
 
 
+def rest_over_s(presence: Entry[Presence] | None, work: Entry[Work] | None) -> float:
+    """Return by how much longer an agent rested after a talk than their work record says.
+
+    Below 0: they ended it early. The record was written with the talk's end, and told the rest as
+    it was to be.
+    """
+    if work is None or work.value.end is not WorkEnd.TALKED:
+        return 0.0
+    return rest_of_s(work, presence) - max(0.0, work.value.rest_s)
+
+
 def work_after(  # noqa: PLR0913  the sums that one offer adds
     agent: AgentId,
     work: Work | None,
@@ -31,14 +42,17 @@ def work_after(  # noqa: PLR0913  the sums that one offer adds
     idle_s: float,
     busy_s: float,
     at: Now,
+    rest_over_s: float = 0.0,
 ) -> Work:
     """Return the record after one more offer, of `busy_s`, that came after `idle_s` of idling.
 
-    Wrap-up counts as busy. The pause after a ring that was not answered counts as neither.
+    Wrap-up counts as busy, as long as it is to be; what came of the one before, `rest_over_s`
+    tells. The pause after a ring that was not answered counts as neither.
     """
     before = Work(agent=agent) if work is None else work
     talked = end is WorkEnd.TALKED
-    busy = max(0.0, before.busy_s) + max(0.0, busy_s) + (max(0.0, rest_s) if talked else 0.0)
+    worked_s = max(0.0, max(0.0, before.busy_s) + rest_over_s)
+    busy = worked_s + max(0.0, busy_s) + (max(0.0, rest_s) if talked else 0.0)
     idle = max(0.0, before.idle_s) + max(0.0, idle_s)
     fade = min(1.0, WINDOW_S / (busy + idle)) if busy + idle > 0.0 else 1.0
     return Work(

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from edge.acd.work import WINDOW_S, idle_before_s, work_after
-from state.model import AgentId, Work, WorkEnd
+from edge.acd.ending import AgentPart
+from edge.acd.granting import reserved
+from edge.acd.match import match
+from edge.acd.plan import Held
+from edge.acd.reservation import freeing_of, given_agent
+from edge.acd.work import WINDOW_S, idle_before_s, rest_over_s, work_after
+from state import keys
+from state.codec import decode
+from state.model import AgentId, EdgeId, Work, WorkEnd
 from tests.acd.worlds import NOW, PATIENT, World, at
 
 ANN = AgentId("ann")
@@ -55,6 +64,46 @@ def test_old_work_fades_so_that_occupancy_follows_the_last_hour(
         work = after(work, idle_s=1800.0)
     assert work is None or work.busy_s < 1.0
     assert work is None or work.recent_calls < 41
+
+
+@pytest.mark.parametrize("rested_s", [5.0, 60.0, 300.0])
+@pytest.mark.parametrize("is_holder", [True, False])
+def test_a_rest_counts_as_long_as_it_was_and_the_time_after_it_once(
+    rested_s: float, *, is_holder: bool
+) -> None:
+    """A talk of a minute, a wrap-up of a minute that was changed, ten seconds free, a minute."""
+    world = World()
+    world.agent("ann", sales=1)
+    before = after(None, rest_s=60.0, busy_s=60.0)
+    revision = world.put(keys.work(ANN), before, seen_s=NOW.mono_s)
+    if rested_s != before.rest_s:
+        said = world.snapshot.presences[ANN].value
+        changed = replace(said, rest_of=revision, rest_s=rested_s)
+        world.put(keys.presence(ANN), changed, seen_s=NOW.mono_s + min(rested_s, 60.0))
+    call = world.ticket(1, sales=1)
+    given_s = rested_s + 10.0
+    (offering,) = match(world.snapshot, at(given_s))
+    held = Held(ticket=world.snapshot.tickets[call])
+    plan = reserved(offering, held, world.snapshot, edge=EdgeId("a1"), at=at(given_s))
+    assert plan.after is not None
+    given = plan.after.given
+    assert given is not None
+    if not is_holder:
+        given = replace(given_agent(world.snapshot, given.offer), idle_s=given.idle_s)
+    freeing = freeing_of(given, AgentPart(end=WorkEnd.TALKED), at(given_s + 60.0))
+    done = decode(Work, freeing.proof.value, freeing.proof.key)
+    assert (done.busy_s, done.idle_s) == pytest.approx((60.0 + rested_s + 60.0, 10.0))
+
+
+def test_a_pause_after_a_ring_that_was_prolonged_is_no_work() -> None:
+    world = World()
+    world.agent("ann")
+    done = after(None, end=WorkEnd.NO_ANSWER, rest_s=10.0, busy_s=15.0)
+    revision = world.put(keys.work(ANN), done)
+    said = replace(world.snapshot.presences[ANN].value, rest_of=revision, rest_s=300.0)
+    world.put(keys.presence(ANN), said)
+    assert rest_over_s(world.snapshot.presences[ANN], world.snapshot.works[ANN]) == 0.0
+    assert rest_over_s(world.snapshot.presences[ANN], None) == 0.0
 
 
 def test_durations_that_make_no_sense_count_for_nothing() -> None:
