@@ -19,7 +19,14 @@ from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.forecast import Staff, forecast, forecasts_for_newcomers
 from edge.acd.needs import Needs
-from edge.acd.present import Callers, between_s, reason_of, since_ms, sites_out_of_reach
+from edge.acd.present import (
+    Callers,
+    between_s,
+    reason_of,
+    since_ms,
+    sites_out_of_reach,
+    waited_s,
+)
 from state.model import (
     AgentId,
     CallId,
@@ -163,7 +170,7 @@ def call_of(snapshot: Snapshot, ticket: Ticket, now: Now, *, told: bool = False)
         outcome=None,
         cause="",
         tried=ticket.tried,
-        waited_s=between_s(ticket.arrived_ms, connected_ms or now.wall_ms),
+        waited_s=waited_s(ticket, now),
         talked_s=None if connected_ms is None else between_s(connected_ms, now.wall_ms),
         callback_of=ticket.callback_of or "",
         position=None if found is None else found.position,

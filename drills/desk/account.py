@@ -183,7 +183,7 @@ def of_ticket(lab: int, snapshot: Snapshot, ticket: Ticket, now: Now) -> Explain
     return Explained(
         lab=lab,
         now_ms=now.wall_ms,
-        call=running_row(snapshot, ticket, now.wall_ms),
+        call=running_row(snapshot, ticket, now),
         source="present",
         needs=levels(needs.all_of),
         also=also(needs),

@@ -35,7 +35,7 @@ class CallRow(Struct, frozen=True, kw_only=True):
     outcome: Outcome | None
     cause: str
     waited_s: float | None
-    """Until an agent answered, or until it ended without; None: it still waits."""
+    """Until an agent answered, or until it ended without; of one that waits, up to now."""
     talked_s: float | None
     """Holds included."""
     ended_ms: int | None

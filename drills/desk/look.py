@@ -25,6 +25,7 @@ from edge.acd.present import (
     reason_of,
     since_ms,
     sites_out_of_reach,
+    waited_s,
 )
 from state.model import (
     AgentId,
@@ -160,9 +161,7 @@ def running(snapshot: Snapshot, now: Now) -> tuple[CallRow, ...]:
     """Return the calls that have a ticket, the newest first."""
     tickets = sorted(snapshot.tickets.values(), key=lambda entry: -entry.create_revision)
     return tuple(
-        replace(
-            running_row(snapshot, entry.value, now.wall_ms), **_told(snapshot, entry.value, now)
-        )
+        replace(running_row(snapshot, entry.value, now), **_told(snapshot, entry.value, now))
         for entry in tickets
     )
 
@@ -178,7 +177,7 @@ def _told(snapshot: Snapshot, ticket: Ticket, now: Now) -> dict[str, float | Non
     return {"position": found.position, "estimate_s": wait_s}
 
 
-def running_row(snapshot: Snapshot, ticket: Ticket, wall_ms: int) -> CallRow:
+def running_row(snapshot: Snapshot, ticket: Ticket, now: Now) -> CallRow:
     """Return one call that has a ticket."""
     connected_ms = ticket.connected_ms
     agent = None if ticket.agent is None else snapshot.agents.get(ticket.agent)
@@ -192,8 +191,8 @@ def running_row(snapshot: Snapshot, ticket: Ticket, wall_ms: int) -> CallRow:
         state=ticket.state,
         outcome=None,
         cause="",
-        waited_s=between_s(ticket.arrived_ms, connected_ms or wall_ms),
-        talked_s=None if connected_ms is None else between_s(connected_ms, wall_ms),
+        waited_s=waited_s(ticket, now),
+        talked_s=None if connected_ms is None else between_s(connected_ms, now.wall_ms),
         ended_ms=None,
         agent=ticket.agent,
         agent_site=None if agent is None else agent.value.site,

@@ -83,7 +83,7 @@ class Callers(Struct, frozen=True, kw_only=True):
 
     waiting: int
     longest_s: float | None
-    """Since the first of those who wait came; None: nobody waits."""
+    """How long whoever of them has waited longest has; None: nobody waits."""
     ringing: int
     talking: int
 
@@ -92,13 +92,32 @@ class Callers(Struct, frozen=True, kw_only=True):
         """Count the tickets of one queue."""
         mine = list(tickets)
         states = Counter(each.state for each in mine)
-        waiting = [each.arrived_ms for each in mine if each.state.is_waiting]
+        waiting = [waits_s(each, now) for each in mine if each.state.is_waiting]
         return cls(
             waiting=len(waiting),
-            longest_s=between_s(min(waiting), now.wall_ms) if waiting else None,
+            longest_s=max(waiting, default=None),
             ringing=states[TicketState.OFFERED],
             talking=states[TicketState.CONNECTED],
         )
+
+
+def waits_s(ticket: Ticket, now: Now) -> float:
+    """Return how long somebody who waits has done so since they came, the greeting included.
+
+    What they have talked, before an agent was lost or passed them on to a queue, is no waiting.
+    """
+    talked_ms = sum(each.until_ms - each.since_ms for each in ticket.talks)
+    return between_s(ticket.arrived_ms + talked_ms, now.wall_ms)
+
+
+def waited_s(ticket: Ticket, now: Now) -> float:
+    """Return how long somebody has waited: until an agent first answered, or else up to now.
+
+    Of one who waits for another agent since, up to now, too.
+    """
+    if ticket.state is not TicketState.CONNECTED or ticket.connected_ms is None:
+        return waits_s(ticket, now)
+    return between_s(ticket.arrived_ms, ticket.connected_ms)
 
 
 def between_s(earlier_ms: int, later_ms: int) -> float:
