@@ -137,13 +137,20 @@ async def find_all(connection: AsyncConnection, calls: Iterable[str]) -> tuple[P
 
 
 async def since(
-    connection: AsyncConnection, tenant: str | None, since_ms: int, most: int
+    connection: AsyncConnection,
+    tenant: str | None,
+    since_ms: int,
+    most: int,
+    *,
+    queue: str | None = None,
 ) -> tuple[CallRecord, ...]:
-    """Return the records of the calls that came since then, at most the latest `most`.
+    """Return the records of the calls that came since then, the latest first, at most `most`.
 
-    `tenant` None: of all, for what concerns the center as a whole.
+    `tenant` None: of all, for what concerns the center as a whole. `queue`: of that one alone.
     """
     whose = () if tenant is None else (CallRow.tenant == tenant,)
+    if queue is not None:
+        whose = (*whose, CallRow.queue == queue)
     statement = (
         select(CallRow.record)
         .where(*whose, CallRow.arrived_ms >= since_ms)

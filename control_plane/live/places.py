@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
+from msgspec import Struct
+
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.route import Check, Method, Route, Routes, Tx
@@ -34,6 +36,7 @@ Listed: TypeAlias = Ask[Nothing, ServiceQuery, Nothing]
 Named: TypeAlias = Ask[QueuePath, ServiceQuery, Nothing]
 Sites: TypeAlias = Ask[Nothing, Nothing, Nothing]
 MOST_RECORDS: Final = 20_000
+"""So many calls are looked at: where more came, figures are of as long as it takes for these."""
 SOCKET_S: Final = 1.0
 _WITHOUT_QUORUM: Final = frozenset({"alone", "merging"})
 
@@ -53,19 +56,19 @@ async def list_queues(ask: Listed) -> LiveQueues:
     # In a thread: it takes a look at everybody who works and waits.
     standing = await asyncio.to_thread(lambda: tuple(look.queues(snapshot, now)))
     found = [e for e in standing if e.tenant == ask.tenant and ask.sees(queue_thing(e))]
-    records = await _records(ask)
+    past = await _past(ask)
     return LiveQueues(
         as_of=instant(now.wall_ms),
         revision=snapshot.revision,
         is_current=follower.mirror.state is MirrorState.LIVE,
-        items=tuple(views.queue(each, _service(ask, each.id, records)) for each in found),
+        items=tuple(views.queue(each, _service(ask, each.id, past)) for each in found),
     )
 
 
 async def show_queue(ask: Named) -> QueueLiveView:
     """Return one."""
     found = _queue(ask)
-    return views.queue(found, _service(ask, found.id, await _records(ask)))
+    return views.queue(found, _service(ask, found.id, await _past(ask, found.id)))
 
 
 def _queue(ask: Named) -> QueueFacts:
@@ -81,32 +84,45 @@ async def _queue_thing(ask: Named) -> Thing:
     return queue_thing(_queue(ask))
 
 
-async def _records(ask: Ask[Any, ServiceQuery, Any]) -> dict[str, list[CallRecord]] | None:
-    """Return the calls that came in the interval, by queue; None: the database is away."""
-    since_ms = ask.now_ms - ask.query.interval_s * 1000
+class _Past(Struct, frozen=True):
+    """The calls that came of late."""
+
+    records: Mapping[str, list[CallRecord]]
+    """By queue."""
+    interval_s: int
+    """Over so long all of them are known."""
+
+
+async def _past(ask: Ask[Any, ServiceQuery, Any], queue: str | None = None) -> _Past | None:
+    """Return the calls that came in the interval; None: the database is away.
+
+    `queue`: to that one alone. Of more than are looked at it is the last.
+    """
+    interval_s = ask.query.interval_s
+    since_ms = ask.now_ms - interval_s * 1000
     try:
         async with ask.services.database.read() as connection:
-            found = await store.since(connection, ask.tenant, since_ms, MOST_RECORDS)
+            found = await store.since(connection, ask.tenant, since_ms, MOST_RECORDS, queue=queue)
     except DatabaseUnavailableError:
         return None
+    if len(found) >= MOST_RECORDS:
+        interval_s = min(interval_s, max(1, (ask.now_ms - found[-1].arrived_ms) // 1000))
     records: dict[str, list[CallRecord]] = {}
     for each in found:
         records.setdefault(each.queue, []).append(each)
-    return records
+    return _Past(records, interval_s)
 
 
 def _service(
-    ask: Ask[Any, ServiceQuery, Any], queue: str, records: Mapping[str, list[CallRecord]] | None
+    ask: Ask[Any, ServiceQuery, Any], queue: str, past: _Past | None
 ) -> ServiceView | None:
-    if records is None:
+    if past is None:
         return None
-    query, entry = (
-        ask.query,
-        follower_of(ask.request.app).mirror.snapshot.queues.get(QueueId(queue)),
-    )
+    entry = follower_of(ask.request.app).mirror.snapshot.queues.get(QueueId(queue))
     wrap_ups = {} if entry is None else {entry.value.id: entry.value.wrap_up_s}
-    found = figures(records.get(queue, ()), query.target_s, wrap_ups)
-    return views.service(found, query.interval_s, query.target_s)
+    target_s = ask.query.target_s
+    found = figures(past.records.get(queue, ()), target_s, wrap_ups)
+    return views.service(found, past.interval_s, target_s)
 
 
 # ---- sites ---------------------------------------------------------------------------------------

@@ -272,6 +272,8 @@ class ServiceView(ApiModel):
     """How callers were served who came in the interval; null: nothing to count."""
 
     interval_s: int
+    """Over how long, up to now: less than was asked for where more calls came than are looked at
+    (20,000, of all queues that are listed)."""
     target_s: float
     calls: int
     answered: int

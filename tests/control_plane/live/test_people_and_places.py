@@ -89,6 +89,33 @@ async def test_a_queue_tells_who_waits_and_how_callers_were_served(scene: Scene)
     assert (await manager.get("/v1/queues/t2.sales/live")).status == 404
 
 
+async def test_figures_say_over_how_long_they_are_where_more_calls_came_than_are_looked_at(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    await scene.put((keys.queue(QueueId("help")), queue("help")))
+    for number in (1, 2):
+        await scene.end(number)
+        scene.clock.advance(60)
+
+    async def service(path: str) -> Any:  # noqa: ANN401
+        return (await manager.get(path)).json["service"]
+
+    async def has_two() -> bool:
+        return bool((await service("/v1/queues/sales/live"))["calls"] == 2)
+
+    await eventually(has_two, "both carried over")
+    whole = await service("/v1/queues/sales/live")
+    monkeypatch.setattr(places, "MOST_RECORDS", 1)
+    part = await service("/v1/queues/sales/live")
+    assert (whole["calls"], whole["interval_s"]) == (2, 3600)
+    assert part["calls"] == 1
+    assert 60 <= part["interval_s"] < 120
+    assert (await service("/v1/queues/help/live"))["interval_s"] == 3600, "of it all is known"
+    for each in (await manager.get("/v1/live/queues")).json["items"]:
+        assert each["service"]["interval_s"] == part["interval_s"]
+
+
 async def test_an_outsourcers_agent_sees_the_outsourcers_queues_and_no_other(scene: Scene) -> None:
     out = await scene.center.person(Role.OUTSOURCED_AGENT, agent="out", employer="x")
     for name, employer in (("theirs", "x"), ("others", "y")):
