@@ -173,21 +173,32 @@ async def carried(connection: AsyncConnection, name: str = LEDGER) -> int:
     return (await connection.execute(statement)).scalar_one_or_none() or 0
 
 
-async def carry(connection: AsyncConnection, calls: Sequence[PastCall]) -> tuple[PastCall, ...]:
-    """Add `calls`.
+class Learnt(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database has learnt of some calls, and learns once.
 
-    Return those of whose caller the database learns only now, and learns once: whoever else
-    carries the same calls gets none of these.
+    Whoever else carries the same calls gets none of these.
     """
+
+    callers: tuple[PastCall, ...]
+    """Those of whose caller it learns only now."""
+    ends: tuple[PastCall, ...]
+    """Of the others whose caller it knows, those of which it has a later record now."""
+
+
+async def carry(connection: AsyncConnection, calls: Sequence[PastCall]) -> Learnt:
+    """Add `calls`."""
     news = [*await _insert(connection, calls)]
     fresh = {each.id for each in news}
+    ends = []
     for call in calls:
         if call.id in fresh:
             continue
-        await _supersede(connection, call)
+        caller = await _supersede(connection, call)
         if call.caller and await _tell_caller(connection, call):
             news.append(call)
-    return tuple(each for each in news if each.caller)
+        elif caller:
+            ends.append(msgspec.structs.replace(call, caller=caller))
+    return Learnt(callers=tuple(each for each in news if each.caller), ends=tuple(ends))
 
 
 async def _insert(connection: AsyncConnection, calls: Sequence[PastCall]) -> Iterable[PastCall]:
@@ -203,14 +214,19 @@ async def _insert(connection: AsyncConnection, calls: Sequence[PastCall]) -> Ite
     return [each for each in calls if each.id in added]
 
 
-async def _supersede(connection: AsyncConnection, call: PastCall) -> None:
-    """Let a later record of the same call stand: an edge had refused it, and another took it."""
+async def _supersede(connection: AsyncConnection, call: PastCall) -> str | None:
+    """Let a later record of the same call stand: an edge had refused it, and another took it.
+
+    Return the caller, empty if not known; None: it is no later one.
+    """
     values = {name: value for name, value in _values(call).items() if name not in _LEARNT}
-    await connection.execute(
+    done = await connection.execute(
         update(CallRow)
         .where(CallRow.id == call.id, CallRow.revision < call.revision)
         .values(**values)
+        .returning(CallRow.caller)
     )
+    return done.scalar_one_or_none()
 
 
 async def _tell_caller(connection: AsyncConnection, call: PastCall) -> bool:

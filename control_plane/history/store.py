@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.history.tables import InteractionRow
@@ -26,6 +26,16 @@ async def add(connection: AsyncConnection, entry: Interaction) -> None:
     """Add one; it stands if and only if the transaction does."""
     values = msgspec.structs.asdict(entry) | {"id": fresh("int", entry.at_ms)}
     await connection.execute(insert(InteractionRow).values(**values))
+
+
+async def correct(connection: AsyncConnection, entry: Interaction) -> None:
+    """Let the customer's entry of this kind and reference be this one, if there is one."""
+    same = ("tenant", "customer", "kind", "reference")
+    statement = update(InteractionRow).where(
+        *(getattr(InteractionRow, name) == getattr(entry, name) for name in same)
+    )
+    values = {name: getattr(entry, name) for name in ("at_ms", "what", "by")}
+    await connection.execute(statement.values(**values))
 
 
 async def latest(

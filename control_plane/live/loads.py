@@ -114,19 +114,23 @@ def _read(some: Iterable[Carried]) -> Iterator[tuple[Record, int]]:
             log.warning("not_carried", reason=str(error))
 
 
-async def _tell_histories(connection: AsyncConnection, told: Iterable[PastCall]) -> None:
-    """Let a call stand in the history of whoever has the number it came from."""
-    for call in told:
+async def _tell_histories(connection: AsyncConnection, learnt: calls.Learnt) -> None:
+    """Let a call stand in the history of whoever has the number it came from, as it ended."""
+    for call in learnt.callers:
         for customer in await by_number(connection, call.tenant, call.caller):
-            await history.add(
-                connection,
-                Interaction(
-                    tenant=call.tenant,
-                    customer=customer.id,
-                    at_ms=call.arrived_ms,
-                    kind="call",
-                    reference=call.id,
-                    what=call.outcome,
-                    by=call.agent,
-                ),
-            )
+            await history.add(connection, _entry(call, customer.id))
+    for call in learnt.ends:
+        for customer in await by_number(connection, call.tenant, call.caller):
+            await history.correct(connection, _entry(call, customer.id))
+
+
+def _entry(call: PastCall, customer: str) -> Interaction:
+    return Interaction(
+        tenant=call.tenant,
+        customer=customer,
+        at_ms=call.arrived_ms,
+        kind="call",
+        reference=call.id,
+        what=call.outcome,
+        by=call.agent,
+    )

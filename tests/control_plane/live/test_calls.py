@@ -10,6 +10,7 @@ from control_plane.live.loads import CallLoad
 from control_plane.permissions import Role
 from state import keys
 from state.listing import read_all
+from state.model import Outcome
 from tests.control_plane.center import Person
 from tests.control_plane.live.stage import ANNA_CALLS, Scene, call_id, eventually
 
@@ -153,6 +154,31 @@ async def test_a_call_stands_in_the_history_of_who_called_once(scene: Scene) -> 
     items = (await manager.get(f"{where}/history")).json["items"]
     told = [each for each in items if each["kind"] == "call"]
     assert [(each["reference"], each["what"]) for each in told] == [(call_id(1), "answered")]
+
+
+async def test_a_history_tells_how_a_call_ended_when_a_later_record_of_it_comes(
+    scene: Scene,
+) -> None:
+    """As after a site served alone whose calls were taken for lost."""
+    manager = await scene.center.person(Role.MANAGER)
+    sent = {"name": "Anna", "numbers": [ANNA_CALLS]}
+    where = (await manager.post("/v1/customers", sent)).headers["Location"]
+    await scene.arrive(1)
+    await scene.end(1, outcome=Outcome.LOST, cause="edge_died")
+    await over(manager, 1)
+
+    async def told() -> list[tuple[str, str, str]]:
+        items = (await manager.get(f"{where}/history")).json["items"]
+        return [(e["reference"], e["what"], e["by"]) for e in items if e["kind"] == "call"]
+
+    assert await told() == [(call_id(1), "lost", "")]
+    await scene.end(1, "ann")
+
+    async def is_answered() -> bool:
+        return bool((await over(manager, 1))["outcome"] == "answered")
+
+    await eventually(is_answered, "the later record")
+    assert await told() == [(call_id(1), "answered", "ann")]
 
 
 async def test_a_number_that_was_erased_is_written_down_no_more_when_all_is_carried_again(
