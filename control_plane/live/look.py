@@ -16,7 +16,7 @@ from control_plane.live.talks import calling, tenant_of
 from edge.acd.agent_state import AgentState, agent_states, state_of
 from edge.acd.callback import is_over, is_refused, waits_for_clearance
 from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
-from edge.acd.ending import UNKNOWN_CALLER
+from edge.acd.ending import UNKNOWN_CALLER, rung_in_vain
 from edge.acd.forecast import Staff, forecast, forecasts_for_newcomers
 from edge.acd.needs import Needs
 from edge.acd.present import (
@@ -169,7 +169,7 @@ def call_of(snapshot: Snapshot, ticket: Ticket, now: Now, *, told: bool = False)
         caller=known(snapshot, ticket),
         outcome=None,
         cause="",
-        tried=ticket.tried,
+        tried=rung_in_vain(ticket),
         waited_s=waited_s(ticket, now),
         talked_s=None if connected_ms is None else between_s(connected_ms, now.wall_ms),
         callback_of=ticket.callback_of or "",

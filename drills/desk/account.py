@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from drills.desk.call_answers import CandidateRow, Explained
 from drills.desk.ledger import SHORT
 from drills.desk.look import ended_row, levels, running_row
+from edge.acd.ending import rung_in_vain
 from edge.acd.explain import AgentAccount, Explanation, explain
 from edge.acd.match import PASSED_OVER
 from edge.acd.needs import Needs
@@ -193,7 +194,7 @@ def of_ticket(lab: int, snapshot: Snapshot, ticket: Ticket, now: Now) -> Explain
         winner=account.best if ticket.state is TicketState.QUEUED else ticket.agent,
         candidates=tuple(_of_account(snapshot, each) for each in account.agents),
         excluded=Counter(each.excluded.value for each in account.agents if each.excluded),
-        tried=ticket.tried,
+        tried=rung_in_vain(ticket),
         place=account.place,
         note=_note(ticket, account),
     )

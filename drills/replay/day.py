@@ -140,7 +140,7 @@ def _caller(record: CallRecord, *, greeting_ms: int, ring_ms: int, talk_ms: int)
         is_cut_off=record.outcome is Outcome.LOST,
         ring_ms=ring_ms if own[1] is None else own[1],
         talk_ms=talk_ms if own[2] is None else own[2],
-        lets_ring=frozenset(record.tried),
+        lets_ring=frozenset(record.tried) - {talk.agent for talk in record.talks},
     )
 
 
@@ -151,6 +151,9 @@ def _greeting_ms(record: CallRecord) -> int | None:
 
 def _ring_ms(record: CallRecord) -> int | None:
     if record.decision is None or record.connected_ms is None:
+        return None
+    if record.talks:
+        # The decision is the last one's, and who answered was the first.
         return None
     return max(0, record.connected_ms - record.decision.wall_ms)
 

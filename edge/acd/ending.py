@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from state import keys
 from state.codec import encode
 from state.model import (
+    AgentId,
     CallId,
     CallRecord,
     Decision,
@@ -162,6 +163,16 @@ def _until_ms(ticket: Ticket, at: Now) -> int | None:
     return at.wall_ms + int(rules.expires_s * 1000)
 
 
+def rung_in_vain(ticket: Ticket) -> tuple[AgentId, ...]:
+    """Return who declined a call, or let it ring.
+
+    Not whoever has talked with the caller and put them into another queue: they come after all
+    others there, as if they had.
+    """
+    talked = {each.agent for each in ticket.talks}
+    return tuple(agent for agent in ticket.tried if agent not in talked)
+
+
 def record_of(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
     """Return the record of a call that is over."""
     talked = ticket.connected_ms is not None
@@ -188,7 +199,7 @@ def record_of(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
         agent=agent if talked else None,
         agent_site=agent_site if talked else None,
         agent_sip_call_id=leg if talked else None,
-        tried=ticket.tried,
+        tried=rung_in_vain(ticket),
         decision=ending.decision,
         estimate_s=ticket.estimate_s,
         holds=ending.holds,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from msgspec.structs import replace
 
-from edge.acd.ending import WITHDRAWN, AgentPart, Ending, Holds
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending, Holds, rung_in_vain
 from edge.acd.granting import created_with_agent, reserved
 from edge.acd.heirs import left_places
 from edge.acd.match import PASSED_OVER, match
@@ -25,6 +25,7 @@ from edge.acd.reservation import (
     orphan_freed,
     queued,
 )
+from edge.acd.transferring import moved
 from state import keys
 from state.clock import ManualClock
 from state.codec import Record, decode, encode
@@ -38,6 +39,8 @@ from state.model import (
     Offer,
     OfferState,
     Outcome,
+    Queue,
+    QueueId,
     Readiness,
     SiteId,
     Ticket,
@@ -310,6 +313,19 @@ async def test_an_agent_who_fails_twice_is_named_once(bench: Bench) -> None:
         held = await bench.do(offer_failed(held, held.given, part, now, tried=True))
         held = await bench.do(await reservation(bench, held))
     assert held.ticket.value.tried == (ANN,)
+
+
+async def test_who_has_put_a_caller_into_another_queue_was_not_rung_in_vain(bench: Bench) -> None:
+    held = await connect(bench)
+    assert held.given is not None
+    other, at = Queue(id=QueueId("other"), needs=()), bench.clock.advance(60)
+    waits = await bench.do(moved(held, held.given, other, TALKED, Holds(), SiteId("a"), at))
+    assert waits.ticket.value.tried == (ANN,), "others come first there"
+    cyd = AgentId("cyd")
+    again = replace(waits.ticket.value, tried=(ANN, cyd))
+    assert rung_in_vain(again) == (cyd,)
+    await bench.send(ended(waits, ANSWERED, WITHDRAWN, bench.clock.advance(5)))
+    assert (await bench.the_record()).tried == ()
 
 
 async def test_an_agent_is_freed_before_the_end_of_the_call_is_known(bench: Bench) -> None:

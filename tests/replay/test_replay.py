@@ -25,6 +25,7 @@ from state.model import (
     SiteId,
     SkillId,
     Step,
+    Talk,
     TurnAway,
 )
 from state.raw import Change
@@ -209,3 +210,26 @@ def test_whom_the_center_called_back_does_not_come_by_themselves() -> None:
     came = a_record(call_id(1))
     back = replace(a_record(call_id(2)), callback_of=came.call)
     assert [each.record.call for each in callers_of([came, back])] == [came.call]
+
+
+def test_who_passed_a_caller_on_had_answered_them_and_the_last_does_not_tell_how_soon() -> None:
+    usual = a_record(call_id(1))
+    answered_ms = usual.ended_ms - 4_000
+    spans = (("ann", 0, 9_000), ("bob", 60_000, 70_000))
+    talks = tuple(
+        Talk(agent=AgentId(name), since_ms=answered_ms + since, until_ms=answered_ms + until)
+        for name, since, until in spans
+    )
+    decision = usual.decision
+    assert decision is not None
+    passed_on = replace(
+        usual,
+        call=call_id(2),
+        ended_ms=answered_ms + 70_000,
+        talks=talks,
+        tried=(AgentId("ann"), AgentId("cyd")),
+        decision=replace(decision, wall_ms=answered_ms + 50_000),
+    )
+    first, caller = callers_of([usual, passed_on])
+    assert (first.ring_ms, caller.ring_ms, caller.talk_ms) == (500, 500, 19_000)
+    assert caller.lets_ring == {AgentId("cyd")}
