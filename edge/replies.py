@@ -125,9 +125,14 @@ class Replies:
         revision, digest = await self.mirror.digest()
         return {"edge": self.settings.edge, "revision": revision, "digest": digest}
 
-    async def tell_sister(self, _: Mapping[str, object]) -> Mapping[str, object]:
-        """Return what was written without a quorum."""
-        return self.alone.telling()
+    async def tell_sister(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        """Return what was written without a quorum, `since` a revision of the copy or in all.
+
+        And what stands at the keys `again`, as far as this edge has written it.
+        """
+        since, again = request.get("since"), request.get("again")
+        named = [key for key in again if isinstance(key, str)] if isinstance(again, list) else []
+        return self.alone.telling(since if isinstance(since, int) else 0, named)
 
     async def drain(self, _: Mapping[str, object]) -> Mapping[str, object]:
         """Take no new calls."""

@@ -136,10 +136,15 @@ class Alone:
             "last_merge_s": self.last_merge_s,
         }
 
-    def telling(self) -> Mapping[str, object]:
-        """Return what a sister is to know."""
-        overlay = self._store.overlay
-        return {"mode": self.mode} if overlay is None else telling(overlay, self._edge, 0)
+    def telling(self, since: int = 0, again: Iterable[str] = ()) -> Mapping[str, object]:
+        """Return what a sister is to know who was told all up to a revision of the copy.
+
+        `again`: keys of what she could not take in then.
+        """
+        overlay, store = self._store.overlay, self._store
+        if overlay is None:
+            return {"mode": self.mode}
+        return telling(overlay, self._edge, store.own_since(since), again=store.own_of(again))
 
     async def token(self, agent: AgentId, snapshot: Snapshot) -> Token | None:
         """Return the token that would ring the agent; None: they are taken, or nobody knows."""

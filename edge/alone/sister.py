@@ -12,6 +12,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from math import inf
 from pathlib import Path
 
@@ -37,6 +38,11 @@ GONE_S = 10.0
 """One whose last word was that she serves alone may be frozen, and have her calls, for as long as
 it takes until a lease has run out and what it held is closed."""
 MOST_BYTES = 64 * 1024 * 1024
+MOST_TOLD = 500
+"""About so many records are told at once. All that an edge has done alone in some hours would take
+both so long that callers waited for it."""
+_NOTHING = 1 << 63
+"""Above all revisions of a copy: whoever serves by the store wants to be told nothing."""
 _SOCKET = re.compile(r"edge-([A-Za-z0-9_.+-]+)\.sock")
 
 
@@ -66,28 +72,37 @@ class Told(Struct, frozen=True, kw_only=True):
         )
 
 
-def telling(overlay: Overlay, edge: EdgeId, since: int) -> Mapping[str, object]:
-    """Return what this `edge` has written after the revision `since`, for a sister.
+def telling(
+    overlay: Overlay, edge: EdgeId, own: Sequence[tuple[str, int]], *, again: Sequence[str] = ()
+) -> Mapping[str, object]:
+    """Return what this `edge` has written, for a sister: `own` keys with revisions, in their order.
 
-    And what it has: the sister's watch may have lost, before both were alone, how some of it ended.
+    `again`: what she has heard before. And behind all of it what the edge has: the sister's watch
+    may have lost, before both were alone, how some of it ended. Of very much she is told a part;
+    then she asks for the next.
     """
-    records = []
-    for key, is_ours in overlay.written.items():
-        record = overlay.record(key)
-        if not is_ours or (record is not None and record.mod_revision <= since):
-            continue
-        value = None if record is None else record.value.decode()
-        created = 0 if record is None else record.create_revision
-        records.append({"key": key, "value": value, "create_revision": created})
-    snapshot = overlay.snapshot
-    return {
-        "revision": snapshot.revision,
-        "records": records,
+    some = list(own[:MOST_TOLD])
+    # What was written together is told together.
+    some += takewhile(lambda each: each[1] == some[-1][1], own[len(some) :])
+    snapshot, names = overlay.snapshot, dict.fromkeys((*again, *(key for key, _ in some)))
+    told = {
+        "revision": some[-1][1] if some else snapshot.revision,
+        "records": [_told(key, overlay.record(key)) for key in names],
+    }
+    if len(some) < len(own):
+        return told
+    return told | {
         "holding": {
             "calls": [c for c, each in snapshot.tickets.items() if each.value.holder == edge],
             "agents": [a for a, each in snapshot.offers.items() if each.value.edge == edge],
         },
     }
+
+
+def _told(key: str, record: KeyValue | None) -> Mapping[str, object]:
+    value = None if record is None else record.value.decode()
+    created = 0 if record is None else record.create_revision
+    return {"key": key, "value": value, "create_revision": created}
 
 
 def over(overlay: Overlay, sister: EdgeId, holding: Holding) -> Iterator[str]:
@@ -198,6 +213,10 @@ class Sisters:
         """Whose last word that was."""
         self._told: dict[EdgeId, dict[str, Told]] = {}
         """What each said last: what is the same is not taken twice."""
+        self._since: dict[EdgeId, int] = {}
+        """Up to which revision of her copy each has told all."""
+        self._untaken: dict[EdgeId, list[str]] = {}
+        """The keys of what each has said and could not be taken in: she is asked for them again."""
 
     def lives(self, edge: EdgeId) -> bool:
         """Whether an edge of this site was heard of lately."""
@@ -220,6 +239,8 @@ class Sisters:
     def forget(self) -> None:
         """Begin anew: another time without a quorum, or the end of one."""
         self._told.clear()
+        self._since.clear()
+        self._untaken.clear()
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -239,7 +260,8 @@ class Sisters:
     async def _ask(self, edge: EdgeId, path: Path) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await _request(path)
+                since = self._since.get(edge, 0) if self._is_alone() else _NOTHING
+                answer = await _request(path, since, self._untaken.get(edge, ())[:MOST_TOLD])
         except (OSError, TimeoutError, ValueError):
             return
         if not answer.get("ok"):
@@ -252,13 +274,27 @@ class Sisters:
             self._alone_s[edge] = self._heard_s[edge]
         if not self._is_alone() or not isinstance(records, list):
             return
-        before = self._told.setdefault(edge, {})
-        fresh = [told for told in _readable(records) if told != before.get(told.key)]
-        if fresh:
-            taken = self._on_told(edge, [told.change() for told in fresh])
-            before.update({told.key: told for told in fresh if told.key in taken})
+        if since != _NOTHING:
+            self._take(edge, records)
+            self._since[edge] = _revision_in(answer, since)
         with contextlib.suppress(msgspec.ValidationError):
             self._on_holding(edge, msgspec.convert(answer.get("holding"), Holding))
+
+    def _take(self, edge: EdgeId, records: Iterable[object]) -> None:
+        """Take in what a sister has written, as far as it is hers to say now."""
+        before = self._told.setdefault(edge, {})
+        fresh = [told for told in _readable(records) if told != before.get(told.key)]
+        taken = self._on_told(edge, [told.change() for told in fresh]) if fresh else frozenset()
+        before.update({told.key: told for told in fresh if told.key in taken})
+        left = [told.key for told in fresh if told.key not in taken]
+        # As she says it then, if it is hers to say yet: what stands here may have become hers.
+        self._untaken[edge] = [*self._untaken.get(edge, [])[MOST_TOLD:], *left]
+
+
+def _revision_in(answer: Mapping[str, object], since: int) -> int:
+    """Return up to where a sister has told all by now."""
+    revision = answer.get("revision")
+    return max(since, revision) if isinstance(revision, int) else since
 
 
 def _readable(records: Iterable[object]) -> Iterator[Told]:
@@ -268,10 +304,11 @@ def _readable(records: Iterable[object]) -> Iterator[Told]:
             yield msgspec.convert(each, Told)
 
 
-async def _request(path: Path) -> Mapping[str, object]:
+async def _request(path: Path, since: int, again: Sequence[str]) -> Mapping[str, object]:
     reader, writer = await asyncio.open_unix_connection(path, limit=MOST_BYTES)
     try:
-        writer.write(b'{"cmd": "alone"}\n')
+        asked = {"cmd": "alone", "since": since, "again": list(again)}
+        writer.write(json.dumps(asked).encode() + b"\n")
         answer = json.loads(await reader.readline())
     finally:
         writer.close()

@@ -8,7 +8,7 @@ merges they are refused as by a store that is away, which is asked again a momen
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Final
 
 from msgspec.structs import replace
@@ -65,6 +65,8 @@ class SiteStore:
         self._ranks: Mapping[CallId, Rank] = {}
         """Where the callers of calls that went through merges stand in the store's line."""
         self._answers = Answers()
+        self._own: dict[str, int] = {}
+        """At which of the copy's revisions this edge has written a key last, in their order."""
         mirror.subscribe(self._mirror_turned)
 
     # -- reading
@@ -83,6 +85,19 @@ class SiteStore:
     def snapshot(self) -> Snapshot:
         """The state as this edge is to see it."""
         return self._mirror.snapshot if self._overlay is None else self._overlay.snapshot
+
+    def own_since(self, revision: int) -> list[tuple[str, int]]:
+        """Return what this edge has written without a quorum after a revision of its copy.
+
+        The keys, each with that of its last write, in their order. What a sister wrote over since
+        is hers to tell.
+        """
+        newest_first = takewhile(lambda key: self._own[key] > revision, reversed(self._own))
+        return [(key, self._own[key]) for key in newest_first][::-1]
+
+    def own_of(self, some: Iterable[str]) -> list[str]:
+        """Return those of some keys that this edge was the last to write without a quorum."""
+        return [key for key in some if key in self._own]
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` on every new snapshot."""
@@ -111,9 +126,12 @@ class SiteStore:
         deltas += of_calls + read
         self._overlay = Overlay(snapshot=snapshot)
         self._is_merging = False
+        self._own.clear()
         self._kept.begin(written_before)
-        for revision, changes in groupby(written_before, key=lambda each: each.mod_revision):
+        for revision, group in groupby(written_before, key=lambda each: each.mod_revision):
+            changes = tuple(group)
             self._overlay, new = written(self._overlay, changes, revision, now_s, is_ours=True)
+            self._note_written((each.key for each in changes), revision, is_ours=True)
             self._revision = max(self._revision, revision)
             deltas += new
         # The store never had this copy: what is decided on it must not name one of its revisions.
@@ -174,6 +192,7 @@ class SiteStore:
         self._overlay, deltas = written(
             self._overlay, fresh, revision, self._clock.now().mono_s, is_ours=is_ours
         )
+        self._note_written((each.key for each in fresh), revision, is_ours=is_ours)
         if is_ours:
             self._kept.note(fresh)
         self._tell(self._overlay.snapshot, deltas)
@@ -216,6 +235,7 @@ class SiteStore:
         if self._overlay is None:
             return
         keys_written = [each.key for each in operations if isinstance(each, Put | Delete)]
+        self._note_written(keys_written, self._revision, is_ours=True)
         records = [(key, self._overlay.record(key)) for key in keys_written]
         self._kept.note(
             Change(
@@ -288,6 +308,13 @@ class SiteStore:
                 if which[0] == change.key and became == was:
                     self._revisions[which] = change.mod_revision
             self._revisions[change.key, was] = change.mod_revision
+
+    def _note_written(self, written: Iterable[str], revision: int, *, is_ours: bool) -> None:
+        """Note who was the last to write some keys of the copy."""
+        for key in written:
+            self._own.pop(key, None)
+            if is_ours:
+                self._own[key] = revision
 
     def _next(self) -> int:
         """Return a revision by the host's monotonic clock, which the edges of a site share."""

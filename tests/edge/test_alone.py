@@ -354,7 +354,7 @@ async def test_a_sister_hears_what_was_written_and_no_one_speaks_of_anothers_age
     await bench.give(records, Token(epoch=2, revision=1))
     overlay = bench.store.overlay
     assert overlay is not None
-    told = telling(overlay, A1, 0)["records"]
+    told = telling(overlay, A1, bench.store.own_since(0))["records"]
     assert isinstance(told, list)
     assert {each["key"] for each in told} == {keys.ticket(CALL), keys.offer(ANN)}
     stale = Change(key=keys.offer(ANN), value=None, create_revision=0, mod_revision=0)

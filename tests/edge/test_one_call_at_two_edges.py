@@ -67,7 +67,7 @@ class Sister:
         overlay, theirs = self.store.overlay, other.store.overlay
         if overlay is None or theirs is None:
             return
-        said = telling(theirs, other.edge, 0)["records"]
+        said = telling(theirs, other.edge, other.store.own_since(0))["records"]
         assert isinstance(said, list)
         changes = [Told(**each).change() for each in said]
         self.store.note(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
 from math import inf
 from pathlib import Path
 
 from edge.acd.token import Token
 from edge.alone.alone import OVER_S, Alone
 from edge.alone.mode import Mode
-from edge.alone.sister import GONE_S, Holding, Sisters, telling
+from edge.alone.sister import GONE_S, MOST_TOLD, Holding, Sisters, telling
 from edge.commands import CommandPort
 from state import keys
 from state.clock import ManualClock
@@ -143,12 +145,117 @@ async def test_what_is_told_arrives_once_with_what_is_had(tmp_path: Path) -> Non
     assert bench.store.overlay is not None
     sockets = Sockets(tmp_path, bench)
     await sockets.port.start()
-    sockets.answer = telling(bench.store.overlay, A1, 0)
+    sockets.answer = telling(bench.store.overlay, A1, bench.store.own_since(0))
     await sockets.ask()
     assert {each.key for each in sockets.taken} == {keys.ticket(CALL), keys.offer(ANN)}
     assert sockets.holding[0] == Holding(calls=frozenset({CALL}), agents=frozenset({ANN}))
     assert sockets.sisters.lives(A2)
     await sockets.port.close()
+
+
+class Telling(Sockets):
+    """A sister who has done something alone; all that she answers is kept."""
+
+    def __init__(self, folder: Path, bench: Bench) -> None:
+        super().__init__(folder, bench)
+        self.alone, self.bench = alone_at(bench), bench
+        self.told: list[list[str]] = []
+        """The keys of each answer."""
+        self.takes = True
+        self.calls = count(1)
+
+    async def _tell(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        since, again = request["since"], request["again"]
+        assert isinstance(since, int)
+        assert isinstance(again, list)
+        answer = self.alone.telling(since, again)
+        records = answer["records"]
+        assert isinstance(records, list)
+        self.told.append([each["key"] for each in records])
+        return answer
+
+    async def once(self) -> None:
+        """Let her be asked, once."""
+        await self.sisters.alone_ago_s()
+
+    def note_told(self, sister: EdgeId, changes: Sequence[Change]) -> frozenset[str]:
+        """Take it in, or not."""
+        taken = super().note_told(sister, changes)
+        return taken if self.takes else frozenset()
+
+    def write(self, *names: str, is_ours: bool = True) -> None:
+        """Let her write, or hear of, what these agents have done."""
+        self.bench.store.note(
+            [
+                Change(
+                    key=keys.work(AgentId(name)),
+                    value=b'{"v":1,"agent":"%b","calls":%d}' % (name.encode(), next(self.calls)),
+                    create_revision=0,
+                    mod_revision=0,
+                )
+                for name in names
+            ],
+            is_ours=is_ours,
+        )
+
+
+@asynccontextmanager
+async def telling_sister(folder: Path) -> AsyncIterator[Telling]:
+    """Let a sister serve alone, and answer."""
+    bench = await configured()
+    bench.store.begin()
+    sockets = Telling(folder, bench)
+    await sockets.port.start()
+    yield sockets
+    await sockets.port.close()
+
+
+async def test_what_has_been_told_is_not_told_again_however_much_it_was(tmp_path: Path) -> None:
+    async with telling_sister(tmp_path) as sockets:
+        sockets.write("ann", "bob")
+        await sockets.once()
+        sockets.write("cid")
+        await sockets.once()
+        sockets.write("ann")
+        await sockets.once()
+        told = [[key.rpartition("/")[2] for key in each] for each in sockets.told]
+        assert told == [["ann", "bob"], ["cid"], ["ann"]]
+        assert [each.key for each in sockets.taken] == [
+            key for each in sockets.told for key in each
+        ]
+
+
+async def test_very_much_is_told_in_parts_and_what_is_had_behind_all_of_it(tmp_path: Path) -> None:
+    async with telling_sister(tmp_path) as sockets:
+        names = [f"a{number}" for number in range(2 * MOST_TOLD + 3)]
+        for name in names:
+            sockets.write(name)
+        while len(sockets.taken) < len(names):
+            assert not sockets.holding
+            await sockets.once()
+        await sockets.once()
+        assert max(map(len, sockets.told)) == MOST_TOLD
+        assert [each.key.rpartition("/")[2] for each in sockets.taken] == names
+        assert sockets.holding
+
+
+async def test_what_could_not_be_taken_in_is_told_again_as_long_as_it_is_the_sisters(
+    tmp_path: Path,
+) -> None:
+    async with telling_sister(tmp_path) as sockets:
+        sockets.takes = False
+        sockets.write("ann", "bob")
+        await sockets.once()
+        # Of one she has taken in what somebody else has said since.
+        sockets.write("bob", is_ours=False)
+        sockets.told.clear()
+        await sockets.once()
+        assert sockets.told[0] == [keys.work(ANN)]
+        sockets.takes = True
+        await sockets.once()
+        sockets.told.clear()
+        await sockets.once()
+        assert sockets.told[-1] == []
 
 
 async def test_a_sister_of_another_version_is_heard_as_far_as_she_is_understood(
@@ -208,7 +315,7 @@ async def test_it_is_known_for_a_while_that_a_sister_was_alone_and_longer_if_she
     assert await ago_s() == inf
     bench.store.begin()
     assert bench.store.overlay is not None
-    alone = telling(bench.store.overlay, A2, 0)
+    alone = telling(bench.store.overlay, A2, bench.store.own_since(0))
     sockets.answer = alone
     assert await ago_s() == 0.0
     clock.advance(3.0)
