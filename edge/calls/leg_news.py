@@ -6,7 +6,7 @@ from edge.acd import call_events as ev
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.yielding import CANCELLED
 from edge.media.errors import SdpError
-from edge.media.sdp import audio
+from edge.media.sdp import talk
 from edge.sip import events as sip
 
 _BY: dict[sip.EndedBy, By] = {
@@ -28,7 +28,7 @@ def _by(event: sip.Ended) -> By:
 def _holds(sdp: bytes | None) -> bool:
     """Tell whether its writer puts the other on hold."""
     try:
-        return sdp is not None and audio(sdp).is_on_hold
+        return sdp is not None and talk(sdp).is_on_hold
     except SdpError:
         return False
 

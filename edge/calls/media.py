@@ -27,7 +27,16 @@ from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
-from edge.media.sdp import asked_offer, audio, keys_apart, open_to_all, speaks_opus, with_events
+from edge.media.sdp import (
+    asked_offer,
+    audio,
+    keys_apart,
+    open_to_all,
+    speaks_opus,
+    talk,
+    with_events,
+    with_ours,
+)
 from state.model import CallId
 
 log = structlog.get_logger()
@@ -121,7 +130,7 @@ class CallMedia:
         """Whether a side sends, by its own last word."""
         said = self._said.get(side)
         try:
-            return said is not None and not audio(said).may_be_silent
+            return said is not None and not talk(said).may_be_silent
         except SdpError:
             return False
 
@@ -331,6 +340,8 @@ class CallMedia:
     async def _settle(self, side: Side, sdp: bytes) -> None:
         """Take in what a side answered to an offer of ours."""
         is_first = side not in self._said
+        if side is Side.CALLER and not is_first:
+            sdp = with_ours(sdp, self._said[side])
         self._said[side] = sdp
         if side is Side.CALLER and not self._is_joined and is_first:
             await self._engine.caller_answered(self._call, sdp)
@@ -371,6 +382,8 @@ class CallMedia:
             told = await self._engine.hold_caller(self._call, sdp)
             await self._play_again()
         else:
+            if side is Side.CALLER:
+                audio(sdp)  # What they say is what they can be brought back to the queue with.
             other = Side.AGENT if side is Side.CALLER else Side.CALLER
             answer = standing_answer(self._said[other], sdp)
             me, them = _PARTY[side], _PARTY[other]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge.media.errors import MediaRefused, UnknownCall
 from edge.media.plan import AGENT, CALLER, Party
-from edge.media.sdp import audio, inert_answer, inert_offer
+from edge.media.sdp import inert_answer, inert_offer
 
 
 class DirectMedia:
@@ -66,7 +66,6 @@ class DirectMedia:
         """Tell the caller where the agent is."""
         if not self._callers.get(call):
             raise UnknownCall(f"call {call} has no caller here")
-        audio(agent_sdp)
         return agent_sdp
 
     async def silence_caller(self, call: str, *, on: bool) -> None:  # noqa: ARG002 - of no call

@@ -7,7 +7,7 @@ itself still holds, with the direction that the offer leaves open to it (RFC 326
 from __future__ import annotations
 
 from edge.media.errors import SdpError
-from edge.media.sdp import FACING, Direction, Section, first_usable, parse
+from edge.media.sdp import FACING, Direction, Section, codecs, first_spoken, parse, talk
 
 _LINES = {f"a={direction}".encode() for direction in Direction}
 
@@ -17,10 +17,12 @@ def standing_answer(last: bytes, offer: bytes) -> bytes:
 
     It has the offer's media, in their order (RFC 3264 §6), also where the offer has more of them
     than `last`, or fewer: what `last` does not go on with is refused. Raises `SdpError` when one of
-    the two has no audio.
+    the two has no audio, or the offer has it in no codec of `last`.
     """
     sections = parse(offer)
-    chosen = first_usable(sections)
+    chosen = first_spoken(sections)
+    if not sections[chosen].is_usable and not _have_in_common(sections[chosen], talk(last)):
+        raise SdpError("the other side speaks in no codec of the offer")
     head, *theirs = _groups(last)
     answer = [line for line in head if line.strip() not in _LINES]
     for index, section in enumerate(sections):
@@ -31,6 +33,11 @@ def standing_answer(last: bytes, offer: bytes) -> bytes:
                 raise SdpError("the other side has no audio to answer with")
         answer += _refused(section) if same is None else _facing(same, section)
     return b"".join(line + b"\r\n" for line in answer)
+
+
+def _have_in_common(one: Section, other: Section) -> bool:
+    named = {encoding for _, encoding in codecs(other) if encoding}
+    return any(encoding in named for _, encoding in codecs(one))
 
 
 def _groups(sdp: bytes) -> list[list[bytes]]:

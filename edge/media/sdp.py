@@ -17,7 +17,7 @@ from edge.media.errors import SdpError
 
 NOWHERE_PORT = 9
 """The discard port (RFC 863): where the queue pretends to listen."""
-_STATIC_ENCODINGS = {"0": "PCMU/8000", "8": "PCMA/8000"}
+_STATIC_ENCODINGS = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "18": "G729/8000"}
 """RFC 3551 §6: payload types that need no a=rtpmap."""
 _AUDIO = frozenset({"PCMU/8000", "PCMA/8000"})
 OPUS = "OPUS/48000"
@@ -76,14 +76,14 @@ class Section(Struct, frozen=True, kw_only=True):
         return self.is_on_hold or self.direction is Direction.RECVONLY
 
     @property
+    def is_spoken(self) -> bool:
+        """Whether this is audio over plain RTP, in whatever codec two others may agree upon."""
+        return self.kind == "audio" and self.port > 0 and self.profile in _PROFILES
+
+    @property
     def is_usable(self) -> bool:
         """Whether this is audio over plain RTP in a codec of ours."""
-        return (
-            self.kind == "audio"
-            and self.port > 0
-            and self.profile in _PROFILES
-            and any(self.encodings.get(item) in _AUDIO for item in self.formats)
-        )
+        return self.is_spoken and any(self.encodings.get(item) in _AUDIO for item in self.formats)
 
 
 @lru_cache(maxsize=256)
@@ -108,6 +108,15 @@ def audio(sdp: bytes) -> Section:
     return sections[first_usable(sections)]
 
 
+def talk(sdp: bytes) -> Section:
+    """Return the section on which its writer talks with another; `SdpError` if there is none.
+
+    Unlike `audio` in whatever codec: of several that they were offered telephones answer with one.
+    """
+    sections = parse(sdp)
+    return sections[first_spoken(sections)]
+
+
 def codecs(section: Section) -> list[tuple[str, str]]:
     """Return its formats and encodings, the preferred first, but for events (RFC 4733)."""
     named = ((item, section.encodings.get(item, "")) for item in section.formats)
@@ -117,7 +126,7 @@ def codecs(section: Section) -> list[tuple[str, str]]:
 def keys_apart(sdp: bytes) -> bool:
     """Tell whether its writer keys digits as events of their own (RFC 4733), beside the audio."""
     try:
-        section = audio(sdp)
+        section = talk(sdp)
     except SdpError:
         return False
     return _EVENTS in section.encodings.values()
@@ -126,24 +135,44 @@ def keys_apart(sdp: bytes) -> bool:
 def with_events(sdp: bytes, like: bytes) -> bytes:
     """Let `sdp` take events (RFC 4733), by the number that they have in `like`, if in any."""
     try:
-        section, known = audio(sdp), audio(like)
+        section, known = talk(sdp), talk(like)
     except SdpError:
         return sdp
     event_type = next((item for item in known.formats if known.encodings.get(item) == _EVENTS), "")
     is_free = event_type not in section.formats
     if not event_type or not is_free or _EVENTS in section.encodings.values():
         return sdp
+    return _with_formats(sdp, [(event_type, "telephone-event/8000")])
+
+
+def with_ours(sdp: bytes, before: bytes) -> bytes:
+    """Let `sdp` name the codecs of ours that its writer has named `before`, if it names none now.
+
+    Whoever answers an offer with one codec has not unlearnt the others, and may have to hear music.
+    """
+    try:
+        section, known = talk(sdp), audio(before)
+    except SdpError:
+        return sdp
+    if section.is_usable:
+        return sdp
+    named = [each for each in codecs(known) if each[1] in _AUDIO]
+    return _with_formats(sdp, [each for each in named if each[0] not in section.formats])
+
+
+def _with_formats(sdp: bytes, formats: list[tuple[str, str]]) -> bytes:
+    """Return it with these formats and encodings behind those of its audio."""
     head, *groups = _split(_text(sdp))
-    mine = groups[first_usable(parse(sdp))]
-    mine[0] += f" {event_type}"
-    mine.append(f"a=rtpmap:{event_type} telephone-event/8000")
+    mine = groups[first_spoken(parse(sdp))]
+    mine[0] = " ".join([mine[0], *(item for item, _ in formats)])
+    mine += [f"a=rtpmap:{item} {encoding}" for item, encoding in formats]
     return _join([*head, *(line for group in groups for line in group)])
 
 
 def speaks_opus(sdp: bytes) -> bool:
     """Tell whether its writer may send Opus."""
     try:
-        section = audio(sdp)
+        section = talk(sdp)
     except SdpError:
         return False
     return OPUS in section.encodings.values()
@@ -193,7 +222,7 @@ def open_to_all(sdp: bytes) -> bytes:
     """Return the same offer with its audio both ways; as it is if it makes no sense, or is so."""
     try:
         sections = parse(sdp)
-        chosen = first_usable(sections)
+        chosen = first_spoken(sections)
     except SdpError:
         return sdp
     if sections[chosen].direction is Direction.SENDRECV:
@@ -217,7 +246,7 @@ def _is_direction(line: str) -> bool:
 
 def at_discard_port(sdp: bytes) -> bytes:
     """Return the same session, at a place where nobody listens (RFC 863)."""
-    chosen = first_usable(parse(sdp))
+    chosen = first_spoken(parse(sdp))
     lines, section = [], -1
     for line in _text(sdp).splitlines():
         if line.startswith("m="):
@@ -284,6 +313,17 @@ def first_usable(sections: tuple[Section, ...]) -> int:
         if section.is_usable:
             return index
     raise SdpError("session description offers no audio in PCMU or PCMA over plain RTP")
+
+
+def first_spoken(sections: tuple[Section, ...]) -> int:
+    """Return which section somebody talks on, one in a codec of ours first; `SdpError` if none."""
+    for index, section in enumerate(sections):
+        if section.is_usable:
+            return index
+    for index, section in enumerate(sections):
+        if section.is_spoken:
+            return index
+    raise SdpError("session description has no audio over plain RTP")
 
 
 def _is_ours(encoding: str) -> bool:

@@ -71,6 +71,17 @@ def test_a_party_without_audio_answers_nothing() -> None:
         standing_answer(b"v=0\r\nm=audio 0 RTP/AVP 0\r\n", OFFER)
 
 
+OPUS = b"v=0\r\nc=IN IP4 192.0.2.2\r\nm=audio 5000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n"
+
+
+def test_an_offer_in_opus_alone_is_answered_by_who_speaks_it() -> None:
+    last = LAST.replace(b"RTP/AVP 0", b"RTP/AVP 96 0") + b"a=rtpmap:96 opus/48000/2\r\n"
+    answer = standing_answer(last, OPUS + b"a=sendonly\r\n")
+    assert audio(answer).direction is Direction.RECVONLY
+    with pytest.raises(SdpError):
+        standing_answer(LAST, OPUS)
+
+
 def test_offer_that_we_cannot_use_is_refused() -> None:
     with pytest.raises(SdpError):
         standing_answer(LAST, b"v=0\r\nm=audio 4000 RTP/SAVP 0\r\n")

@@ -17,8 +17,10 @@ from edge.media.sdp import (
     inert_offer,
     keys_apart,
     parse,
+    talk,
     with_events,
     with_origin,
+    with_ours,
 )
 
 
@@ -122,6 +124,30 @@ def test_a_description_in_latin_1_is_read_and_handed_on_as_it_came() -> None:
     assert audio(taking).formats == ("0", "101")
     for told, name in ((anew, b"B\xf6b"), (taking, b"B\xf6b's phone")):
         assert name in told
+
+
+def test_who_answers_with_one_codec_has_not_unlearnt_the_others() -> None:
+    opus = described("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2", "a=sendonly")
+    before = described("m=audio 4444 RTP/AVP 96 8 101", "a=rtpmap:101 telephone-event/8000")
+    section = audio(with_ours(opus, before))
+    assert section.formats == ("96", "8")
+    assert (section.port, section.direction) == (4000, Direction.SENDONLY)
+    assert with_ours(before, opus) == before
+    refused = opus.replace(b"audio 4000", b"audio 0")
+    assert with_ours(refused, before) == refused
+
+
+@pytest.mark.parametrize("codec", ["96 opus/48000/2", "9 G722/8000"])
+def test_a_talk_is_in_whatever_codec_the_two_agree_upon(codec: str) -> None:
+    item, _, _ = codec.partition(" ")
+    said = described(f"m=audio 4000 RTP/AVP {item}", f"a=rtpmap:{codec}", "a=inactive")
+    assert talk(said).is_on_hold
+    assert talk(at_discard_port(said)).port == 9
+    like = described("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000")
+    assert keys_apart(with_events(said, like))
+    for other in (b"m=audio 0 RTP/AVP", b"m=audio 4000 RTP/SAVP", b"m=video 4000 RTP/AVP"):
+        with pytest.raises(SdpError):
+            talk(said.replace(b"m=audio 4000 RTP/AVP", other))
 
 
 def test_a_medium_that_is_no_ascii_is_nonsense() -> None:
