@@ -313,6 +313,7 @@ class CallMedia:
         return with_events(sdp, self._said.get(Side.CALLER, b""))
 
     async def _join(self, sdp: bytes) -> bytes:
+        talk(sdp)  # The relay takes an answer without audio, too, and would tell the caller so.
         sdp = self._taking_events(sdp)
         self._said[Side.AGENT] = sdp
         self.ears.forget_parting()

@@ -14,7 +14,7 @@ from edge.media.errors import MediaError
 from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
-from edge.media.sdp import asked_offer
+from edge.media.sdp import asked_offer, talk
 
 log = structlog.get_logger()
 
@@ -42,7 +42,8 @@ class PairMedia:
             return told
 
     async def join(self, colleague: bytes) -> bytes:
-        """Take the colleague's answer; return the one for the asker."""
+        """Take the colleague's answer; return the one for the asker. SdpError: it has no audio."""
+        talk(colleague)
         async with self._turn:
             self._said[Side.AGENT] = colleague
             told = await self._relay.relay_answer(self._name, CALLER, AGENT, colleague)

@@ -9,7 +9,7 @@ import pytest
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.gone import SILENT_S
 from edge.sip.events import LegId
-from state.model import AgentId, SiteId
+from state.model import AgentId, PresenceState, SiteId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
 from tests.edge.stage import SALES, Edge, center, everybody_leaves
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
@@ -19,6 +19,7 @@ BOTH_CODECS = CALLER_SDP.replace(b"RTP/AVP 0", b"RTP/AVP 96 0") + b"a=rtpmap:96 
 OPUS = AGENT_SDP.replace(
     b"RTP/AVP 0\r\na=rtpmap:0 PCMU/8000", b"RTP/AVP 96\r\na=rtpmap:96 opus/48000/2"
 )
+REFUSED = AGENT_SDP.replace(b"audio 4000", b"audio 0")
 
 
 async def _talking(edge: Edge, agent: str) -> tuple[LegId, LegId]:
@@ -82,3 +83,39 @@ async def _until_seen(edge: Edge, state: AgentState) -> None:
     await until(
         lambda: agent_states(edge.snapshot, LoopClock().now())[ANN] is state, f"seen {state}"
     )
+
+
+@in_virtual_time
+async def test_an_agent_whose_telephone_answers_without_audio_is_passed_over() -> None:
+    """The caller was told that there is no audio, and both waited to hear the other."""
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting()
+        first, other = await a1.one_rung("ann", "bob")
+        a1.sip.pick_up(a1.sip.rung(first)[0], REFUSED)
+        assert await a1.rung(other)
+        assert a1.state_of(theirs) == "ringing"
+        await everybody_leaves(made)
+
+
+@pytest.mark.parametrize("sdp", [REFUSED, b""], ids=["refused", "nothing"])
+@in_virtual_time
+async def test_a_colleague_whose_telephone_answers_without_audio_cannot_be_asked(
+    sdp: bytes,
+) -> None:
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        await made.presence("bob", PresenceState.PAUSED)
+        await settle()
+        theirs, _ = await a1.talking("ann")
+        await made.presence("bob", PresenceState.READY)
+        await settle()
+        asking = a1.sip.arrive(
+            "bob", caller="ann", sdp=AGENT_SDP, headers={"x-everline-agent": "ann"}
+        )
+        bob = await a1.rung("bob")
+        a1.sip.pick_up(bob, sdp)
+        await until(lambda: asking in a1.sip.over, "ann hears of it")
+        assert a1.sip.over[asking].status == 503
+        assert a1.state_of(theirs) == "connected"
+        await everybody_leaves(made)
