@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from drills.desk import call_tables, reports
 from drills.desk.asks import CallsAsk, ExplainAsk, ExportAsk, ReportAsk
 from drills.desk.call_answers import Calls, Explained, Report
 from drills.setup.say import note
+from state.clock import SystemClock
 
 MOST = 10_000
 
@@ -32,6 +34,10 @@ Target = Annotated[
     ),
 ]
 
+Since = Annotated[
+    str, cyclopts.Parameter(help="Who came from then on: 14:30 of today, or 2026-11-28T14:30.")
+]
+Until = Annotated[str, cyclopts.Parameter(help="Who came before then: likewise.")]
 Last = Annotated[
     int,
     cyclopts.Parameter(
@@ -80,8 +86,14 @@ def _export(path: Path, lab: int | None) -> int:
     return Exit.OK
 
 
-def report(
-    *, interval: Interval = 1800.0, target: Target = 20.0, json: Json = False, lab: LabOption = None
+def report(  # noqa: PLR0913 - the options of one command
+    *,
+    interval: Interval = 1800.0,
+    target: Target = 20.0,
+    since: Since = "",
+    until: Until = "",
+    json: Json = False,
+    lab: LabOption = None,
 ) -> int:
     """Report how callers were served, by queue and half hour.
 
@@ -89,14 +101,46 @@ def report(
     whichever machine has died meanwhile. --json has every form of service
     level by its name, and how wrong estimated waits were.
 
+    With --since or --until, of those alone who called from then on, and
+    before then. Records are here for a day after a call is over; those
+    of before are with the control planes (./everline ctl calls list).
+
     For example:
       ./everline report
       ./everline report --interval 900 --target 30
+      ./everline report --since 08:00 --until 12:00
       ./everline report --json
     """
-    ask = ReportAsk(interval_s=interval, target_s=target)
+    now_s = SystemClock().now().wall_ms / 1000
+    today = dt.datetime.fromtimestamp(now_s, dt.UTC).astimezone().date()
+    ask = ReportAsk(
+        interval_s=interval,
+        target_s=target,
+        since_ms=moment_ms("--since", since, today),
+        until_ms=moment_ms("--until", until, today),
+    )
+    if ask.since_ms is not None and ask.until_ms is not None and ask.since_ms >= ask.until_ms:
+        raise CommandError("--since has to be before --until", Exit.USAGE)
     ask_and_print(ask, Report, reports.shown, lab=lab, json=json)
     return Exit.OK
+
+
+def moment_ms(option: str, typed: str, today: dt.date) -> int | None:
+    """Return the moment that was typed, in ms since 1970; None: nothing was. Raise `CommandError`.
+
+    On this machine's clock, unless it says its offset; a time alone is of `today`.
+    """
+    if not typed:
+        return None
+    try:
+        if "-" in typed:
+            at = dt.datetime.fromisoformat(typed)
+        else:
+            at = dt.datetime.combine(today, dt.time.fromisoformat(typed))
+    except ValueError:
+        text = f"{option} {typed}: no moment such as 14:30, 2026-11-28 or 2026-11-28T14:30"
+        raise CommandError(text, Exit.USAGE) from None
+    return round(at.timestamp() * 1000)
 
 
 def explain(call: Call = "", /, *, json: Json = False, lab: LabOption = None) -> int:

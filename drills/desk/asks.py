@@ -85,6 +85,10 @@ class ReportAsk(_Ask, frozen=True, kw_only=True, tag="report"):
 
     interval_s: float
     target_s: float
+    since_ms: int | None = None
+    """Callers who came from then on; None: from the first."""
+    until_ms: int | None = None
+    """And before then; None: to the last."""
 
 
 class WrapUpAsk(_Ask, frozen=True, kw_only=True, tag="wrap_up"):

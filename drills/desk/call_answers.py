@@ -171,6 +171,10 @@ class Report(Struct, frozen=True, kw_only=True):
     now_ms: int
     interval_s: float
     target_s: float
+    since_ms: int | None
+    """Of callers who came from then on; None: from the first whose record is still there."""
+    until_ms: int | None
+    """And before then; None: to the last."""
     rows: tuple[ReportRow, ...]
     total: Figures
     bad_records: Mapping[str, str]

@@ -167,8 +167,8 @@ class Desk:
                 return await self._calls(ask.last, is_live=ask.is_live)
             case ExplainAsk(call=call):
                 return await self._explainer.explain(call)
-            case ReportAsk(interval_s=interval_s, target_s=target_s):
-                return await self._report(interval_s, target_s)
+            case ReportAsk():
+                return await self._report(ask)
             case WrapUpAsk():
                 return await self._wrap_up(ask)
             case ReadinessAsk():
@@ -298,10 +298,10 @@ class Desk:
             self._lab, lab, kept, self._mirror.snapshot, thoroughly=ask.is_thorough
         )
 
-    async def _report(self, interval_s: float, target_s: float) -> Report:
+    async def _report(self, ask: ReportAsk) -> Report:
         over, now = await ledger.read_ledger(self._store), self._clock.now()
         snapshot, lab = self._mirror.snapshot, self._place.launcher
-        return reports.report(lab, snapshot, over, now, interval_s, target_s)
+        return reports.report(lab, snapshot, over, now, ask)
 
     async def _readiness(self) -> Readiness:
         over, now = await self._ledger(), self._clock.now()

@@ -5,6 +5,7 @@ A call counts in the interval in which it came, whenever it ended, and in the qu
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -13,9 +14,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from drills.desk.answers import QueueRow
+from drills.desk.asks import ReportAsk
 from drills.desk.call_answers import Report, ReportRow
 from drills.desk.ledger import Ledger
-from drills.desk.tables import bad_records, clock, numbers, spaced, table
+from drills.desk.tables import QUIET, bad_records, clock, day, numbers, spaced, table
 from edge.acd.forecast import accuracy_of
 from edge.acd.service_level import figures
 from state.model import CallRecord, Now, QueueId
@@ -25,14 +27,15 @@ LEVEL = "answered_in_time_of_all"
 """The form that the table shows; --json has all of them."""
 
 
-def report(  # noqa: PLR0913, PLR0917  what a report is made of
-    lab: int, snapshot: Snapshot, over: Ledger, now: Now, interval_s: float, target_s: float
-) -> Report:
+def report(lab: int, snapshot: Snapshot, over: Ledger, now: Now, ask: ReportAsk) -> Report:
     """Return the figures of every queue in every interval in which somebody called it."""
     wrap_ups = {queue: entry.value.wrap_up_s for queue, entry in snapshot.queues.items()}
-    length_ms = round(interval_s * 1000)
+    length_ms, target_s = round(ask.interval_s * 1000), ask.target_s
+    since_ms = -math.inf if ask.since_ms is None else ask.since_ms
+    until_ms = math.inf if ask.until_ms is None else ask.until_ms
+    records = [record for record in over.records if since_ms <= record.arrived_ms < until_ms]
     groups: dict[tuple[int, QueueId], list[CallRecord]] = {}
-    for record in over.records:
+    for record in records:
         begins = record.arrived_ms - record.arrived_ms % length_ms
         groups.setdefault((begins, record.queue), []).append(record)
     rows = (
@@ -48,10 +51,12 @@ def report(  # noqa: PLR0913, PLR0917  what a report is made of
     return Report(
         lab=lab,
         now_ms=now.wall_ms,
-        interval_s=interval_s,
+        interval_s=ask.interval_s,
         target_s=target_s,
+        since_ms=ask.since_ms,
+        until_ms=ask.until_ms,
         rows=tuple(rows),
-        total=figures(over.records, target_s, wrap_ups),
+        total=figures(records, target_s, wrap_ups),
         bad_records=over.bad,
     )
 
@@ -70,11 +75,22 @@ def shown(answer: Report) -> RenderableType:
     bad = (bad_records(answer.bad_records),) if answer.bad_records else ()
     made = table(f"Service within {answer.target_s:g} s", "from", "queue")
     numbers(made, "calls", "answered", "left", "level", "ASA", "95 %", "AHT")
-    for row in answer.rows:
+    days = [day(row.from_ms) for row in answer.rows]
+    shown_day = day(answer.now_ms)
+    for at, row in zip(days, answer.rows, strict=True):
+        if at != shown_day:  # a clock without its day is today's
+            made.add_row(Text(at, style=QUIET))
+            shown_day = at
         made.add_row(clock(row.from_ms), row.queue, *_cells(row))
     if not answer.rows:
-        return spaced((Text("No call is over yet: place one by ./everline call"), *bad))
+        return spaced((Text(_none(answer)), *bad))
     return spaced((made, *bad))
+
+
+def _none(answer: Report) -> str:
+    if answer.since_ms is None and answer.until_ms is None:
+        return "No call is over yet: place one by ./everline call"
+    return "Nobody called then whose call is over, or its record is no longer here: see --help"
 
 
 def _cells(row: ReportRow) -> Iterator[str]:

@@ -76,4 +76,13 @@ def bad_records(bad: Mapping[str, str]) -> Table:
 
 def clock(wall_ms: int) -> str:
     """Return a moment as people here read clocks."""
-    return dt.datetime.fromtimestamp(wall_ms / MS, dt.UTC).astimezone().strftime("%H:%M:%S")
+    return _here(wall_ms).strftime("%H:%M:%S")
+
+
+def day(wall_ms: int) -> str:
+    """Return the day of a moment, as it is here."""
+    return _here(wall_ms).strftime("%Y-%m-%d")
+
+
+def _here(wall_ms: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(wall_ms / MS, dt.UTC).astimezone()
