@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from drills.ctl.show import harmless
 from state.codec import UNREADABLE
 
 CONFLICT: Final = "version-mismatch"
@@ -65,4 +66,4 @@ def words(problem: Problem) -> str:
         lines.append(f"  {way}")
     if problem.status >= 500 and problem.request_id:  # noqa: PLR2004 - HTTP
         lines.append(f"  in its log: request {problem.request_id}")
-    return "\n".join(lines)
+    return harmless("\n".join(lines))

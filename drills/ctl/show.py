@@ -34,6 +34,8 @@ DULL: Final = (
 KEEN: Final = ("name", "title", "state", "outcome", "numbers", "fault", "remedy")
 """What somebody who looks at a list most likely looks for."""
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
+_COMMANDS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""C0 and C1 (ISO 6429), but for the end of a line and the tab."""
 LONGEST: Final = 60
 _DIGITS: Final = 4
 """After the point: more say nothing to a person."""
@@ -148,7 +150,7 @@ def thing(told: Mapping[str, Any]) -> RenderableType:
         elif isinstance(value, list) and any(
             ", " in each for each in value if isinstance(each, str)
         ):
-            parts += ["", Text(name, style="bold"), *(Text(f"  {each}") for each in value)]
+            parts += ["", Text(name, style="bold"), *(Text(f"  {cell(each)}") for each in value)]
         elif value not in _EMPTY:
             made.add_row(name, Text(cell(value)))
     return Group(*parts) if made.row_count or len(parts) > 1 else "Nothing."
@@ -174,6 +176,14 @@ def flattened(told: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, An
             yield name, value
 
 
+def harmless(text: str) -> str:
+    """Return what people have written, with what would command a terminal in hexadecimal.
+
+    Lines and tabs stay. A note may be anybody's, and a terminal does as its escapes say.
+    """
+    return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
+
+
 def cell(value: Any, longest: int | None = None) -> str:  # noqa: ANN401 - JSON
     """Return a value in a line."""
     match value:
@@ -189,7 +199,7 @@ def cell(value: Any, longest: int | None = None) -> str:  # noqa: ANN401 - JSON
         case Mapping():
             text = ", ".join(f"{name}={cell(each)}" for name, each in value.items())
         case _:
-            text = str(value)
+            text = harmless(str(value))
     return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
 
 

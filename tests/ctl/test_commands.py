@@ -20,9 +20,10 @@ from control_plane.api import docstrings, openapi
 from control_plane.api.route import Public
 from control_plane.app import ROUTES
 from drills.cli.progress import console
-from drills.ctl import line, manual, problems, show
+from drills.ctl import follow, line, manual, problems, show
 from drills.ctl.commands import RESERVED, Command, commands
 from drills.ctl.line import LineError
+from drills.ctl.problems import Problem
 from drills.ctl.schema import BadValueError, Schemas
 
 README = Path(__file__).parents[2] / "README.md"
@@ -247,6 +248,13 @@ def test_who_is_refused_hears_what_they_have_not_said() -> None:
     assert told.startswith("An approval is good once, for whoever asked for it")
 
 
+CONTROL = {chr(each) for each in (*range(9), *range(11, 32), *range(127, 160))}
+
+
+def event(notes: str) -> dict[str, Any]:
+    return {"topic": "agents", "id": "ann", "what": "changed", "data": {"reason": notes}}
+
+
 def printed(capsys: pytest.CaptureFixture[str], told: Any) -> str:  # noqa: ANN401 - JSON
     console().print(show.answer(told))
     return capsys.readouterr().out
@@ -320,6 +328,24 @@ def test_lists_are_lines_where_their_items_are_long_and_cut_where_they_are_many(
     told = printed(capsys, {"caller": list(range(700))})
     assert "28, 29, … (700 in all)" in told
     assert "30" not in told
+
+
+@pytest.mark.parametrize("command", ["\x1b]52;c;cm0gLXJm\x07", "\x9b2J", "\x1b[8m", "a\rb", "\x7f"])
+def test_what_people_have_written_is_no_command_to_the_terminal(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    notes = f"Zoë rang\n\ttwice {command} 😀"
+    told = [
+        printed(capsys, {"id": "cus_1", "notes": notes, "tags": [notes]}),
+        printed(capsys, {"items": [{"id": "cus_1", "notes": notes}]}),
+        problems.words(problems.read(502, notes.encode())),
+        problems.words(Problem(status=422, error_id="unfit", title="No", detail=notes)),
+        *follow.lines({"type": "events", "events": [event(notes)]}),
+    ]
+    for text in told:
+        assert not set(command) & CONTROL & set(text), repr(text)
+        assert "Zoë" in text
+        assert "😀" in text
 
 
 def test_a_conflict_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
