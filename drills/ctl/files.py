@@ -23,7 +23,20 @@ from drills.ctl.line import Line, LineError, Request
 
 
 async def stream(api: Api, typed: Line, request: Request) -> int:
-    """Send a file, or take an answer that has no end in sight; with progress."""
+    """Send a file, or take an answer that has no end in sight; with progress.
+
+    Raise `CommandError` where the machine does not read the one, or take the other.
+    """
+    try:
+        return await _stream(api, typed, request)
+    except (aiohttp.ClientError, TimeoutError, BrokenPipeError):
+        raise  # of the network, or of who reads no further
+    except OSError as error:
+        where = error.filename or typed.own.get("output", "standard output")
+        raise CommandError(f"{where}: {error.strerror}") from error
+
+
+async def _stream(api: Api, typed: Line, request: Request) -> int:
     headers = dict(request.headers)
     with ExitStack() as stack:
         data: Any = None

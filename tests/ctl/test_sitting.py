@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import pty
 import subprocess
@@ -149,6 +150,25 @@ def test_a_refusal_takes_away_only_the_file_that_was_made_for_it(tmp_path: Path)
 
 def test_an_answer_goes_to_a_device_too() -> None:
     assert _fetched(Path(os.devnull), refuses=False) == Exit.OK
+
+
+def test_a_disk_that_is_full_is_said_to_be() -> None:
+    with pytest.raises(CommandError, match="/dev/full: No space left on device"):
+        _fetched(Path("/dev/full"), refuses=False)
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(path: Path, _mode: str = "r") -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    people = tmp_path / "people.csv"
+    people.write_text("name\n")
+    monkeypatch.setattr(Path, "open", refuse)
+    words = ("customers", "import", str(people))
+    with pytest.raises(CommandError, match=r"people\.csv: Permission denied"):
+        asyncio.run(files.stream(_Api(refuses=False), typed(*words), sent(*words)))
 
 
 def test_an_answer_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
