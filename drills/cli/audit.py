@@ -168,16 +168,22 @@ def _live(config: Path | None, lab: int | None) -> Source:
 def _file(log: Path, keys: Path | None) -> Source:
     if keys is None:
         raise CommandError("a file is checked by --keys: see ./everline audit keys", Exit.USAGE)
-    lines = _text(log).splitlines(keepends=True)
-    return Source(
-        lines=tuple(each.encode() for each in lines), keys=tuple(_text(keys).split())
-    )  # fmt: skip
+    # As bytes: a text also ends its lines where Unicode does, and JSON leaves that as it is.
+    lines = _bytes(log).splitlines(keepends=True)
+    return Source(lines=tuple(lines), keys=tuple(_text(keys).split()))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error}", Exit.USAGE) from error
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return _bytes(path).decode()
+    except UnicodeDecodeError as error:
         raise CommandError(f"{path} cannot be read: {error}", Exit.USAGE) from error
 
 

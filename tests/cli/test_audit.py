@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.audit import export
+from control_plane.audit.entry import detail_text
 from drills.cli.app import main
 from drills.cli.errors import Exit
 from tests.control_plane.audit import made
@@ -35,6 +36,16 @@ def test_a_good_log_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFix
     assert "20 entries, the whole log" in told
     assert "countersigned by b up to 20 entries" in told
     assert "nothing is wrong" in told
+
+
+def test_a_line_of_a_log_ends_where_json_says_and_not_where_unicode_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = Log.honest(3, [3])
+    log.rows[1]["detail"] = detail_text({"groups": ["Support\u2028Berlin", "Vertrieb\x85"]})
+    log.rehash()
+    log.sign_anew("a", ("b",))
+    assert main(written(log, tmp_path)) == Exit.OK, capsys.readouterr().err
 
 
 def test_an_edit_is_named_with_its_place_for_people_and_machines(
