@@ -12,7 +12,8 @@ const TITLES = {
 };
 
 export class Actions {
-  #session; #done; #run = null; #opener = null;
+  #session; #done; #run = null;
+  #opener = {}; // the row that was asked about, and which of its buttons asked
   #question = 0; // what an earlier one still waits for is not for the one that stands now
 
   /** `done(act, each)` hears that something was done. */
@@ -26,10 +27,10 @@ export class Actions {
     byId("act").addEventListener("close", () => this.#giveFocusBack());
   }
 
-  /** Ask about it. `each`: the agent or site. */
-  async ask(act, each) {
+  /** Ask about it. `each`: the agent or site; `row`: where its buttons are. */
+  async ask(act, each, row) {
     const question = ++this.#question;
-    this.#opener = each.id;
+    this.#opener = { act, row };
     this.#run = null;
     byId("act-title").textContent = `${TITLES[act]}: ${label(each)}`;
     byId("act-do").textContent = TITLES[act];
@@ -109,7 +110,9 @@ export class Actions {
   }
 
   #giveFocusBack() {
-    document.querySelector(`[data-id="${CSS.escape(this.#opener)}"] button[data-act]`)?.focus();
+    const { act, row } = this.#opener;
+    const button = row?.querySelector(`[data-act="${act}"]`) ?? row?.querySelector("button[data-act]");
+    button?.focus();
   }
 }
 

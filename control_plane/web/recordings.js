@@ -111,6 +111,7 @@ async function choose(id) {
   byId("facts").textContent = [clock(recording.length_s), state(recording), ...parts].join(" · ");
   byId("marks").replaceChildren(...(opened.marks.length ? opened.marks.map(mark) : [element("li", { class: "dim" }, "None")]));
   tags(recording.tags);
+  byId("player-title").focus(); // it stands above the list, out of sight of who looks far down
 }
 
 function mark(each) {
@@ -119,7 +120,9 @@ function mark(each) {
 }
 
 function tags(all) {
+  const isHeld = byId("tags").contains(document.activeElement);
   byId("tags").replaceChildren(...all.map((each) => element("li", {}, element("button", { type: "button", class: "quiet", "aria-label": `Take away ${each}`, onclick: () => attempt(() => retag("DELETE", each)) }, `${each} ×`))));
+  if (isHeld) (byId("tags").firstElementChild?.firstElementChild ?? byId("player-title")).focus();
 }
 
 async function retag(method, tag) {

@@ -39,7 +39,7 @@ byId("board").addEventListener("click", (event) => {
   const place = button?.closest("[data-id]");
   const kind = place?.parentElement.id;
   const each = board.kinds[kind]?.get(place.dataset.id);
-  if (each) actions.ask(button.dataset.act, each);
+  if (each) actions.ask(button.dataset.act, each, place);
 });
 
 function begin() {

@@ -87,7 +87,6 @@ globalThis.document = {
 };
 globalThis.window = { addEventListener() {}, devicePixelRatio: 1 };
 globalThis.location = new URL("https://center.example/wallboard");
-globalThis.CSS = { escape: (text) => text };
 globalThis.requestAnimationFrame = (does) => does();
 const kept = new Map();
 globalThis.sessionStorage = {

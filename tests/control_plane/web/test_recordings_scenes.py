@@ -107,6 +107,41 @@ assert.equal(byId("refused").textContent, "");
     )
 
 
+def test_who_opens_a_recording_far_down_the_list_is_brought_to_it(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+await answered("/v1/recordings?", page("a", "b"));
+const button = byId("found").children[1].children[0].children[0];
+button.focus();
+button.dispatch("click");
+await settled();
+await answered("/v1/recordings/b", about("b"));
+assert.equal(document.activeElement, byId("player-title"));
+"""
+    )
+
+
+def test_who_takes_tags_away_by_keyboard_goes_on_among_them(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+await answered("/v1/recordings?", page("a"));
+byId("found").children[0].children[0].children[0].dispatch("click");
+await settled();
+await answered("/v1/recordings/a", { ...about("a"), tags: ["one", "two"] });
+pages.delete("/v1/recordings/a");
+const tag = () => byId("tags").children[0].children[0];
+tag().focus();
+tag().dispatch("click");
+await settled();
+await answered("/v1/recordings/a/tags/one", {});
+await answered("/v1/recordings/a", { ...about("a"), tags: ["two"] });
+assert.equal(document.activeElement, tag());
+"""
+    )
+
+
 @pytest.mark.parametrize("purpose", ["Beschwerde prüfen", "проверка жалобы", "投诉"])
 def test_a_purpose_in_any_language_opens_a_recording(stage: Stage, purpose: str) -> None:
     stage.play(

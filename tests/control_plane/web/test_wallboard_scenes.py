@@ -95,6 +95,31 @@ assert.equal(byId("act-do").disabled, true);
     )
 
 
+def test_who_gives_a_question_up_is_back_at_the_button_that_they_pressed(stage: Stage) -> None:
+    stage.play(
+        ACTS
+        + """
+const row = document.createElement("tr");
+for (const act of ["pause", "sign_out"]) {
+  const button = document.createElement("button");
+  button.setAttribute("data-act", act);
+  row.appendChild(button);
+}
+session.get = async () => ({ items: [] });
+for (const act of ["sign_out", "pause"]) {
+  actions.ask(act, { id: "ann" }, row);
+  await settled();
+  press("act-cancel");
+  press("act", "close");
+  assert.equal(document.activeElement.dataset.act, act);
+}
+row.children[0].setAttribute("data-act", "ready");
+press("act", "close");
+assert.equal(document.activeElement.dataset.act, "ready");
+"""
+    )
+
+
 # ---- what is shown -------------------------------------------------------------------------------
 
 BOARD = """
