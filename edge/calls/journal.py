@@ -27,7 +27,7 @@ from edge.acd.token import Token
 from edge.calls.ears import ALL_IS_HEARD, EarsNote
 from edge.sip.dialog import Dialog, as_it_was, in_unicode, leapt
 from edge.sip.escapes import ESCAPE_IN_JSON
-from state.model import AgentId, CallId, Decision, SiteId, Ticket
+from state.model import AgentId, CallId, Decision, RecordingRules, SiteId, Ticket
 
 log = structlog.get_logger()
 
@@ -83,6 +83,10 @@ class CallNote(Struct, frozen=True, kw_only=True):
     """What the caller has heard, and said, of being recorded."""
     unrecorded: str = ""
     """Why there is no recording, if there is none."""
+    recording: RecordingRules = RecordingRules()
+    """Its queue's: the next life takes it up before it has seen the shared state."""
+    music: str = "music"
+    """The prompt that its queue plays, for the same reason."""
     passing: Passing | None = None
     """None: nobody has passed the caller on."""
     transferor: AgentNote | None = None

@@ -100,6 +100,11 @@ class CallMedia:
         self._sounds = replace(self._sounds, music=file)
 
     @property
+    def music(self) -> str:
+        """The name of what is played to a caller who waits."""
+        return self._sounds.music.stem
+
+    @property
     def is_joined(self) -> bool:
         """Whether the relay has joined the two."""
         return self._is_joined

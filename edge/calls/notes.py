@@ -114,6 +114,8 @@ class CallNotes:
             heard_until_ms=self._heard_until_ms() if call.state is State.GREETING else None,
             heard=self._recording.heard,
             unrecorded=self._recording.unrecorded,
+            recording=self._recording.rules,
+            music=self._media.music,
             passing=Passing.of(call),
             transferor=transferor,
             consultation=self._consulting.note,

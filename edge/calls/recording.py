@@ -57,6 +57,11 @@ class CallRecording:
         return "" if self._because == recorded.NO_RECORDER and came_late else self._because
 
     @property
+    def rules(self) -> RecordingRules:
+        """By which it goes: its queue's."""
+        return self._rules
+
+    @property
     def before(self) -> Before:
         """What the caller hears before the queue."""
         return recorded.before(self._rules, self._ticket.call, self._caller)

@@ -57,8 +57,6 @@ from state.store import Store
 
 log = structlog.get_logger()
 
-_MUSIC = "music"
-
 
 class Switchboard:
     """Takes SIP events; holds the calls."""
@@ -211,10 +209,7 @@ class Switchboard:
             log.warning("call_not_taken_up", call=call_id, because=str(error))
             self._tools.journal.forget(call_id)
             return None
-        queue = self._snapshot().queues.get(note.ticket.queue)
-        music = queue.value.music if queue is not None else _MUSIC
-        rules = queue.value.recording if queue is not None else RecordingRules()
-        shell = self._shell(note.ticket, leg, rules, music=music, is_known=False)
+        shell = self._shell(note.ticket, leg, note.recording, music=note.music, is_known=False)
         shell.adopt_agents(note)
         log.info("call_taken_up", call=call_id, state=note.state, did=note.ticket.did)
         return shell

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from edge.calls.journal import Journal
 from edge.sip.events import LegId
-from state.model import AgentId, Outcome, PresenceState
+from state.model import AgentId, Outcome, PresenceState, RecordingRules
 from tests.edge.fake_telephony import CALLER_SDP
-from tests.edge.stage import Edge, center, everybody_leaves
+from tests.edge.stage import Center, Edge, center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 ANN = AgentId("ann")
@@ -125,3 +128,46 @@ async def test_a_caller_who_has_offered_late_is_served_by_the_next_life(tmp_path
         after.sip.hang_up(leg)
         await everybody_leaves(made)
         assert (await made.record(after, leg)).outcome is Outcome.ANSWERED
+
+
+# ---- by which rules ------------------------------------------------------------------------------
+
+
+async def _knowing_nothing(made: Center, before: Edge, run_dir: Path) -> Edge:
+    """Let the next life take calls up before it has seen the shared state, as a process does."""
+    await before.kill()
+    journal = Journal(run_dir / f"journal-{before.name}")
+    after = made.edges[before.name] = Edge(before.name, made.store, journal, media=before.media)
+    takeover = after.takeover()
+    await after.start()
+    await takeover.run()
+    return after
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_recorded"),
+    [
+        pytest.param(RecordingRules(), True, id="of every call"),
+        pytest.param(RecordingRules(share=0.0), False, id="of none"),
+        pytest.param(RecordingRules(consent="may we"), False, id="of who consents"),
+    ],
+)
+@in_virtual_time
+async def test_a_call_is_recorded_in_the_next_life_by_its_queues_rules(
+    tmp_path: Path, rules: RecordingRules, *, is_recorded: bool
+) -> None:
+    async with center(edges=()) as made:
+        await made.change_queue(recording=rules, music="waltz")
+        a1 = await made.edge("a1", tmp_path)
+        theirs = await a1.waiting()
+        await until(lambda: a1.state_of(theirs) == "queued", "nobody has pressed a key")
+        after = await _knowing_nothing(made, a1, tmp_path)
+        await made.agent("ann")
+        ours = await after.joined(theirs)
+        assert any(word == "record" for word, *_ in after.recorder.said) is is_recorded
+        await made.presence("ann", PresenceState.PAUSED)
+        after.media.played.clear()
+        after.sip.vanish(ours)
+        await after.answer_ours(theirs, "they wait again")
+        assert after.media.played == ["waltz"]
+        await everybody_leaves(made)
