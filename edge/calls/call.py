@@ -206,6 +206,7 @@ class CallShell:
         self._call, effects = called_back(self.id, rules, decision)
         self.records.is_acknowledged = self._call.is_acknowledged
         self._effects.carry_out(effects)
+        self._note()
 
     def doubt(self, *, of_caller: bool) -> None:
         """Take in that a telephone knows of no such call: its BYE is on its way, or met nobody."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -335,6 +336,27 @@ async def test_who_has_answered_waits_on_though_the_agent_does_not_take_them() -
         ours = await edge.joined(theirs, "ann")
         for leg in (theirs, ours):
             edge.sip.hang_up(leg)
+        await made.nothing_is_left()
+        assert [each.outcome for each in await back_records(made)] == [Outcome.ANSWERED]
+
+
+@in_virtual_time
+async def test_who_has_answered_waits_on_though_the_edge_dies_while_their_agent_is_rung(
+    tmp_path: Path,
+) -> None:
+    async with calling(edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        await asyncio.sleep(1.0)
+        await sent_away(made, a1)
+        await made.agent("ann")
+        _, theirs = await rung_back(made)
+        a1.sip.pick_up(theirs)
+        await a1.rung("ann")
+        again = await made.next_life(a1, tmp_path)
+        await again.takeover().run()
+        ours = await again.joined(theirs, "ann")
+        for leg in (theirs, ours):
+            again.sip.hang_up(leg)
         await made.nothing_is_left()
         assert [each.outcome for each in await back_records(made)] == [Outcome.ANSWERED]
 
