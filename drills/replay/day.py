@@ -18,7 +18,7 @@ from edge.acd.service_level import talk_s
 from edge.acd.simulation.day import KINDS, Caller, Day, kind_of
 from state.codec import UNREADABLE, decode, encode
 from state.errors import CodecError
-from state.eventlog.lines import VERSION, Begin, Changed, ChangeRow, Line
+from state.eventlog.lines import DELETED, VERSION, Begin, Changed, ChangeRow, Line
 from state.keys import Kind
 from state.model import CallRecord, Outcome, QueueId
 
@@ -52,25 +52,42 @@ def recorded(lines: Iterable[Line], records: Iterable[CallRecord]) -> Iterator[b
     Calls that came before the log began are left out.
     """
     begin: Begin | None = None
+    stands: set[str] = set()
     for line in lines:
         if isinstance(line, Begin):
             rows = tuple(row for row in line.rows if kind_of(row.key) in KINDS)
             if begin is None:
                 begin = msgspec.structs.replace(line, rows=rows)
+                stands.update(row.key for row in rows)
                 yield msgspec.json.encode(begin)
                 continue
-            # A later segment tells again what stands; a change that is old news changes nothing.
-            again = tuple(
-                ChangeRow(row.key, row.value, row.create_revision, row.mod_revision) for row in rows
-            )
-            yield from _told(Changed(line.revision, line.mono_s, line.wall_ms, again))
+            told = _again(line, stands)
         elif isinstance(line, Changed):
-            yield from _told(line)
+            told = line
+        else:
+            continue
+        for row in told.changes:
+            (stands.discard if bytes(row.value) == DELETED else stands.add)(row.key)
+        yield from _told(told)
     if begin is None:
         return
     for record in sorted(records, key=lambda each: (each.arrived_ms, each.call)):
         if record.arrived_ms >= begin.wall_ms:
             yield msgspec.json.encode(Over(msgspec.Raw(encode(record))))
+
+
+def _again(line: Begin, stands: set[str]) -> Changed:
+    """Return a later segment's beginning as changes. What is old news changes nothing.
+
+    What stood before and is not told again has gone: while an edge does not live, or its disk takes
+    nothing, its log tells of no change.
+    """
+    gone = sorted(stands - {row.key for row in line.rows})
+    rows = [
+        *(ChangeRow(key, msgspec.Raw(DELETED), 0, line.revision) for key in gone),
+        *(ChangeRow(r.key, r.value, r.create_revision, r.mod_revision) for r in line.rows),
+    ]
+    return Changed(line.revision, line.mono_s, line.wall_ms, tuple(rows))
 
 
 def _told(line: Changed) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from state.model import (
     Did,
     DidNumber,
     Limit,
+    Now,
     Outcome,
     QueueId,
     Site,
@@ -169,6 +170,21 @@ def test_agents_go_home_when_they_did() -> None:
     answered = [r for r in again.records if r.outcome is Outcome.ANSWERED]
     assert answered
     assert all(r.arrived_ms < home_ms for r in answered)
+
+
+def test_who_went_home_while_nobody_wrote_the_log_is_gone_when_it_goes_on() -> None:
+    """As when the edge whose log it is was started anew meanwhile."""
+    world = staff(1, queue())
+    records = line_of(10, 1, seed=3, load=0.3)
+    again_ms = records[4].arrived_ms - 1
+    log = lines.encode(lines.begin("a1", world.snapshot, NOW))
+    world.drop(keys.presence(AgentId("agent0")))
+    again = Now(mono_s=NOW.mono_s, wall_ms=again_ms)
+    log += lines.encode(lines.begin("a1", world.snapshot, again))
+    day = read_day(recorded(lines.read(log), records), "test")
+    answered = [r for r in replay(day).records if r.outcome is Outcome.ANSWERED]
+    assert answered
+    assert all(r.arrived_ms < again_ms for r in answered)
 
 
 def test_who_did_not_take_a_call_does_not_take_it_again() -> None:
