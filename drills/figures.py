@@ -170,4 +170,7 @@ def _overrun_s(course: Course) -> float | None:
 
 
 def _difference_ms(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else abs(one - other) * _MS
+    if one is None or other is None:
+        return None
+    # That there was no recovery two can say alike.
+    return 0.0 if one == other else abs(one - other) * _MS

@@ -6,6 +6,7 @@ their telephones, or the edges, report.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections import defaultdict
@@ -145,18 +146,23 @@ def rto_s(
     """Return when service was back: the first INVITE from which on all got their 200 in time.
 
     Over the calls `after`, by their Call-ID, that the carrier tries at `first_site` first; None:
-    over all of them.
+    over all of them. Infinite where there is none from which on all did; None: no call came.
     """
     first_good: int | None = None
-    for call in wire.calls:
-        if call.sip_call_id not in after or first_site not in {None, call.first_site}:
-            continue
+    came = [
+        call
+        for call in wire.calls
+        if call.sip_call_id in after and first_site in {None, call.first_site}
+    ]
+    for call in came:
         setup_ms = call.setup_ms
         if setup_ms is None or setup_ms > limit_s * 1000:
             first_good = None
         elif first_good is None:
             first_good = max(call.invite_ns, from_ns)
-    return None if first_good is None else (first_good - from_ns) / 1e9
+    if first_good is None:
+        return math.inf if came else None
+    return (first_good - from_ns) / 1e9
 
 
 def longest_gap_ms(

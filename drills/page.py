@@ -6,6 +6,7 @@ No script, and nothing is fetched.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -206,7 +207,9 @@ def summary(evidence: Evidence) -> str:
             f" {number(figures.get('refused'))} were refused and {number(figures.get('lost'))}"
             f" were cut off{_still_on(figures)}."
         )
-    if figures.get("rto_s") is not None:
+    if figures.get("rto_s") == math.inf:
+        parts.append("New calls were not set up again.")
+    elif figures.get("rto_s") is not None:
         parts.append(f"New calls were set up again after {told('rto_s', figures['rto_s'])}.")
     return " ".join(parts)
 

@@ -45,16 +45,21 @@ def ledger_rto_s(
 ) -> float | None:
     """Return when service was back by the callers' telephones; see `drills.packets.rto_s`."""
     first_good: int | None = None
-    rows = [row for row in book.placed if row.caller and row.caller.sip_call_id in after]
-    for row in sorted(rows, key=lambda each: each.caller.invite_ms if each.caller else 0):
-        caller = row.caller
-        if caller is None or first_site not in {None, row.planned.first_site}:
-            continue
+    callers = [
+        row.caller
+        for row in book.placed
+        if row.caller
+        and row.caller.sip_call_id in after
+        and first_site in {None, row.planned.first_site}
+    ]
+    for caller in sorted(callers, key=lambda each: each.invite_ms):
         if caller.ok_ms is None or caller.ok_ms - caller.invite_ms > ANSWER_LIMIT_S * _MS:
             first_good = None
         elif first_good is None:
             first_good = max(caller.invite_ms, t0_ms)
-    return None if first_good is None else (first_good - t0_ms) / _MS
+    if first_good is None:
+        return math.inf if callers else None
+    return (first_good - t0_ms) / _MS
 
 
 def media_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | None:
@@ -180,8 +185,11 @@ def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
     return max(later - earlier for earlier, later in pairwise(known)) / _MS
 
 
-def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> float | None:
-    """Return when the last agent's telephone that lost its registrar was registered again."""
+def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> float:
+    """Return when the last agent's telephone that lost its registrar was registered again.
+
+    Infinite where one never was.
+    """
     out: set[str] = set()
     worst_ms = t0_ms
     for at_ms, agent, is_registered in sorted(sign_ins):
@@ -192,7 +200,7 @@ def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> floa
         elif agent in out:
             out.remove(agent)
             worst_ms = max(worst_ms, at_ms)
-    return None if out else (worst_ms - t0_ms) / _MS
+    return math.inf if out else (worst_ms - t0_ms) / _MS
 
 
 def long_dead(method: Iterable[Fault]) -> SiteId | None:

@@ -361,6 +361,8 @@ def _print_tally(answer: Tally, not_begun: Sequence[str]) -> None:
     say(f"{answer.evidence.tampered} changed bytes: {found}")
     error = answer.evidence.rto_error_ms.max
     told = "not known everywhere" if error is None else f"at most {error:.1f} ms from the capture's"
+    if error == math.inf:
+        told = "one of telephones and capture knows of no recovery"
     say(f"Recovery times: {told}")
     total = answer.total
     if not_begun:

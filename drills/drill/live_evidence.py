@@ -66,17 +66,19 @@ def _final_s(probed: Probed) -> float:
 
 
 def _rto_s(probes: Iterable[Probed], t0_ms: int, first_site: SiteId | None) -> float | None:
+    """Return when service was back: `drills.packets.rto_s` of test calls."""
     first_good: int | None = None
-    for each in probes:
-        if first_site not in {None, each.first}:
-            continue
+    placed = [each for each in probes if first_site in {None, each.first}]
+    for each in placed:
         # A phone's program takes a moment to start before it dials.
         limit_ms = (ANSWER_LIMIT_S + 1.0) * 1000
         if each.answered_ms is None or each.answered_ms - each.at_ms > limit_ms:
             first_good = None
         elif first_good is None:
             first_good = each.at_ms
-    return None if first_good is None else (first_good - t0_ms) / 1000
+    if first_good is None:
+        return math.inf if placed else None
+    return (first_good - t0_ms) / 1000
 
 
 def evidence_of(

@@ -96,6 +96,13 @@ def test_sums_of_runs_have_what_was_endless_as_their_worst() -> None:
     assert told("untrue_agent_s", math.inf) == "without end"
 
 
+def test_the_page_says_that_service_did_not_come_back() -> None:
+    never = replace(piece(), figures={"rto_s": math.inf})
+    text = page(never)
+    assert "New calls were not set up again." in text
+    assert "again after" not in text
+
+
 def test_what_was_endless_is_so_still_in_a_series_that_is_gone_on_with(tmp_path: Path) -> None:
     file = tmp_path / "drills.json"
     before = done(endless())

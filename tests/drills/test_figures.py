@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from msgspec.structs import replace
 
@@ -498,8 +500,23 @@ def test_a_time_without_a_write_that_outlasts_what_is_looked_at_counts_as_a_whol
 def test_sign_in_is_back_when_the_last_telephone_that_lost_its_registrar_has_one() -> None:
     said = [(KILL_MS - 9, "a", True), (KILL_MS + 2000, "a", False), (KILL_MS + 9000, "a", True)]
     assert sign_in_rto_s(said, KILL_MS) == 9.0
-    assert sign_in_rto_s([*said, (KILL_MS + 9500, "b", False)], KILL_MS) is None
+    assert sign_in_rto_s([*said, (KILL_MS + 9500, "b", False)], KILL_MS) == math.inf
     assert sign_in_rto_s([], KILL_MS) == 0.0
+
+
+def test_service_that_never_came_back_is_none_that_nobody_has_measured() -> None:
+    later = [each.invite_ms >= KILL_MS for each in CALLERS]
+    refused = tuple(
+        replace(each, ok_ms=None, joined_ms=None, end=reports.End.REFUSED, status=503)
+        if came
+        else each
+        for each, came in zip(CALLERS, later, strict=True)
+    )
+    found = figures(seen(callers=refused))
+    assert found["rto_s"] == found["rto_capture_s"] == math.inf
+    assert found["rto_error_ms"] == 0.0, "both say the same"
+    before = tuple(replace(each, invite_ms=each.invite_ms - 10**7) for each in CALLERS)
+    assert figures(seen(callers=before))["rto_s"] is None, "nobody came after it"
 
 
 def test_media_is_back_with_the_first_later_caller_who_hears_an_agent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,7 +213,9 @@ def test_service_is_back_with_the_first_test_call_after_which_all_are_answered()
     assert found["media_rto_s"] == 4.7, "the first at a that heard an agent came at 3.0 s"
     assert found["ttl_overrun_s"] == 1.5
     assert figures(COURSE, [*probes, probe(8.0, B, None)], A, END_MS)["failed"] == 1
-    assert figures(COURSE, [*probes, probe(8.0, A, None)], A, END_MS)["rto_s"] is None
+    assert figures(COURSE, [*probes, probe(8.0, A, None)], A, END_MS)["rto_s"] == math.inf
+    elsewhere = [probe(2.0, B)]
+    assert figures(COURSE, elsewhere, A, END_MS)["rto_s"] is None, "nobody came to a any more"
 
 
 def test_a_test_call_without_a_final_answer_waited_for_ever_and_a_refusal_is_one() -> None:
