@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import groupby
 from textwrap import wrap
 
 from drills import endless
@@ -39,7 +40,8 @@ def calls_chart(calls: Sequence[CallRow]) -> str:
     for call in calls:
         colour = _COLOURS.get(call.people, "#5b6672")
         height = frame.y(call.setup_ms) if call.setup_ms is not None else 8.0
-        title = f"{call.people}, {call.setup_ms or 0:.0f} ms, meant for {call.meant_for}"
+        took = "no answer" if call.setup_ms is None else f"{call.setup_ms:.0f} ms"
+        title = f"{call.people}, {took}, meant for {call.meant_for}"
         shapes.append(
             f'<circle cx="{frame.x(call.placed_s):.1f}" cy="{height:.1f}" r="4" fill="{colour}"'
             f' fill-opacity=".75"><title>{escape(title)}</title></circle>'
@@ -56,14 +58,16 @@ def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
     frame = Frame(looks[0][0], max(looks[-1][0], looks[0][0] + 1.0), top * 1.1)
     shapes = _axes(frame, "")
     for number, (name, words, colour) in enumerate(_LOOKS):
-        points = " ".join(
-            f"{frame.x(at_s):.1f},{frame.y(values[name]):.1f}"
-            for at_s, values in looks
-            if name in values
-        )
-        shapes.append(
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        )
+        # Where nothing was measured there is no line: nobody knows how it was.
+        for is_known, stretch in groupby(looks, lambda look: name in look[1]):  # noqa: B023 - at once
+            points = [(frame.x(at_s), frame.y(values.get(name, 0.0))) for at_s, values in stretch]
+            if is_known:
+                # A look by itself is a short line.
+                points += [(points[0][0] + 1.0, points[0][1])] if len(points) == 1 else []
+                drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+                shapes.append(
+                    f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>'
+                )
         # Below the axis, where no mark of a moment comes.
         shapes.append(text(LEFT + 160 + 220 * number, _HEIGHT - 6, words, colour))
     words = "callers without an agent yet (greeted, or waiting), and agents, second by second"

@@ -56,7 +56,7 @@ def evidence_of(  # noqa: PLR0913 - what goes into it
         clocks=clocks,
         calls=tuple(_call(row, t0_ms, setups) for row in seen.ledger.placed),
         moved=moved(seen.ledger),
-        findings=tuple(_findings(seen, judgements))[:MOST_FINDINGS],
+        findings=_most(tuple(_findings(seen, judgements))),
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
         alone=tuple(alone_at(each.site, each) for each in seen.alone),
         files=dict(files),
@@ -119,6 +119,12 @@ def _call(row: Row, t0_ms: int, setups: Mapping[str, float | None]) -> CallRow:
         placed_s=0.0 if caller is None else (caller.invite_ms - t0_ms) / 1000,
         setup_ms=None if caller is None else _round(setups.get(caller.sip_call_id)),
     )
+
+
+def _most(findings: tuple[str, ...]) -> tuple[str, ...]:
+    """Return as many as people read, and how many more there are."""
+    more = len(findings) - MOST_FINDINGS
+    return (*findings[:MOST_FINDINGS], f"and {more} more findings") if more > 0 else findings
 
 
 def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:

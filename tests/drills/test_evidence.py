@@ -15,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from drills.charts import calls_chart, looks_chart
 from drills.cli.drill_report import last, report
 from drills.cli.errors import CommandError
 from drills.course import End
+from drills.demo.reports import End as How
+from drills.drill.keeping import MOST_FINDINGS
 from drills.evidence import (
     Alone,
     Judgement,
@@ -35,6 +38,8 @@ from drills.page import lines, page
 from drills.shelf import EVIDENCE, PAGE, TRIALS_A_RUN, NotKeptError, Shelf, tamper
 from drills.wording import FIGURES, limit, told
 from tests.acd.worlds import PATIENT
+from tests.demo.invented import CALLERS
+from tests.drills.good_run import evidence_of_run, seen
 from tests.drills.pieces import EXPERIMENT, FILES, KEY, PERMIT, piece
 
 
@@ -254,6 +259,21 @@ def test_the_page_says_what_was_found_and_quotes_nothing_as_code() -> None:
     assert "Nobody had to: a lab of its own" in text
     assert "<script>" not in text
     assert any("held" in line for line in lines(piece()))
+
+
+def test_charts_show_no_answer_and_no_look_where_there_was_none() -> None:
+    calls = replace(piece().calls[0], people="refused", setup_ms=None)
+    assert "refused, no answer, meant for a" in calls_chart((calls,))
+    blind = tuple((float(at_s), {} if at_s in {3, 4} else {"waiting": 1.0}) for at_s in range(8))
+    assert looks_chart(blind).count("<polyline") == 2, "no line over what nobody saw"
+    assert looks_chart(tuple(each for each in blind if each[1])).count("<polyline") == 1
+
+
+def test_findings_that_are_left_out_are_counted() -> None:
+    calls = tuple(replace(each, end=How.FAULT, joined_ms=None) for each in CALLERS)
+    kept = evidence_of_run(seen(callers=calls))
+    assert len(kept.findings) == MOST_FINDINGS + 1
+    assert kept.findings[-1].startswith("and ")
 
 
 def test_the_page_says_what_was_broken_and_lost_as_it_was_and_not_as_it_was_planned() -> None:
