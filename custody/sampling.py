@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from obstore.exceptions import BaseError
+
 from custody.errors import CustodyError
 from custody.findings import Sample
 from custody.library import Library
@@ -57,4 +59,7 @@ async def _fault(library: Library, site: str, tenant: str, recording: str) -> st
         return None  # deleted at this moment
     except CustodyError as error:
         return str(error)
+    except (OSError, BaseError) as error:
+        # Whosever it is where not even its manifest is given: it is there, and does not open.
+        return f"the store does not give it: {type(error).__name__}"
     return ""
