@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
+from obstore.exceptions import BaseError
 
 from control_plane.live.talks import tenant_of
 from custody.errors import CustodyError
@@ -106,7 +108,10 @@ async def _row(lab: Lab, record: CallRecord, tenant: str, *, thoroughly: bool) -
     except FileNotFoundError:
         return _empty(record, "" if record.unrecorded else NOT_THERE)
     except CustodyError as error:
-        return _empty(record, str(error))
+        return replace(_empty(record, str(error)), is_kept=True)
+    except (OSError, BaseError) as error:
+        fault = f"the store does not give it: {type(error).__name__}"
+        return replace(_empty(record, fault), is_kept=True)
     return RecordingRow(
         call=record.call,
         queue=record.queue,
