@@ -104,6 +104,8 @@ RULES: dict[Machine, dict[tuple[State, Input], Rule]] = {
         (_C.PROCEEDING, _S.FAILURE): Rule(_C.COMPLETED, (_W.ACK, _W.DELIVER)),
         (_C.PROCEEDING, _S.EXPIRE): Rule(_C.ACCEPTED, (_W.GIVE_UP,)),
         (_C.COMPLETED, _S.FAILURE): Rule(_C.COMPLETED, (_W.ACK,)),
+        # RFC 3261 §16.7: a proxy passes another fork's 2xx on though it has passed a refusal on.
+        (_C.COMPLETED, _S.SUCCESS): Rule(_C.COMPLETED, (_W.DELIVER,)),
         (_C.COMPLETED, _S.EXPIRE): Rule(_C.TERMINATED),
         # RFC 6026 §7.2: later 2xx, of this fork or another, are the user's to acknowledge.
         (_C.ACCEPTED, _S.SUCCESS): Rule(_C.ACCEPTED, (_W.DELIVER,)),

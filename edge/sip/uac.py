@@ -174,16 +174,18 @@ class Uac:
         ):
             return
         peer = self._peer_of_success(leg, transaction, response)
+        # Not so one that has been refused and sent again, with proof of who we are or otherwise.
+        is_current = transaction is leg.invite_out
         if peer is None:
-            if leg.state in (LegState.CALLING, LegState.CANCELLING):
+            if is_current and leg.state in (LegState.CALLING, LegState.CANCELLING):
                 self._failed(leg, 502, "2xx that makes no dialog", None)
             return
-        if leg.state is LegState.CALLING:
+        if is_current and leg.state is LegState.CALLING:
             self._established(leg, peer, transaction, response)
             return
         # Another fork's, or it crossed our CANCEL: acknowledge, then hang up (§13.2.2.4).
         core.send_ack(leg, peer, transaction, None)
-        if leg.state is LegState.CANCELLING:
+        if is_current and leg.state is LegState.CANCELLING:
             core.drop(leg, peer, EndedBy.LOCAL, "cancelled", leg.cancel_reason)
         else:
             core.abandon(leg, peer)

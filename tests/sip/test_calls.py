@@ -400,6 +400,28 @@ def test_the_second_fork_that_answers_is_acknowledged_and_hung_up() -> None:
     network.run_out()
 
 
+def test_a_fork_that_answers_after_another_has_declined_for_all_is_hung_up() -> None:
+    """RFC 3261 §16.7: a proxy passes a 2xx on also after a final response."""
+    network = Network()
+    caller, callee, _ = arrived(network)
+    other = network.party("carol")
+    callee.stack.reject(callee.leg, 603, network.now)
+    network.run(0.1)
+    assert caller.only(Rejected).status == 603
+    refusal = network.sent("bob", 603)[0]
+    assert isinstance(refusal, Response)
+    second = fork_of(refusal, "carol-tag", f"sip:carol@{other.address.host}:5060")
+    for _ in range(2):
+        network.inject(caller, second, callee.address)
+    told = [
+        sum(each.to.tag == "carol-tag" for each in network.sent("alice", method))
+        for method in ("ACK", "BYE")
+    ]
+    assert told == [2, 1], "else it repeats its answer for 32 s, and somebody speaks to nobody"
+    assert not caller.of(Answered)
+    network.run_out()
+
+
 # -- through a proxy
 
 
