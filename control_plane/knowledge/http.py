@@ -112,7 +112,7 @@ async def suggest(ask: Suggested) -> ArticlesView:
     Of a customer whom the subject may not see in full, nothing is taken into account: the order
     would tell.
     """
-    found = await store.of_queue(ask.db, ask.tenant, ask.query.queue)
+    found = await _of_queue(ask)
     tags: frozenset[str] = frozenset()
     language = ""
     if ask.query.customer is not None:
@@ -130,6 +130,17 @@ async def suggest(ask: Suggested) -> ArticlesView:
         return ask.query.queue not in article.queues, -shared, article.language != language
 
     return ArticlesView(items=_seen(ask, sorted(found, key=rank))[: search.MOST])
+
+
+async def _of_queue(ask: Suggested) -> tuple[store.Article, ...]:
+    """Return the queue's newest articles that the subject may read: of others there may be more."""
+    kept: list[store.Article] = []
+    for after in range(0, LOOKED_AT, search.MOST):
+        found = await store.of_queue(ask.db, ask.tenant, ask.query.queue, after)
+        kept += (each for each in found if ask.sees(_about(each)))
+        if len(found) < search.MOST or len(kept) >= search.MOST:
+            break
+    return tuple(kept)
 
 
 async def show(ask: Named) -> Answer[ArticleView]:

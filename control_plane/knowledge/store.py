@@ -64,14 +64,20 @@ async def find_all(
     return tuple(found[each] for each in wanted if each in found)
 
 
-async def of_queue(connection: AsyncConnection, tenant: str, queue: str) -> tuple[Article, ...]:
-    """Return the articles of a queue, the newest first."""
+async def of_queue(
+    connection: AsyncConnection, tenant: str, queue: str, after: int = 0
+) -> tuple[Article, ...]:
+    """Return the articles of a queue, the newest first.
+
+    `search.MOST` of them at most, without the first `after`.
+    """
     statement = (
         select(*_COLUMNS)
         .where(ArticleRow.tenant == tenant)
         .where(ArticleRow.queues.contains(f'"{queue}"', autoescape=True))
         .order_by(ArticleRow.id.desc())
         .limit(search.MOST)
+        .offset(after)
     )
     return tuple(_read(row) for row in await connection.execute(statement))
 

@@ -130,6 +130,20 @@ async def test_a_call_is_suggested_its_queues_articles_and_those_for_the_custome
     assert hidden.status == 404
 
 
+async def test_an_outsourcers_agent_is_suggested_theirs_behind_many_that_are_ours(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST", 2)
+    manager = await center.person(Role.MANAGER)
+    theirs = await manager.post("/v1/articles", MODEM | {"queues": ["sales"]})
+    for number in range(5):
+        await manager.post("/v1/articles", REFUND | {"title": f"Refunds {number}"})
+    outsourced = await center.person(Role.OUTSOURCED_AGENT, agent="o1", employer="x")
+    path = "/v1/article-suggestions?queue=sales"
+    assert await _found(outsourced, path) == [theirs.json["id"]]
+    assert len(await _found(manager, path)) == 2
+
+
 async def test_another_tenant_finds_nothing(center: Center) -> None:
     _, refund, _ = await _write(center)
     await center.tenant("other")
