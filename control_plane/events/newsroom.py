@@ -190,13 +190,20 @@ class Newsroom:
 
 
 def customer_news(tenant: str, customer: str, act: str, talks: frozenset[str] | None) -> News:
-    """Return the news that a customer was changed: whose, and nothing of them."""
+    """Return the news that a customer was changed: whose, and nothing of them.
+
+    That a court asks for them is the business of those alone who see them in full, as in what the
+    endpoint tells of them.
+    """
+    is_of_court = act == Permission.CUSTOMER_HOLD.act
     thing = Thing(kind="customer", tenant=tenant, id=customer, on_call_with=talks)
     data = b'{"act":"%b"}' % act.encode()
     return News(
         topic="customers",
         id=customer,
-        permission=Permission.CUSTOMER_BASIC_READ_MASKED,
+        permission=Permission.CUSTOMER_BASIC_READ_FULL
+        if is_of_court
+        else Permission.CUSTOMER_BASIC_READ_MASKED,
         thing=thing,
         render=lambda _mask: event("customers", customer, data),
     )

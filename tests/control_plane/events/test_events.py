@@ -232,6 +232,34 @@ async def test_sites_versions_and_customers_are_told(scene: Scene) -> None:
         assert b"Berg" not in ear.bytes_heard
 
 
+async def test_a_legal_hold_is_told_to_nobody_who_sees_customers_masked(scene: Scene) -> None:
+    person, officer = await manager(scene), await scene.center.person(Role.PRIVACY_OFFICER)
+    agent = await scene.center.person(Role.AGENT, agent="ann")
+    on, why = "?topics=customers", {"Everline-Purpose": "a court"}
+    where = (await person.post("/v1/customers", {"name": "Anna"})).headers["Location"]
+
+    is_told = asyncio.Event()
+
+    async def hold_on_and_off() -> None:
+        """Until one is told: the log is followed from some moment on."""
+        while not is_told.is_set():
+            seen = why | {"If-Match": (await person.get(where)).headers["ETag"]}
+            for is_held in (True, False):
+                body = {"has_legal_hold": is_held}
+                done = await officer.ask("PUT", f"{where}/hold", body, seen)
+                seen = why | {"If-Match": done.headers["ETag"]}
+            await asyncio.sleep(0.3)
+
+    async with listening(person, on) as ear, listening(agent, on) as of_agent:
+        holding = asyncio.create_task(hold_on_and_off())
+        assert (await ear.of("customers"))["data"] == {"act": "hold"}
+        is_told.set()
+        await holding
+        etag = {"If-Match": (await person.get(where)).headers["ETag"]}
+        assert (await person.ask("PATCH", where, {"notes": "x"}, etag)).status == 200
+        assert (await of_agent.of("customers"))["data"] == {"act": "update"}
+
+
 async def test_approvers_hear_what_waits_for_them_and_what_was_said(scene: Scene) -> None:
     asker, approver = await manager(scene), await scene.center.person(Role.MANAGER, team="south")
     sre = await scene.center.person(Role.SRE)
