@@ -26,6 +26,8 @@ THEIR_HOST = "192.0.2.1"
 """Where everybody is, by their Contact."""
 AGENT_SDP = CALLER_SDP.replace(b"192.0.2.1", b"192.0.2.2")
 _CALLS = itertools.count(1)
+_LEGS = itertools.count(1)
+"""No two are called the same: a next life has the former's."""
 
 
 class S(StrEnum):
@@ -158,7 +160,7 @@ class FakeTelephony(Telephony):
         for text in (request_uri, from_uri, sip_call_id):
             if any(character in text for character in "\r\n\0"):
                 raise LocalError("more than one line")
-        leg = LegId(f"out-{next(self._count)}")
+        leg = LegId(f"out-{next(_LEGS)}")
         agent = request_uri.removeprefix("sip:").partition("@")[0]
         held = FakeLeg(leg, S.CALLING, sip_call_id, headers=headers, to=agent)
         held.said.append("invite")
@@ -257,8 +259,7 @@ class FakeTelephony(Telephony):
         waited_s: float = 0.0,
     ) -> LegId:
         """Let an INVITE come."""
-        serial = next(self._count)
-        leg = LegId(f"in-{serial}")
+        leg = LegId(f"in-{next(_LEGS)}")
         held = FakeLeg(leg, S.ARRIVED, sip_call_id or f"call-{next(_CALLS)}@192.0.2.1")
         self.open[leg] = held
         self._take(

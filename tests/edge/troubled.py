@@ -137,6 +137,8 @@ class TroubledMedia(DirectMedia):
         self.fails_with: dict[str, Exception] = {}
         """Step -> what it raises, once."""
         self.is_dead = False
+        self.is_unasked = False
+        """Whoever asks is dead themselves: nothing is done."""
         self.delay_s = 0.0
         self.offers: list[tuple[str, bytes]] = []
         self.released: list[str] = []
@@ -180,7 +182,8 @@ class TroubledMedia(DirectMedia):
 
     async def drop_agent(self, call: str) -> None:
         """Take the agent out, whatever goes wrong."""
-        self.agents.pop(call, None)
+        if not self.is_unasked:
+            self.agents.pop(call, None)
 
     async def hold_back(self, call: str) -> None:
         """Note it; a real relay takes it, and this one has nothing to hold back."""
@@ -189,6 +192,8 @@ class TroubledMedia(DirectMedia):
 
     async def _step(self, step: str) -> None:
         await asyncio.sleep(self.delay_s)
+        if self.is_unasked:
+            await asyncio.get_running_loop().create_future()
         if self.is_dead:
             raise MediaUnavailable("the relay gave no answer")
         fault = self.fails_with.pop(step, None)
