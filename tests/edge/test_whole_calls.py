@@ -50,6 +50,7 @@ class WholeCalls(RuleBasedStateMachine):
         """Calls of which an edge had written nothing when it died: they may have no record."""
         self.serial = itertools.count(1)
         self.names: list[str] = []
+        self.takeovers: list[asyncio.Task[None]] = []
         self.may_be_rung_twice = False
         """An edge has been out of touch for longer than its lease: then it is the gate, in the
         agent's home Kamailio, which keeps an agent from being rung twice, and not the store."""
@@ -213,8 +214,9 @@ class WholeCalls(RuleBasedStateMachine):
         await edge.kill()
         await asyncio.sleep(seconds)
         next_life = await self.center.edge(edge.name, self.run_dir)
-        # What had ended is in the journal, whether or not the store has heard of it.
-        self.maybe -= next_life.debts.owed
+        self.takeovers.append(asyncio.create_task(next_life.takeover().run()))
+        # What goes on, and what had ended, is in the journal, whether the store has heard of it.
+        self.maybe -= next_life.debts.owed | next_life.left.calls.keys()
 
     @rule(name=edges, what=st.sampled_from(["loses_requests", "loses_answers"]))
     def store_leaves_doubt(self, name: str, what: str) -> None:
@@ -338,6 +340,7 @@ class WholeCalls(RuleBasedStateMachine):
             if not left and self.admitted - self.maybe <= set(await self.center.records()):
                 break
         assert not left, left
+        await asyncio.gather(*self.takeovers)
         records = await self.center.records()
         assert self.admitted - self.maybe <= set(records) <= self.admitted
         for record in records.values():
