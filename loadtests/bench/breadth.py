@@ -18,7 +18,7 @@ from loadtests.bench import servers
 from loadtests.bench.awake import awake
 from loadtests.bench.center import NOBODYS
 from loadtests.bench.holding import held
-from loadtests.bench.stage import SCENE, Slice, Stage, staged
+from loadtests.bench.stage import SCENE, Slice, Stage, counted, staged
 from loadtests.bench.stats import Spread, spread
 
 IDLE_S: Final = 2.0
@@ -81,7 +81,7 @@ class Found(Struct, frozen=True, kw_only=True):
         """Return CPU milliseconds a call."""
         return spread(
             (1e3 * each.edge_s - self.idle_ms * each.summary.took_s) / each.summary.offered
-            for each in self.slices
+            for each in counted(self.slices)
         )
 
 

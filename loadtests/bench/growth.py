@@ -19,7 +19,7 @@ from drills.cli.progress import Task, progress
 from drills.lab.probes import http_get
 from loadtests.bench import servers
 from loadtests.bench.awake import awake
-from loadtests.bench.stage import Slice, Stage, staged
+from loadtests.bench.stage import Slice, Stage, counted, staged
 from loadtests.bench.stats import Spread, spread
 
 METRICS_PORT: Final = 2381
@@ -67,13 +67,13 @@ class Size(Struct, frozen=True, kw_only=True):
         """Return what a call costs an edge that has no part in it: the watch's fan-out."""
         return spread(
             (1e3 * each.second_s - self.idle_ms * each.summary.took_s) / each.summary.offered
-            for each in self.slices
+            for each in counted(self.slices)
         )
 
     @property
     def cpu_ms(self) -> Spread:
         """Return the edge's CPU milliseconds a call."""
-        return spread(each.cpu_ms for each in self.slices)
+        return spread(each.cpu_ms for each in counted(self.slices))
 
 
 class GrowthFigures(Struct, frozen=True, kw_only=True):

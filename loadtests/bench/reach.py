@@ -11,7 +11,7 @@ from msgspec import Struct
 from loadtests.bench import servers
 from loadtests.bench.center import DID, GREETED, NOBODYS
 from loadtests.bench.ladder import Climbs
-from loadtests.bench.stage import Slice
+from loadtests.bench.stage import Slice, counted
 from loadtests.bench.stats import Spread, spread
 
 NGS: Final = (servers.DIRECT, servers.NG)
@@ -56,10 +56,7 @@ class Reached(Struct, frozen=True, kw_only=True):
         Of all, where none was clean; None: not measured.
         """
         slices = self.costs.get(ng)
-        if not slices:
-            return None
-        clean = [each for each in slices if each.summary.is_clean]
-        return spread(each.cpu_ms for each in clean or slices)
+        return spread(each.cpu_ms for each in counted(slices)) if slices else None
 
     def not_clean(self, ng: str) -> int:
         """Return how many of these slices were not clean."""

@@ -19,7 +19,7 @@ from loadtests.bench import servers
 from loadtests.bench.awake import awake
 from loadtests.bench.center import SITES
 from loadtests.bench.distance.lines import Lines, lines_up
-from loadtests.bench.stage import Slice, Stage, staged
+from loadtests.bench.stage import Slice, Stage, counted, staged
 from loadtests.bench.stats import Spread, spread
 
 IDLE_S: Final = 2.0
@@ -57,20 +57,23 @@ class Sites(Struct, frozen=True, kw_only=True):
     @property
     def cpu_ms(self) -> Spread:
         """Return the CPU milliseconds a call of the edge that has it, whatever the distance."""
-        return spread(each.cpu_ms for some in self.slices.values() for each in some)
+        return spread(each.cpu_ms for each in self._counted)
 
     @property
     def onlookers_ms(self) -> Spread:
         """Return what a call costs all edges that have no part in it, together."""
         return spread(
             (1e3 * each.second_s - self.idle_ms * each.summary.took_s) / each.summary.offered
-            for some in self.slices.values()
-            for each in some
+            for each in self._counted
         )
+
+    @property
+    def _counted(self) -> tuple[Slice, ...]:
+        return counted(each for some in self.slices.values() for each in some)
 
     def to_agent_ms(self, round_trip_ms: float) -> Spread:
         """Return the median time from the caller's INVITE to the agent's."""
-        return spread(each.summary.to_agent_p50_ms for each in self.slices[round_trip_ms])
+        return spread(each.summary.to_agent_p50_ms for each in counted(self.slices[round_trip_ms]))
 
     @property
     def dirt(self) -> list[str]:

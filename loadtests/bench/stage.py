@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +63,15 @@ class Slice(Struct, frozen=True, kw_only=True):
     def cpu_ms(self) -> float:
         """CPU milliseconds of the edge for each call."""
         return 1e3 * self.edge_s / self.summary.offered
+
+
+def counted(slices: Iterable[Slice]) -> tuple[Slice, ...]:
+    """Return those by which a cost is told: the clean ones, as calls that fail cost something else.
+
+    All, where none was clean: what was not is told beside it.
+    """
+    known = tuple(slices)
+    return tuple(each for each in known if each.summary.is_clean) or known
 
 
 class Stage:
