@@ -141,7 +141,9 @@ def _url(words: Sequence[str]) -> str | None:
     for place, word in enumerate(words):
         if word.startswith("--url="):
             return client.checked(word.partition("=")[2])
-        if word == "--url" and place + 1 < len(words):
+        if word == "--url":
+            if place + 1 == len(words):  # as of a variable that is empty: another one is not meant
+                raise LineError("--url needs a value")
             return client.checked(words[place + 1])
     return os.environ.get(URL) or None
 

@@ -64,6 +64,8 @@ def _read(words: Sequence[str]) -> tuple[Mapping[str, str], bool]:
             is_oidc = True
         elif name in said and word.startswith("--"):
             said[name] = value if equals else next(rest, "")
+            if not said[name]:  # as of a variable that is empty: what was before is not meant
+                raise LineError(f"--{name} needs a value")
         else:
             raise LineError(_USAGE)
     if is_oidc is bool(said["login"]):

@@ -17,6 +17,7 @@ import pytest
 
 from drills.cli.errors import CommandError, Exit
 from drills.ctl import client, files, run, signing, sitting
+from drills.ctl.account import Account, Book
 from drills.ctl.client import ProblemError
 from drills.ctl.line import LineError
 from drills.ctl.problems import Problem
@@ -100,6 +101,30 @@ def test_the_question_and_its_table_stay_out_of_the_answer(
     assert out == ""
     assert "does NOT fit" in err
     assert "Move it? [y/N]" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("queues", "delete", "sales", "--url"),
+        ("sign-in", "--login", "admin", "--url"),
+        ("sign-in", "--login", "admin", "--url="),
+        ("sign-in", "--url", "https://127.0.0.1:1", "--oidc", "--tenant"),
+    ],
+)
+def test_an_address_that_is_missing_is_not_taken_to_be_the_one_of_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    Book().keep(
+        Account(
+            url="https://127.0.0.1:1", tenant="main", user="usr_1", access_token="a",  # noqa: S106
+            refresh_token="r", until_s=2**40,  # noqa: S106
+        )
+    )  # fmt: skip
+    with pytest.raises(CommandError, match=f"{words[-1].rstrip('=')} needs a value") as caught:
+        run.main(words)
+    assert caught.value.code is Exit.USAGE
 
 
 # ---- where an answer goes ------------------------------------------------------------------------
