@@ -146,6 +146,7 @@ class Leg:
         "local_sdp",
         "min_se_s",
         "offer",
+        "overtaken_rseq",
         "owing",
         "owing_ack",
         "peer",
@@ -211,6 +212,8 @@ class Leg:
         self.reliable_message: bytes = b""
         self.reliable_interval = 0.0
         self.reliable_has_sdp = False
+        self.overtaken_rseq = 0
+        """RSeq of one that our answer has overtaken: its PRACK is still to come."""
         self.queued_progress: list[tuple[int, bytes | None]] = []
         self.queued_answer: tuple[bytes, str] | None = None
         self.offer: OwnOffer | None = None

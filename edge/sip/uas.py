@@ -146,13 +146,14 @@ class Uas:
         rseq, number, method = parse_rack(request.first("rack"))
         invite = leg.invite_in
         expected = invite is not None and (number, method) == invite.request.cseq
-        if not expected or rseq != peer.rseq or not leg.reliable_message:
+        awaited = peer.rseq if leg.reliable_message else leg.overtaken_rseq
+        if not expected or not rseq or rseq != awaited:
             raise RemoteError(481, "No such reliable response")
         sdp = request.sdp
         meaning = peer.step(Side.THEIRS, Carrier.PRACK, has_sdp=sdp is not None)
         if meaning is Meaning.GLARE:
             raise RemoteError(491, "Request Pending")
-        leg.reliable_message = b""
+        leg.reliable_message, leg.overtaken_rseq = b"", 0
         core.clear_timer(leg, LegTimer.RESEND_RELIABLE, LegTimer.NO_PRACK)
         if meaning is Meaning.OFFER:
             leg.their_offer = transaction
@@ -204,6 +205,8 @@ class Uas:
         self, leg: Leg, peer: Peer, invite: ServerTransaction, sdp: bytes, extra: str
     ) -> None:
         core, request = self._core, invite.request
+        if leg.reliable_message:
+            leg.overtaken_rseq = peer.rseq
         leg.reliable_message = b""
         leg.queued_progress.clear()
         core.clear_timer(

@@ -307,6 +307,21 @@ def test_a_lost_reliable_provisional_is_sent_again_and_the_answer_waits_for_prac
     assert caller.heard(Answered)
 
 
+def test_an_answer_that_overtakes_prack_leaves_it_to_be_answered() -> None:
+    """RFC 3262 §3. A telephone that is told 481 within a dialog may take it for ended."""
+    network = Network()
+    caller, callee, leg = arrived(network)
+    callee.stack.progress(callee.leg, 180, network.now, reliable=True)
+    callee.stack.answer(callee.leg, ANSWER, network.now)
+    network.run(0.5)
+    assert caller.heard(Answered)
+    assert callee.heard(Confirmed)
+    assert len(network.sent("alice", "PRACK")) == 1
+    assert not network.sent("bob", 481)
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
 def test_several_reliable_provisionals_go_one_after_the_other() -> None:
     network = Network()
     caller, callee, _ = arrived(network)
