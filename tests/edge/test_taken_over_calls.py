@@ -23,7 +23,7 @@ from tests.edge.virtual_time import play, settle
 
 AGENTS = ("ann", "bob")
 HOLD = CALLER_SDP.replace(b"sendrecv", b"sendonly")
-HEALED_WITHIN_S = 60.0
+HEALED_WITHIN_S = 20.0
 
 
 class Played:
@@ -63,7 +63,7 @@ class Played:
                 sip.hang_up(leg.id)
             elif leg.state is S.CANCELLING:
                 sip.decline(leg.id, 487)
-        await self.passes(0.05)
+        await self.passes(0.1)
 
     def somebody(self, *states: S) -> LegId | None:
         """Return the leg of the agent who has come last."""
