@@ -18,7 +18,7 @@ from drills.demo.history import Seen
 from drills.lab.lab import Lab
 from state import keys
 from state.clock import Clock
-from state.errors import UnavailableError
+from state.errors import StoreError, UnavailableError
 from state.model import SiteId
 from state.raw import Change
 from state.store import Store
@@ -34,7 +34,27 @@ class Observer:
         self._store = store
         self._clock = clock
         self._on_seen = on_seen
-        self.seen: list[Seen] = []
+        self._seen: list[Seen] = []
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def seen(self) -> list[Seen]:
+        """All of it. StoreError if the watch has ended by itself: there may have been more.
+
+        Who reckons from a history that is cut short finds fewer faults than there were.
+        """
+        if self._watching is not None and self._watching.done():
+            error = None if self._watching.cancelled() else self._watching.exception()
+            if error is not None:
+                raise StoreError(
+                    f"the history of the shared state is not whole, as its watch ended: {error!r}"
+                ) from error
+        return self._seen
+
+    def begin(self) -> asyncio.Task[None]:
+        """Watch from the first revision on."""
+        self._watching = asyncio.create_task(self.watch(1))
+        return self._watching
 
     async def watch(self, from_revision: int) -> None:
         """Watch the shared state until cancelled; no change is missed, whichever member dies."""
@@ -53,9 +73,9 @@ class Observer:
     def begin_anew(self) -> None:
         """Forget how things came to be as they stand, and keep how they stand."""
         last = {each.change.key: each for each in self.seen}
-        self.seen[:] = [
+        self._seen[:] = [
             each
-            for each in self.seen
+            for each in self._seen
             if each is last[each.change.key] and each.change.value is not None
         ]
 
@@ -63,7 +83,7 @@ class Observer:
         at_ms = self._clock.now().wall_ms
         for change in changes:
             each = Seen(at_ms=at_ms, change=change)
-            self.seen.append(each)
+            self._seen.append(each)
             self._on_seen(each)
 
 

@@ -145,7 +145,7 @@ async def staged(
         )
         people = People(lab=lab, scenario=scenario)
         observer = Observer(store=store, clock=SystemClock(), on_seen=screen.wall.take)
-        watching = asyncio.create_task(observer.watch(1))
+        watching = observer.begin()
         try:
             stage = Stage(
                 lab=lab,

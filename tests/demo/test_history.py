@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from drills.demo import history
 from drills.demo.failover import Detector, Kill
 from drills.demo.history import Seen
@@ -9,6 +13,7 @@ from drills.demo.wall import Wall
 from state import keys
 from state.clock import SystemClock
 from state.codec import Record, encode
+from state.errors import StoreError
 from state.memory import MemoryStore
 from state.model import (
     AgentId,
@@ -28,6 +33,7 @@ from state.model import (
     TicketState,
 )
 from state.raw import Change
+from state.store import Put
 
 A, B = SiteId("a"), SiteId("b")
 A1, A2, B1 = EdgeId("a1"), EdgeId("a2"), EdgeId("b1")
@@ -184,6 +190,22 @@ def test_an_observer_who_begins_anew_still_knows_how_things_stand() -> None:
     )
     gone, last = ticket(10, A1), probe(30, A1, B)
     other = probe(20, B1)
-    observer.seen += [gone, probe(5, A1), other, last, deleted(40, keys.ticket(CALL))]
+    observer.seen.extend([gone, probe(5, A1), other, last, deleted(40, keys.ticket(CALL))])
     observer.begin_anew()
     assert observer.seen == [other, last]
+
+
+async def test_a_history_whose_watch_has_ended_is_not_taken_for_a_whole_one() -> None:
+    """A drill that reckoned from it would find no double offer in what it never saw."""
+
+    def breaks(_: Seen) -> None:
+        raise ValueError("a screen that cannot draw this")
+
+    store = MemoryStore(SystemClock())
+    observer = Observer(store=store, clock=SystemClock(), on_seen=breaks)
+    watching = observer.begin()
+    assert observer.seen == []
+    await store.txn((), (Put(key=keys.ticket(CALL), value=b"{}"),))
+    await asyncio.wait([watching])
+    with pytest.raises(StoreError, match="not whole"):
+        _ = observer.seen
