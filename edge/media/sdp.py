@@ -8,6 +8,7 @@ Everything else about session descriptions is rtpengine's work. PURE.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
 
@@ -94,7 +95,7 @@ def parse(sdp: bytes) -> tuple[Section, ...]:
     """
     if len(sdp) > _LONGEST:
         raise SdpError(f"session description of {len(sdp)} bytes, more than {_LONGEST}")
-    head, *groups = _split(_text(sdp))
+    head, *groups = _split(_lines(sdp))
     if not head or not head[0].startswith("v=0"):
         raise SdpError("session description does not begin with v=0")
     if not groups:
@@ -162,7 +163,7 @@ def with_ours(sdp: bytes, before: bytes) -> bytes:
 
 def _with_formats(sdp: bytes, formats: list[tuple[str, str]]) -> bytes:
     """Return it with these formats and encodings behind those of its audio."""
-    head, *groups = _split(_text(sdp))
+    head, *groups = _split(_lines(sdp))
     mine = groups[first_spoken(parse(sdp))]
     mine[0] = " ".join([mine[0], *(item for item, _ in formats)])
     mine += [f"a=rtpmap:{item} {encoding}" for item, encoding in formats]
@@ -215,7 +216,7 @@ def asked_offer(told: bytes) -> bytes:
     offer = open_to_all(told)
     if offer == told:
         return told
-    return _join([_next_version(line) for line in _text(offer).splitlines()])
+    return _join([_next_version(line) for line in _lines(offer)])
 
 
 def open_to_all(sdp: bytes) -> bytes:
@@ -227,7 +228,7 @@ def open_to_all(sdp: bytes) -> bytes:
         return sdp
     if sections[chosen].direction is Direction.SENDRECV:
         return sdp
-    head, *groups = _split(_text(sdp))
+    head, *groups = _split(_lines(sdp))
     groups[chosen] = [*(line for line in groups[chosen] if not _is_direction(line)), _BOTH_WAYS]
     lines = [line for line in head if not _is_direction(line)]
     return _join([*lines, *(line for group in groups for line in group)])
@@ -248,7 +249,7 @@ def at_discard_port(sdp: bytes) -> bytes:
     """Return the same session, at a place where nobody listens (RFC 863)."""
     chosen = first_spoken(parse(sdp))
     lines, section = [], -1
-    for line in _text(sdp).splitlines():
+    for line in _lines(sdp):
         if line.startswith("m="):
             section += 1
             if section == chosen:
@@ -346,22 +347,23 @@ def _audio_lines(profile: str, formats: list[tuple[str, str]], direction: Direct
     ]
 
 
-def _text(sdp: bytes) -> str:
-    """Return what `_join` makes the same bytes of again: names may be in any charset."""
-    return sdp.decode("utf-8", "surrogateescape")
+def _lines(sdp: bytes) -> list[str]:
+    """Return what `_join` makes the same bytes of again: names may be in any charset.
+
+    Parted as bytes: a text has more ends of lines than SDP, as U+2028 in a name.
+    """
+    lines = (line.rstrip(b"\r") for line in sdp.split(b"\n"))
+    return [line.decode("utf-8", "surrogateescape") for line in lines if line]
 
 
 def _join(lines: list[str]) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
-def _split(text: str) -> list[list[str]]:
+def _split(lines: Iterable[str]) -> list[list[str]]:
     """Cut at the m= lines: first what stands before them all, then one group a section."""
     groups: list[list[str]] = [[]]
-    for raw in text.split("\n"):
-        line = raw.rstrip("\r")
-        if not line:
-            continue
+    for line in lines:
         if line.startswith("m="):
             groups.append([])
         groups[-1].append(line)

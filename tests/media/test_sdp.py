@@ -126,6 +126,13 @@ def test_a_description_in_latin_1_is_read_and_handed_on_as_it_came() -> None:
         assert name in told
 
 
+def test_a_name_with_what_a_text_takes_for_the_end_of_a_line_stays_one_line() -> None:
+    name = "s=Front\u2028desk\x0b\x85".encode()
+    odd = described("m=audio 4000 RTP/AVP 0", "a=sendonly").replace(b"s=Bob's phone", name)
+    for told in (asked_offer(odd), asked_offer(asked_offer(odd)), at_discard_port(odd)):
+        assert name in told.split(b"\r\n")
+
+
 def test_who_answers_with_one_codec_has_not_unlearnt_the_others() -> None:
     opus = described("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2", "a=sendonly")
     before = described("m=audio 4444 RTP/AVP 96 8 101", "a=rtpmap:101 telephone-event/8000")
