@@ -11,7 +11,8 @@ from state import keys
 from state.codec import decode
 from state.model import CallBack, CallRecord, Limit, Outcome, Place, Trunk, TrunkId, TurnAway
 from tests.edge.fake_telephony import S
-from tests.edge.stage import Center, Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import Center, center
 from tests.edge.virtual_time import until
 
 NUMBER = "+4930123"

@@ -6,7 +6,7 @@ import asyncio
 
 from edge.acd.fallen_silent import LOOK_S, PATIENCE_S
 from edge.sip.events import LegId
-from tests.edge.stage import Edge
+from tests.edge.one_edge import Edge
 
 ASKED_WITHIN_S = 2 * LOOK_S + 1.5
 """A look falls up to `LOOK_S` after the line died; the next one finds nothing new."""

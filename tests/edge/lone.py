@@ -50,7 +50,7 @@ from state.model import (
     WorkEnd,
 )
 from state.store import Compare, Delete, Operation, Put, TxnResult
-from tests.edge.stage import settings
+from tests.edge.one_edge import settings
 from tests.edge.troubled import TroubledStore
 from tests.edge.virtual_time import LoopClock, until
 

@@ -11,7 +11,8 @@ from edge.media.errors import MediaUnavailable
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome, SiteId, WorkEnd
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
-from tests.edge.stage import Center, Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import Center, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 B = frozenset({SiteId("b")})

@@ -11,7 +11,8 @@ from edge.media.errors import MediaRefused, SdpError
 from edge.sip.errors import LocalError
 from state.model import Outcome, WorkEnd
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
-from tests.edge.stage import GREETED, RING_S, Center, Edge, center
+from tests.edge.one_edge import GREETED, RING_S, Edge
+from tests.edge.stage import Center, center
 from tests.edge.troubled import UNAVAILABLE
 from tests.edge.virtual_time import in_virtual_time, settle, until
 

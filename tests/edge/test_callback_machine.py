@@ -16,7 +16,8 @@ from edge.calls.callbacks import DIAL
 from state import keys
 from state.model import CallBack, Limit, PresenceState, Trunk, TrunkId, TurnAway
 from tests.edge.fake_telephony import S
-from tests.edge.stage import SALES, Center, Edge
+from tests.edge.one_edge import SALES, Edge
+from tests.edge.stage import Center
 from tests.edge.virtual_time import VirtualLoop
 
 EDGES, AGENTS = ("a1", "b1"), ("ann", "bob")

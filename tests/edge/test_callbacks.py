@@ -46,7 +46,8 @@ from tests.edge.calling_back import (
     sent_away,
 )
 from tests.edge.fake_telephony import S
-from tests.edge.stage import GREETED, SALES, Center, Edge
+from tests.edge.one_edge import GREETED, SALES, Edge
+from tests.edge.stage import Center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 _ANN = AgentId("ann")

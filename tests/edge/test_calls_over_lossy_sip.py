@@ -26,7 +26,8 @@ from edge.wire import BYE_TIMEOUT_S, CANCEL_TIMEOUT_S, GOODBYE_HOLD_S
 from state import keys
 from state.model import Claim, EdgeId, EdgeLife, EdgeState, Outcome, Site, SiteId
 from tests.edge.fake_telephony import CALLER_SDP
-from tests.edge.stage import GREETED, SALES, Center, Edge
+from tests.edge.one_edge import GREETED, SALES, Edge
+from tests.edge.stage import Center
 from tests.edge.virtual_time import play
 from tests.sip.network import counter_tokens
 

@@ -12,7 +12,8 @@ import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
 from state.model import AgentId, Strategy
-from tests.edge.stage import Center, Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import Center, center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, until
 
 ANN = AgentId("ann")

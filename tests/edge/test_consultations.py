@@ -15,7 +15,8 @@ from edge.sip.events import LegId
 from state.model import AgentId, CallRecord, Outcome, PresenceState
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
 from tests.edge.lines import asked, speak
-from tests.edge.stage import RING_S, Center, Edge, center
+from tests.edge.one_edge import RING_S, Edge
+from tests.edge.stage import Center, center
 from tests.edge.troubled import UNAVAILABLE
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 

@@ -7,7 +7,8 @@ import asyncio
 from edge.sip.events import LegId
 from state.model import Outcome, SiteId
 from tests.edge.calling_back import NUMBER, calling, dialled, rung_back
-from tests.edge.stage import SALES, Center, Edge, everybody_leaves
+from tests.edge.one_edge import SALES, Edge
+from tests.edge.stage import Center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, until
 
 AFTER_LOST_S = 30.0

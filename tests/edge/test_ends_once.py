@@ -40,7 +40,8 @@ from state.model import (
 from state.overlay import ALONE_FROM
 from state.store import Delete, Operation, Put
 from tests.acd.worlds import ticket
-from tests.edge.stage import Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, play, settle, until
 
 ANN, A1, B1 = AgentId("ann"), EdgeId("a1"), EdgeId("b1")

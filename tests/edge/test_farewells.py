@@ -14,7 +14,8 @@ from edge.media.plan import AGENT, CALLER, Party
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
-from tests.edge.stage import Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 PARTY: dict[Side, Party] = {Side.AGENT: AGENT, Side.CALLER: CALLER}

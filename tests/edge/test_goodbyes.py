@@ -15,7 +15,8 @@ import pytest
 from edge.calls.journal import Journal
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome
-from tests.edge.stage import Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 Pick = Callable[[LegId, LegId], LegId]

@@ -9,7 +9,8 @@ from edge.duties.headroom import HeadroomKeeper
 from edge.steering.crowding import CROWDED_S, Crowding
 from edge.steering.headroom import WINDOW_S, Headroom
 from state.model import CallId
-from tests.edge.stage import SALES, center
+from tests.edge.one_edge import SALES
+from tests.edge.stage import center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, until
 
 

@@ -12,7 +12,8 @@ from edge.duties.janitor import PLACE_KEPT_S
 from edge.sip.events import LegId
 from state import keys
 from state.model import CallId, DidNumber, Limit, QueueId, SiteId, Ticket, TicketState
-from tests.edge.stage import GREETED, SALES, Center, Edge, center, everybody_leaves
+from tests.edge.one_edge import GREETED, SALES, Edge
+from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 CALLER, OTHER = "4930777", "4930888"

@@ -11,7 +11,8 @@ from edge.media.errors import MediaRefused
 from edge.media.sdp import Direction, audio
 from state.model import AgentId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
-from tests.edge.stage import Center, Edge, center, everybody_leaves
+from tests.edge.one_edge import Edge
+from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 ANN = AgentId("ann")

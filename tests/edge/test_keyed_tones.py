@@ -14,7 +14,8 @@ from edge.media.errors import MediaRefused, MediaUnavailable
 from edge.media.sdp import audio, keys_apart
 from edge.sip.events import LegId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
-from tests.edge.stage import Center, Edge, center, everybody_leaves
+from tests.edge.one_edge import Edge
+from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 BOB_SDP = AGENT_SDP.replace(b"192.0.2.2", b"192.0.2.3")

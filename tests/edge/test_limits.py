@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from state import keys
 from state.model import Limit, Outcome, Queue, QueueId, Step, TurnAway
-from tests.edge.stage import SALES, Center, center
+from tests.edge.one_edge import SALES
+from tests.edge.stage import Center, center
 from tests.edge.virtual_time import in_virtual_time, until
 
 

@@ -15,7 +15,8 @@ from edge.sip.events import LegId
 from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
 from tests.edge.lines import ASKED_WITHIN_S, GIVEN_UP_S, asked, speak, talk
-from tests.edge.stage import Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 BY_RIGHT = {

@@ -9,7 +9,8 @@ import pytest
 
 from edge.calls.journal import Journal
 from state.model import AgentId, Outcome, PresenceState, WorkEnd
-from tests.edge.stage import WRAP_UP_S, center
+from tests.edge.one_edge import WRAP_UP_S
+from tests.edge.stage import center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 

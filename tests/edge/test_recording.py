@@ -16,7 +16,8 @@ from edge.recording import RecorderLink
 from edge.sip.keys import Key
 from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
 from tests.edge.fake_telephony import AGENT_SDP
-from tests.edge.stage import Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import center
 from tests.edge.virtual_time import in_virtual_time
 
 QUEUE, ANN = QueueId("sales"), AgentId("ann")

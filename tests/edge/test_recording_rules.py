@@ -25,7 +25,8 @@ from state.model import (
     TicketState,
 )
 from tests.acd.worlds import ticket
-from tests.edge.stage import Center, Edge, center
+from tests.edge.one_edge import Edge
+from tests.edge.stage import Center, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 ASKS = RecordingRules(announcement="announcement", consent="consent", key="1", wait_s=5.0)

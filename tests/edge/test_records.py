@@ -17,7 +17,8 @@ from state.model import AgentId, CallRecord, EdgeId, Outcome, Ticket, TicketStat
 from state.store import Delete
 from tests.acd.worlds import ticket
 from tests.edge.fake_telephony import S
-from tests.edge.stage import PAUSE_S, SALES, Center, Edge, center
+from tests.edge.one_edge import PAUSE_S, SALES, Edge
+from tests.edge.stage import Center, center
 from tests.edge.troubled import TroubledStore
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 

@@ -14,7 +14,8 @@ from edge.sip.events import LegId
 from state import keys
 from state.model import AgentId, EdgeId, Now, PresenceState, SiteId, Work
 from tests.edge.fake_telephony import S
-from tests.edge.stage import GREETED, PAUSE_S, SALES, Center, Edge, center, everybody_leaves
+from tests.edge.one_edge import GREETED, PAUSE_S, SALES, Edge
+from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 

@@ -19,7 +19,8 @@ from state.model import (
     TicketState,
 )
 from state.store import Delete
-from tests.edge.stage import GREETED, SALES, Center, center, everybody_leaves
+from tests.edge.one_edge import GREETED, SALES
+from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 

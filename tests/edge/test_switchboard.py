@@ -19,7 +19,8 @@ from edge.sip.events import EndedBy, LegId, TransactionId
 from state import keys
 from state.model import CallId, DidNumber, Outcome, QueueId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
-from tests.edge.stage import NOWHERE, SALES, Center, center, everybody_leaves
+from tests.edge.one_edge import NOWHERE, SALES
+from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.troubled import TroubledMedia
 from tests.edge.virtual_time import in_virtual_time, settle, until
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from edge.sip.events import LegId
 from state.model import OfferState, Outcome, PresenceState, TicketState
 from tests.edge.fake_telephony import CALLER_SDP, FakeLeg, S
-from tests.edge.stage import GREETED, SALES, Center, Edge
+from tests.edge.one_edge import GREETED, SALES, Edge
+from tests.edge.stage import Center
 from tests.edge.virtual_time import play, settle
 
 AGENTS = ("ann", "bob")

@@ -34,7 +34,8 @@ from state.snapshot import Snapshot
 from tests.acd.stage import decision
 from tests.acd.worlds import ticket
 from tests.edge.fake_telephony import CALLER_SDP
-from tests.edge.stage import GREETED, SALES, Center, Edge, center, everybody_leaves
+from tests.edge.one_edge import GREETED, SALES, Edge
+from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 LEG = LegId("caller")

@@ -10,7 +10,8 @@ from edge.calls.journal import Journal
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome, PresenceState, RecordingRules
 from tests.edge.fake_telephony import CALLER_SDP
-from tests.edge.stage import Center, Edge, center, everybody_leaves
+from tests.edge.one_edge import Edge
+from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 ANN = AgentId("ann")

@@ -12,7 +12,8 @@ from edge.acd.relaxation import waited_s
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome, PresenceState, TicketState, WorkEnd
 from tests.edge.fake_telephony import CALLER_SDP
-from tests.edge.stage import GREETED, Center, Edge, center
+from tests.edge.one_edge import GREETED, Edge
+from tests.edge.stage import Center, center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 ANN, BOB = AgentId("ann"), AgentId("bob")

@@ -26,7 +26,8 @@ from state.model import (
     TicketState,
 )
 from tests.edge.fake_telephony import AGENT_SDP, S
-from tests.edge.stage import RING_S, TALKING, Center, Edge, center
+from tests.edge.one_edge import RING_S, TALKING, Edge
+from tests.edge.stage import Center, center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 ANN, BOB = AgentId("ann"), AgentId("bob")

@@ -17,7 +17,8 @@ from edge.sip.endpoint import SipEndpoint
 from edge.sip.events import Address
 from state import keys
 from state.model import EdgeId, EdgeLife, EdgeState, Outcome, PresenceState, Site, SiteId
-from tests.edge.stage import SALES, Center, Edge
+from tests.edge.one_edge import SALES, Edge
+from tests.edge.stage import Center
 from tests.integration.people import Leg, Telephone, until
 
 pytestmark = pytest.mark.parts

@@ -19,7 +19,8 @@ from state.keys import Kind
 from state.model import Claim, EdgeId, Outcome
 from state.snapshot import Delta
 from tests.edge.fake_telephony import S
-from tests.edge.stage import GREETED, SALES, Center, Edge, center
+from tests.edge.one_edge import GREETED, SALES, Edge
+from tests.edge.stage import Center, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 TWICE = "twice@carrier"

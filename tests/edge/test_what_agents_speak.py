@@ -11,7 +11,8 @@ from edge.acd.gone import SILENT_S
 from edge.sip.events import LegId
 from state.model import AgentId, PresenceState, SiteId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
-from tests.edge.stage import SALES, Edge, center, everybody_leaves
+from tests.edge.one_edge import SALES, Edge
+from tests.edge.stage import center, everybody_leaves
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 ANN = AgentId("ann")

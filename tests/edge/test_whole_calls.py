@@ -23,7 +23,8 @@ from edge.sip.events import LegId
 from state import keys
 from state.model import CallId, OfferState, Outcome, PresenceState, TicketState
 from tests.edge.fake_telephony import CALLER_SDP, FakeLeg, S
-from tests.edge.stage import SALES, Center, Edge
+from tests.edge.one_edge import SALES, Edge
+from tests.edge.stage import Center
 from tests.edge.virtual_time import VirtualLoop
 
 EDGES = ("a1", "a2")
