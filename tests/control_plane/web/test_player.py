@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -35,14 +35,19 @@ def record(archive: Archive) -> None:
     """Let two agents talk, one after the other, with everything in it that is marked."""
     archive.record(CALL, 4.0)
     one = archive.last
-    one.hold(4 * RATE_HZ, on=True)
-    one.hold(6 * RATE_HZ, on=False)
-    one.pause(7 * RATE_HZ, "agent")
-    one.resume(9 * RATE_HZ)
-    one.leave(10 * RATE_HZ)
-    one.join("ben", 12 * RATE_HZ)
-    one.timeline.sides[0].key(14 * RATE_HZ, RATE_HZ // 10)
-    one.tick(15 * RATE_HZ)
+    happens: dict[int, Callable[[int], None]] = {
+        4: lambda now: one.hold(now, on=True),
+        6: lambda now: one.hold(now, on=False),
+        7: lambda now: one.pause(now, "agent"),
+        9: one.resume,
+        10: one.leave,
+        12: lambda now: one.join("ben", now),
+        14: lambda now: one.timeline.sides[0].key(now, RATE_HZ // 10),
+    }
+    for second in range(4, 20):
+        if second in happens:
+            happens[second](second * RATE_HZ)
+        one.tick(second * RATE_HZ)
     archive.now = 20 * RATE_HZ
     archive.end()
 
