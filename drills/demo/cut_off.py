@@ -54,8 +54,8 @@ def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> boo
     is_first = agent is None or agent.end is not End.HUNG_UP or agent.crossed
     if caller.crossed and is_first and _waited_ms(caller) <= DEAF_MS:
         return True
-    is_dead = dead_line(caller, agent) is DeadLine.YES
-    if agent is not None and (is_dead or _was_left_alone(caller, agent)):
+    is_unheard = dead_line(caller, agent) is DeadLine.YES or _left_between(caller, agent)
+    if agent is not None and (is_unheard or _was_left_alone(caller, agent)):
         return True
     if caller.heard_nothing and _has_only_waited(caller, agent):
         return True
@@ -159,6 +159,17 @@ def _has_only_waited(caller: CallerReport, agent: AgentReport | None) -> bool:
     """Tell whether neither the caller nor whoever answered them has ever heard the other."""
     is_heard = agent is not None and agent.last_heard_ms is not None
     return caller.joined_ms is None and not caller.heard and not is_heard
+
+
+def _left_between(caller: CallerReport, agent: AgentReport | None) -> bool:
+    """Tell whether a caller whom an agent had passed on left before the next one answered.
+
+    Their edge, which a cut trunk keeps from hearing that, finds them gone when it joins the two.
+    """
+    if agent is None or agent.answered_ms is None or caller.hung_up_ms is None:
+        return False
+    met_nobody = agent.last_heard_ms is None and agent.answered_ms > caller.hung_up_ms
+    return caller.crossed and met_nobody
 
 
 def _was_left_alone(caller: CallerReport, agent: AgentReport) -> bool:

@@ -317,6 +317,24 @@ def test_a_waiting_caller_s_goodbye_that_meets_another_came_too_late_as_well() -
     assert outcome_by_people(replace(told, crossed=True), None, None) is Outcome.LOST
 
 
+@pytest.mark.parametrize(
+    ("answered", "is_crossed", "outcome"),
+    [
+        pytest.param(180, True, Outcome.LOST, id="passed-on-and-given-up-as-they-were-joined"),
+        pytest.param(180, False, Outcome.ANSWERED, id="their-goodbye-was-heard"),
+        pytest.param(-300, True, Outcome.ANSWERED, id="the-next-agent-had-answered"),
+    ],
+)
+def test_who_was_passed_on_and_leaves_unheard_before_the_next_agent_answers_was_cut_off(
+    answered: int, outcome: Outcome, *, is_crossed: bool
+) -> None:
+    """So it was in a soak: the trunk was cut, the music was heard, the goodbye came 6 s later."""
+    told = replace(caller(0, 6080, 0), last_heard_ms=None, crossed=is_crossed, packets_after=300)
+    following = replace(agent(None, 4590, 0, End.FAR_END), answered_ms=T0 + answered)
+    following = replace(following, last_heard_ms=None)
+    assert outcome_by_people(told, following, GOOD) is outcome
+
+
 def test_an_agent_s_goodbye_that_meets_one_which_their_caller_has_not_said_came_too_late() -> None:
     told = told_goodbye(900, 0)
     by_agent = agent(890, 910, 880)
