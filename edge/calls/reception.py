@@ -148,7 +148,10 @@ class Reception:
         elif isinstance(admission, TurnedAway):
             self._turn_away(invite, call_id, caller, admission)
         elif _may_exist(snapshot, number):
-            log.error("did_without_service", did=number, call=call_id)
+            if snapshot.dids:
+                log.error("did_without_service", did=number, call=call_id)
+            else:  # nothing is wrong with it: we have just begun, and have read nothing yet
+                log.warning("not_configured_yet", did=number, call=call_id)
             self._send_on(invite, "Not configured")
         else:
             log.warning("did_unknown", call=call_id, **{"pii.number": number})

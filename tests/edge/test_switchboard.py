@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from edge.acd import call_effects as fx
 from edge.acd.ending import UNKNOWN_CALLER
@@ -112,9 +113,11 @@ async def test_a_number_whose_queue_or_record_cannot_be_read_is_sent_on_and_not_
 async def test_an_edge_without_a_configuration_denies_nobody() -> None:
     made = Center()
     a1 = await made.edge("a1")
-    leg = a1.sip.arrive(SALES)
+    with capture_logs() as told:
+        leg = a1.sip.arrive(SALES)
     assert a1.sip.over[leg].status == 503
     assert "Retry-After" in a1.sip.over[leg].headers
+    assert [each["log_level"] for each in told] == ["warning"], "nothing is wrong with the number"
     await a1.kill()
 
 
