@@ -139,7 +139,8 @@ class Roles:
             return told
         if told.by is By.THEM and self._is_missing(role, call):
             told = replace(told, by=By.FAULT, cause=f"{_side(role)}_silent")
-        is_out_of_reach = call.way_of(role.attempt) in self._unsettled()
+        # Asked of who was not reached alone: of all others it tells nothing.
+        is_out_of_reach = told.by is By.UNHEARD and call.way_of(role.attempt) in self._unsettled()
         if isinstance(told, ev.AgentEnded):
             return replace(told, is_out_of_reach=is_out_of_reach)
         is_claimed = self._is_claimed(role.call)

@@ -84,7 +84,7 @@ class Section(Struct, frozen=True, kw_only=True):
     @property
     def is_usable(self) -> bool:
         """Whether this is audio over plain RTP in a codec of ours."""
-        return self.is_spoken and any(self.encodings.get(item) in _AUDIO for item in self.formats)
+        return self.is_spoken and not _AUDIO.isdisjoint(map(self.encodings.get, self.formats))
 
 
 @lru_cache(maxsize=256)
