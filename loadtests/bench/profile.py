@@ -29,7 +29,7 @@ GROUPS: Final = (
     ("state/etcd", "etcd client"),
     ("grpc/", "etcd client"),
     ("state/mirror/", "mirror and snapshot"),
-    ("state/snapshot.py", "mirror and snapshot"),
+    ("state/snapshot/", "mirror and snapshot"),
     ("edge/duties/steward.py", "care for Kamailio"),
     ("edge/proxy/", "care for Kamailio"),
     ("edge/steering/", "care for Kamailio"),
