@@ -46,13 +46,15 @@ class Meaning(StrEnum):
     OFFER = "offer"
     ANSWER = "answer"
     PREVIEW = "preview"
-    """An answer in an unreliable 1xx: it may be used, and comes again where it counts."""
+    """An answer in an unreliable 1xx: it may be used, and should come again where it counts. Many
+    carriers leave it out there; to the caller the first one was the answer (RFC 3261 §13.2.1)."""
     REPEAT = "repeat"
     """A description that has been exchanged before: to be ignored (RFC 6337 §3.1.1)."""
     GLARE = "glare"
     """An offer where one is pending: 491 if it is ours, 500 if it is theirs (RFC 3261 §14.2)."""
     MISSING = "missing"
-    """The last message that could have brought the answer or the offer did not."""
+    """The last message that could have brought the answer or the offer did not: nothing is left but
+    a preview, if there was one."""
 
 
 ANSWERS: dict[Carrier, frozenset[Carrier]] = {

@@ -223,7 +223,7 @@ class Uac:
         core, plan = self._core, leg.plan
         sdp = response.sdp
         meaning = peer.step(Side.THEIRS, Carrier.SUCCESS, has_sdp=sdp is not None)
-        if meaning is Meaning.MISSING:
+        if meaning is Meaning.MISSING and peer.preview is None:
             core.send_ack(leg, peer, transaction, None)
             self._failed(leg, 488, "Answer without a session description", None)
             core.abandon(leg, peer)
@@ -241,7 +241,8 @@ class Uac:
             core.start_session(leg, peer, session_timer.agreed(response, asked))
         except RemoteError:
             core.start_session(leg, peer, None)
-        answer = peer.preview if meaning in (Meaning.NOTHING, Meaning.REPEAT) else sdp
+        is_said_before = meaning in (Meaning.NOTHING, Meaning.REPEAT, Meaning.MISSING)
+        answer = peer.preview if is_said_before else sdp
         core.events.append(
             Answered(leg=leg.id, sdp=answer or b"", needs_ack_sdp=meaning is Meaning.OFFER)
         )

@@ -176,3 +176,38 @@ def test_an_offer_after_one_that_was_left_open_is_refused_and_not_kept_for_ever(
     assert network.sent("alice", 500)
     caller.stack.bye(leg, network.now)
     network.run_out()
+
+
+def test_an_answer_that_came_in_a_183_need_not_come_again_in_the_200() -> None:
+    """The first session description of a dialog is the answer (RFC 3261 §13.2.1)."""
+    network = Network()
+    caller, callee = network.party("alice"), network.party("bob")
+    callee.deaf = True
+    leg = caller.call(callee)
+    (invite,) = network.sent("alice", "INVITE")
+    assert isinstance(invite, Request)
+    network.inject(caller, response_to(invite, 183, "t", body="v=0"), callee.address)
+    network.inject(caller, response_to(invite, 180, "t"), callee.address)
+    network.inject(caller, response_to(invite, 200, "t"), callee.address)
+    assert caller.only(Answered).sdp == b"v=0"
+    assert not caller.of(Rejected)
+    assert len(network.sent("alice", "ACK")) == 1
+    caller.stack.reinvite(leg, OFFER, network.now)
+    network.collect()
+    assert len(network.sent("alice", "INVITE")) == 2
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
+def test_a_200_without_a_description_does_not_answer_by_another_forks_183() -> None:
+    network = Network()
+    caller, callee = network.party("alice"), network.party("bob")
+    callee.deaf = True
+    caller.call(callee)
+    (invite,) = network.sent("alice", "INVITE")
+    assert isinstance(invite, Request)
+    network.inject(caller, response_to(invite, 183, "t", body="v=0"), callee.address)
+    network.inject(caller, response_to(invite, 200, "u"), callee.address)
+    assert caller.only(Rejected).status == 488
+    assert not caller.of(Answered)
+    network.run_out()
