@@ -15,7 +15,6 @@ from edge.alone.alone import Alone
 from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.call_recorder import NoRecorder
-from edge.calls.arrivals import Waits
 from edge.calls.callbacks import Callbacks
 from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal
@@ -31,15 +30,10 @@ from edge.calls.telephony import Telephony
 from edge.calls.transfer_wishes import TransferWishes
 from edge.calls.transfers import Transfers
 from edge.commands import CommandPort
-from edge.duties.headroom import HeadroomKeeper
-from edge.duties.janitor import Janitor
 from edge.duties.life import Life
 from edge.duties.media_probe import MediaProbe
 from edge.duties.media_watch import MediaWatch
-from edge.duties.presence import PresenceKeeper
 from edge.duties.probes import Prober
-from edge.duties.replication import ReplicationWatch
-from edge.duties.steward import Steward
 from edge.keyed_tones import KeyedTones
 from edge.news import News
 from edge.proxy.gate import GateEntry
@@ -49,6 +43,7 @@ from edge.reserve import Reserver
 from edge.settings import Settings
 from edge.shared import SharedState
 from edge.sip.events import Event, ResponseReceived
+from edge.site_duties import SiteDuties
 from edge.waiting import WaitingCall
 from edge.wire import media_relay, sip_endpoint
 from state.clock import SystemClock
@@ -234,56 +229,17 @@ class Assembly:
 
     def _make_duties(self) -> None:
         """Make what this edge does for its site, and for those who died."""
-        self.keeper = PresenceKeeper(
-            store=self.shared.here,
-            clock=self.clock,
-            edge=self.settings.edge,
-            site=self.settings.site,
-            snapshot=self.shared.snapshot,
-            is_alone=lambda: self.shared.here.is_alone,
-        )
-        self.steward = Steward(
+        self.duties = SiteDuties(
             settings=self.settings,
             clock=self.clock,
-            store=self.shared.here,
-            mirror=self.shared.mirror,
-            snapshot=self.shared.snapshot,
-            is_alone=lambda: self.shared.here.is_alone,
-            sister_alone_ago_s=self.sisters.alone_ago_s,
+            shared=self.shared,
+            endpoint=self.endpoint,
             media=self.media,
+            life=self.life,
+            sisters=self.sisters,
+            switchboard=self.switchboard,
             unreachable=lambda: self.prober.unreachable,
-            keeper=self.keeper,
-            on_applied=self.life.set_applied,
-        )
-        self.headroom = HeadroomKeeper(
-            clock=self.clock,
-            waits=lambda: Waits(count=self.endpoint.received, sum_s=self.endpoint.waited_s),
-            arrivals=self.switchboard.arrivals,
-            tell=self.steward.say_room,
-            tell_others=self.life.set_crowding,
-        )
-        self.janitor = Janitor(
-            store=self.shared.here,
-            clock=self.clock,
-            mirror=self.shared.mirror,
-            edge=self.settings.edge,
             holds=self._holds,
-            on_dead=self.steward.edge_died,
-            is_alone=lambda: self.shared.here.is_alone,
-            lives=self.sisters.lives,
-        )
-
-        self.replication = (
-            None
-            if self.settings.recorder is None
-            else ReplicationWatch(
-                recorder=self.settings.recorder,
-                clock=self.clock,
-                store=self.shared.store,
-                edge=self.settings.edge,
-                site=self.settings.site,
-                snapshot=self.shared.snapshot,
-            )
         )
 
     def _make_watches(self) -> None:
@@ -320,16 +276,16 @@ class Assembly:
             switchboard=self.switchboard,
             callbacks=self.callbacks,
             reserver=self.reserver,
-            keeper=self.keeper,
-            steward=self.steward,
-            headroom=self.headroom,
+            keeper=self.duties.keeper,
+            steward=self.duties.steward,
+            headroom=self.duties.headroom,
         )
         self.commands = CommandPort(self.settings.command_socket, replies.commands())
         news = News(
             reserver=self.reserver,
             places=self.places,
-            keeper=self.keeper,
-            steward=self.steward,
+            keeper=self.duties.keeper,
+            steward=self.duties.steward,
             switchboard=self.switchboard,
             callbacks=self.callbacks,
             recording_wishes=self.recording_wishes,
@@ -355,7 +311,7 @@ class Assembly:
         return self.shared.snapshot().recording_wishes.get(call)
 
     async def _gate_of(self, agent: AgentId) -> GateEntry | None:
-        return await self.steward.gate_of(agent)
+        return await self.duties.steward.gate_of(agent)
 
     def _holds(self, call: CallId) -> bool:
         return self.switchboard.holds(call) or self.callbacks.holds(call) or self.owes(call)
@@ -375,13 +331,13 @@ class Assembly:
         return self.prober.unreachable | self.alone.others
 
     def _alone_again(self) -> None:
-        self.steward.note_alone_before()
+        self.duties.steward.note_alone_before()
 
     def _mode_changed(self, _: Mode) -> None:
         self.sisters.forget()
         self.reserver.wake()
-        self.keeper.wake()
-        self.steward.wake()
+        self.duties.keeper.wake()
+        self.duties.steward.wake()
 
     def _take_sip(self, event: Event) -> None:
         if isinstance(event, ResponseReceived) and self.prober.take(event):
@@ -414,4 +370,4 @@ class Assembly:
     def _sites_changed(self, probe: Probe) -> None:
         self.life.set_probe(probe)
         self.reserver.wake()
-        self.steward.wake()
+        self.duties.steward.wake()

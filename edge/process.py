@@ -47,13 +47,13 @@ class EdgeProcess:
             "life": parts.life.run(on_lease=parts.reserver.wake),
             "prober": parts.prober.run(parts.shared.sites),
             "media_probe": parts.media_probe.run(),
-            "keeper": parts.keeper.run(),
+            "keeper": parts.duties.keeper.run(),
             "reserver": parts.reserver.run(),
-            "janitor": parts.janitor.run(),
+            "janitor": parts.duties.janitor.run(),
             "places": parts.places.run(),
             "callbacks": parts.callbacks.run(),
-            "steward": parts.steward.run(),
-            "headroom": parts.headroom.run(),
+            "steward": parts.duties.steward.run(),
+            "headroom": parts.duties.headroom.run(),
             "event_log": parts.shared.event_log.run(),
             "recording_wishes": parts.recording_wishes.run(),
             "transfer_wishes": parts.transfer_wishes.run(),
@@ -66,8 +66,8 @@ class EdgeProcess:
         if parts.recorder is not None:
             running["recorder"] = parts.recorder.run()
             running["keyed_tones"] = parts.keyed_tones.run()
-        if parts.replication is not None:
-            running["replication"] = parts.replication.run()
+        if parts.duties.replication is not None:
+            running["replication"] = parts.duties.replication.run()
         try:
             await Parts(running, may_end=_MAY_END).run(stop, self._leave)
         finally:
@@ -126,7 +126,7 @@ class EdgeProcess:
         if takeover.calls:
             # Agents who were being rung are free again, and only we can tell their gate.
             await asyncio.sleep(_TOLD_S)
-            await self._parts.steward.settle()
+            await self._parts.duties.steward.settle()
         await takeover.look_again()
 
 
