@@ -64,7 +64,7 @@ async def user_of(
     before = await users.hold_roles(connection, known.id, tenant)
     roles = tuple(sorted(roles_of(provider, person.groups or frozenset())))
     if roles != before:
-        await users.set_roles(connection, known.id, tenant, roles)
+        await users.regrant(connection, known.id, tenant, roles, now_ms)
     return replace(arrival, roles_before=before, roles=roles)
 
 

@@ -121,6 +121,18 @@ async def set_roles(
         await connection.execute(insert(GrantRow), values)
 
 
+async def regrant(
+    connection: AsyncConnection, user: str, tenant: str, roles: Iterable[Role], now_ms: int
+) -> None:
+    """Make `roles` the user's, as another version: who has read the one before has to read anew."""
+    await connection.execute(
+        update(UserRow)
+        .where(UserRow.id == user, UserRow.tenant == tenant)
+        .values(version=UserRow.version + 1, updated_ms=now_ms)
+    )
+    await set_roles(connection, user, tenant, roles)
+
+
 async def hold_roles(connection: AsyncConnection, user: str, tenant: str) -> tuple[Role, ...]:
     """Return a user's roles in `tenant`, in order; nobody else changes them meanwhile."""
     await connection.execute(select(UserRow.id).where(UserRow.id == user).with_for_update())

@@ -112,3 +112,20 @@ async def test_who_is_linked_to_somebody_at_the_provider_is_in_the_log(center: C
     assert await _told(center, bea) == [
         ("user:update", bea, {**by, "changed": ["identity", "roles"], **told})
     ]
+
+
+async def test_roles_that_a_sign_in_changes_make_the_user_another_version(center: Center) -> None:
+    """Else whoever has read them before gives back, by what they save, what was taken away."""
+    ada = await _comes(center, "248", "ada", "leads")
+    admin = await center.administrator()
+    path = f"/v1/users/{ada}"
+    read = await admin.get(path)
+    assert await _comes(center, "248", "ada", "leads") == ada
+    assert (await admin.get(path)).headers["ETag"] == read.headers["ETag"]
+    assert await _comes(center, "248", "ada", "staff") == ada
+    etag = {"If-Match": read.headers["ETag"]}
+    said = await admin.ask("PATCH", path, {"roles": read.json["roles"], "team": "north"}, etag)
+    assert said.error_id == "version-mismatch"
+    now = await admin.get(path)
+    assert now.json["roles"] == ["role:agent"]
+    assert now.headers["ETag"] != read.headers["ETag"]
