@@ -25,8 +25,10 @@ from edge.acd.present import (
     reason_of,
     since_ms,
     sites_out_of_reach,
+    talked_s,
     waited_s,
 )
+from edge.acd.service_level import talk_s
 from state.model import (
     AgentId,
     CallId,
@@ -149,7 +151,6 @@ def call_of(snapshot: Snapshot, ticket: Ticket, now: Now, *, told: bool = False)
     agent = None if ticket.agent is None else snapshot.agents.get(ticket.agent)
     who = None if agent is None else agent.value
     found = forecast(snapshot, ticket.call, now) if told and _is_queued(ticket) else None
-    connected_ms = ticket.connected_ms
     return CallFacts(
         id=ticket.call,
         tenant=tenant_of(snapshot, ticket.did, ticket.queue),
@@ -160,7 +161,7 @@ def call_of(snapshot: Snapshot, ticket: Ticket, now: Now, *, told: bool = False)
         state=ticket.state.value,
         arrived_ms=ticket.arrived_ms,
         queued_ms=ticket.queued_ms,
-        connected_ms=connected_ms,
+        connected_ms=ticket.connected_ms,
         ended_ms=None,
         agent=ticket.agent or "",
         agent_site="" if who is None else who.site,
@@ -171,7 +172,7 @@ def call_of(snapshot: Snapshot, ticket: Ticket, now: Now, *, told: bool = False)
         cause="",
         tried=rung_in_vain(ticket),
         waited_s=waited_s(ticket, now),
-        talked_s=None if connected_ms is None else between_s(connected_ms, now.wall_ms),
+        talked_s=talked_s(ticket, now),
         callback_of=ticket.callback_of or "",
         position=None if found is None else found.position,
         estimate_s=None if found is None else found.wait_s,
@@ -215,7 +216,7 @@ def ended_call(
         cause=record.cause,
         tried=record.tried,
         waited_s=between_s(record.arrived_ms, connected_ms or record.ended_ms),
-        talked_s=None if connected_ms is None else between_s(connected_ms, record.ended_ms),
+        talked_s=None if connected_ms is None else round(talk_s(record), 3),
         callback_of=record.callback_of or "",
         code=code,
         estimate_s=record.estimate_s,

@@ -147,6 +147,7 @@ class CallView(Discreet):
     waited_s: float
     """Until an agent answered, or until it ended without; of one that waits, up to now."""
     talked_s: float | None
+    """All agents together, holds included; what was waited between two talks is none."""
     agent: str | None
     agent_site: str | None
     tried: tuple[str, ...]

@@ -37,7 +37,7 @@ class CallRow(Struct, frozen=True, kw_only=True):
     waited_s: float | None
     """Until an agent answered, or until it ended without; of one that waits, up to now."""
     talked_s: float | None
-    """Holds included."""
+    """All agents together, holds included; what was waited between two talks is none."""
     ended_ms: int | None
     agent: AgentId | None
     agent_site: SiteId | None

@@ -25,8 +25,10 @@ from edge.acd.present import (
     reason_of,
     since_ms,
     sites_out_of_reach,
+    talked_s,
     waited_s,
 )
+from edge.acd.service_level import talk_s
 from state.model import (
     AgentId,
     CallRecord,
@@ -179,7 +181,6 @@ def _told(snapshot: Snapshot, ticket: Ticket, now: Now) -> dict[str, float | Non
 
 def running_row(snapshot: Snapshot, ticket: Ticket, now: Now) -> CallRow:
     """Return one call that has a ticket."""
-    connected_ms = ticket.connected_ms
     agent = None if ticket.agent is None else snapshot.agents.get(ticket.agent)
     return CallRow(
         call=ticket.call,
@@ -192,7 +193,7 @@ def running_row(snapshot: Snapshot, ticket: Ticket, now: Now) -> CallRow:
         outcome=None,
         cause="",
         waited_s=waited_s(ticket, now),
-        talked_s=None if connected_ms is None else between_s(connected_ms, now.wall_ms),
+        talked_s=talked_s(ticket, now),
         ended_ms=None,
         agent=ticket.agent,
         agent_site=None if agent is None else agent.value.site,
@@ -213,7 +214,7 @@ def ended_row(record: CallRecord) -> CallRow:
         outcome=record.outcome,
         cause=record.cause,
         waited_s=between_s(record.arrived_ms, connected_ms or record.ended_ms),
-        talked_s=None if connected_ms is None else between_s(connected_ms, record.ended_ms),
+        talked_s=None if connected_ms is None else round(talk_s(record), 3),
         held_s=record.held_s,
         ended_ms=record.ended_ms,
         agent=record.agent,

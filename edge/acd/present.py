@@ -120,6 +120,22 @@ def waited_s(ticket: Ticket, now: Now) -> float:
     return between_s(ticket.arrived_ms, ticket.connected_ms)
 
 
+def talked_s(ticket: Ticket, now: Now) -> float | None:
+    """Return how long agents have talked with somebody up to now; None: nobody has.
+
+    All of them together, as `edge.acd.service_level.talk_s` says it of a call that is over: what is
+    waited between two talks is none.
+    """
+    if ticket.connected_ms is None:
+        return None
+    over_s = sum(between_s(each.since_ms, each.until_ms) for each in ticket.talks)
+    is_passed_on = bool(ticket.talks) and ticket.talking_ms is None
+    if ticket.state is not TicketState.CONNECTED or is_passed_on:
+        return round(over_s, 3)
+    since_ms = ticket.talking_ms or ticket.connected_ms
+    return round(over_s + between_s(since_ms, now.wall_ms), 3)
+
+
 def between_s(earlier_ms: int, later_ms: int) -> float:
     """Return how long it was; never negative, whatever the clocks say."""
     return round(max(0, later_ms - earlier_ms) / _MS, 3)

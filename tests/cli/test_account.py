@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from drills.desk.account import of_record
+from drills.desk.look import ended_row
 from edge.acd.match import PASSED_OVER
 from state.model import (
     AgentId,
@@ -55,6 +56,15 @@ def test_it_tells_who_talked_for_how_long_and_who_passed_the_caller_on() -> None
         "The caller talked with ann for 30 s, then bob for 20 s."
         " ann chose who was rung last: no match did."
     )
+
+
+def test_music_between_two_talks_is_no_talk() -> None:
+    talks = (
+        Talk(agent=ANN, since_ms=1000, until_ms=31_000),
+        Talk(agent=BOB, since_ms=40_000, until_ms=60_000),
+    )
+    assert ended_row(_record(*talks)).talked_s == 50.0
+    assert ended_row(_record()).talked_s == 59.0
 
 
 def test_of_a_call_with_one_talk_it_says_nothing_of_talks() -> None:

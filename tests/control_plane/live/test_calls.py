@@ -10,7 +10,7 @@ from control_plane.live.loads import CallLoad
 from control_plane.permissions import Role
 from state import keys
 from state.listing import read_all
-from state.model import Outcome
+from state.model import AgentId, Outcome, Talk
 from tests.control_plane.center import Person
 from tests.control_plane.live.stage import ANNA_CALLS, Scene, call_id, eventually
 
@@ -38,6 +38,20 @@ async def test_a_call_is_shown_from_arrival_to_its_end(scene: Scene) -> None:
     assert (ended["state"], ended["outcome"], ended["talked_s"]) == ("ended", "answered", 10.0)
     carried = await over(manager, 1)
     assert carried == ended | {"caller": {"number": ANNA_CALLS, "is_masked": False}}
+
+
+async def test_who_waited_for_a_second_agent_and_left_has_talked_with_the_first_alone(
+    scene: Scene,
+) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    began_ms = scene.clock.now().wall_ms
+    talk = Talk(agent=AgentId("ann"), since_ms=began_ms, until_ms=began_ms + 4_000)
+    ticket = scene.ticket(1, connected_ms=began_ms, talks=(talk,))
+    await scene.put((keys.ticket(ticket.call), ticket))
+    scene.clock.advance(10)
+    assert (await manager.get(f"/v1/calls/{ticket.call}")).json["talked_s"] == 4.0
+    await scene.end(1, "ann", talks=(talk,))
+    assert (await over(manager, 1))["talked_s"] == 4.0
 
 
 async def test_pages_go_through_live_and_past_calls_without_gap_or_repetition(
