@@ -168,8 +168,9 @@ class Hub:
         is_resumed = missed is not None
         topics = b",".join(b'"%b"' % each.encode() for each in sorted(listener.topics))
         listener.put(
-            b'{"type":"hello","revision":%d,"topics":[%b],"heartbeat_s":%d,"resumed":%b}'
-            % (self._revision, topics, HEARTBEAT_S, b"true" if is_resumed else b"false")
+            b'{"type":"hello","revision":%d,"topics":[%b],"heartbeat_s":%d,"resumed":%b,'
+            b'"is_current":%b}'
+            % (self._revision, topics, HEARTBEAT_S, _word(is_resumed), _word(self._is_current))
         )
         if cursor is not None and not is_resumed:
             listener.put(b'{"type":"list_anew","revision":%d}' % self._revision)
@@ -276,11 +277,15 @@ class Hub:
 
     def beat(self) -> None:
         """Tell all how far this has come: a cursor also for who hears nothing else."""
-        is_current = self._follower.mirror.state is MirrorState.LIVE
-        word = b"true" if is_current else b"false"
+        word = _word(self._is_current)
         self._say_to_all(
             b'{"type":"heartbeat","revision":%d,"is_current":%b}' % (self._revision, word)
         )
+
+    @property
+    def _is_current(self) -> bool:
+        """Whether there is news of the shared state."""
+        return self._follower.mirror.state is MirrorState.LIVE
 
     async def _check_for_ever(self) -> None:
         while True:
@@ -362,6 +367,10 @@ class Hub:
         while len(self._seen_audit) > 4 * AGAIN:
             self._seen_audit.pop(next(iter(self._seen_audit)))
         self._publish(tuple(news), is_of_change=False)
+
+
+def _word(is_so: bool) -> bytes:  # noqa: FBT001 - of JSON
+    return b"true" if is_so else b"false"
 
 
 HUB = web.AppKey("hub", Hub)

@@ -49,4 +49,5 @@ class MessageView(ApiModel):
     heartbeat_s: float | None = None
     resumed: bool | None = None
     is_current: bool | None = None
-    """False: this control plane has no news of the shared state itself."""
+    """Of `hello` and `heartbeat`. False: this control plane itself has no news of the shared
+    state."""

@@ -91,7 +91,7 @@ export class Stream {
     this.#tries = 0;
     this.#refused = "";
     if (told.type === "hello") {
-      this.#on.state("live");
+      this.#on.state(told.is_current === false ? "stale" : "live");
       this.#on.hello(told.resumed);
     } else if (told.type === "events") {
       told.events.forEach((each) => this.#on.event(each));

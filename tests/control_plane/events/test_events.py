@@ -19,6 +19,7 @@ from control_plane.subjects import Grant, Subject
 from control_plane.who import STALE_S
 from state import keys
 from state.codec import encode
+from state.mirror import Mirror, MirrorState
 from state.model import AgentId, CallId, Coding, Release, Site, SiteId, WrapUpCode
 from state.store import Delete, Put
 from tests.control_plane.center import Person
@@ -574,3 +575,14 @@ async def test_a_heartbeat_tells_the_cursor_of_who_hears_nothing_else(scene: Sce
         scene.center.app[HUB].beat()
         told = await ear.socket.receive_json()
         assert told == {"type": "heartbeat", "revision": revision, "is_current": True}
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+async def test_who_comes_is_told_at_once_whether_there_is_news_of_the_shared_state(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, *, is_current: bool
+) -> None:
+    person = await manager(scene)
+    if not is_current:
+        monkeypatch.setattr(Mirror, "state", MirrorState.STALE)
+    async with listening(person, CALLS) as ear:
+        assert ear.heard[0]["is_current"] is is_current

@@ -230,7 +230,7 @@ const opened = async ({ isIn = true } = {}) => {
   await import("./wallboard/wallboard.js");
   await settled();
   if (!isIn) return;
-  socket.say({ type: "hello", resumed: false });
+  socket.say({ type: "hello", resumed: false, is_current: true });
   await settled();
 };
 const tick = async () => {
@@ -276,10 +276,24 @@ refused.set("/v1/events", 426);
 await closed();
 assert.equal(standing(), "Cut off: trying again …");
 await retry();
-socket.say({ type: "hello", resumed: false });
+socket.say({ type: "hello", resumed: false, is_current: true });
 await settled();
 assert.equal(standing(), "Live");
 assert.deepEqual(people(), ["ann"]);
+"""
+    )
+
+
+def test_a_board_that_is_opened_where_there_is_no_news_says_so_from_the_first_moment(
+    stage: Stage,
+) -> None:
+    stage.play(
+        WALLBOARD
+        + """
+await opened({ isIn: false });
+socket.say({ type: "hello", resumed: false, is_current: false });
+await settled();
+assert.match(standing(), /No news of the shared state/);
 """
     )
 
