@@ -1,20 +1,19 @@
 """Calls people back: takes what is due into the line, dials once an agent is reserved, hands over.
 
 The shell of `edge.acd.callback`. Until the caller answers there is a ticket, a reserved agent and
-one INVITE of ours; from then on it is a call like any other, and the switchboard's.
+one INVITE of ours (`edge.calls.dialled`); from then on it is a call like any other, and the
+switchboard's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 
 import structlog
 
 from edge.acd.call import Rules
 from edge.acd.callback import (
-    DECLINED,
     NOT_REACHED,
     call_of,
     cancelled,
@@ -30,6 +29,7 @@ from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended
 from edge.acd.still_held import is_closed
 from edge.calls.callback import Callback, Stage, is_of, is_on_the_line
+from edge.calls.dialled import DialledLegs
 from edge.calls.places import places_of
 from edge.calls.records import CallRecords, Landed
 from edge.calls.switchboard import Switchboard
@@ -37,10 +37,8 @@ from edge.calls.telephony import Telephony
 from edge.errors import CommandError
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
-from edge.settings import Settings, address
-from edge.sip import events as sip
-from edge.sip.errors import LocalError
-from edge.sip.events import Address, LegId
+from edge.settings import Settings
+from edge.sip.events import LegId
 from edge.steering import chosen, taking_calls
 from edge.waiting import Line
 from state import keys
@@ -64,13 +62,8 @@ from state.wake import Wake
 log = structlog.get_logger()
 
 LOOK_S = 0.5
-DIAL = "X-Everline-Dial"
 CALLED_AGAIN = "called_again"
 STOPPED = "edge_stopped"
-_TIMER_B_S = 4.0
-"""A trunk that says nothing for so long takes no call."""
-_DECLINES = frozenset({603, 607})
-_PENDING = 491
 
 
 class Callbacks:
@@ -99,7 +92,16 @@ class Callbacks:
         self._is_alone = is_alone
         self._line = line
         self._held: dict[CallId, Callback] = {}
-        self._of_leg: dict[LegId, Callback] = {}
+        self._dialled = DialledLegs(
+            settings=settings,
+            sip=sip,
+            media=media,
+            snapshot=snapshot,
+            on_answer=self._answer,
+            on_over=self._over,
+        )
+        self.take = self._dialled.take
+        """Every event of every call passes here, so nothing stands between."""
         self._wake = Wake()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -135,7 +137,7 @@ class Callbacks:
     @property
     def is_busy(self) -> bool:
         """Whether a callback is held here, or somebody may answer yet whom nobody waits for."""
-        return bool(self._held or self._of_leg)
+        return bool(self._held or self._dialled)
 
     async def cancel(self, call: CallId) -> None:
         """Call nobody back for this lost call. Raises CommandError if nobody is to be."""
@@ -226,69 +228,14 @@ class Callbacks:
         self._spawn(self._dial(back), back)
 
     async def _dial(self, back: Callback) -> None:
-        site = self._snapshot().sites.get(self._settings.site)
-        if site is None:
+        if not await self._dialled.dial(back):
             await self._give_up(back, NOT_REACHED)
-            return
-        try:
-            back.offered = await self._media.offer_caller(back.id)
-            if back.stage is not Stage.DIALLING:
-                # Closed by another meanwhile: nobody would be there if the caller answered.
-                await self._media.release(back.id)
-                return
-            leg = self._sip.invite(
-                request_uri=f"sip:{back.way.number}@{back.way.trunk.sip}",
-                from_uri=f"sip:{back.ticket.did}@everline",
-                to_uri=f"sip:{back.way.number}@{back.way.trunk.sip}",
-                next_hop=Address(*address(site.value.sip)),
-                sdp=back.offered,
-                headers={DIAL: back.way.trunk.id, "X-Everline-Call": back.id},
-                sip_call_id=back.ticket.sip_call_id,
-                timer_b_s=_TIMER_B_S,
-            )
-        except (MediaError, LocalError, ValueError) as error:
-            log.warning("callback_not_dialled", call=back.id, error=str(error))
-            await self._give_up(back, NOT_REACHED)
-            return
-        back.leg = leg
-        self._of_leg[leg] = back
-        loop = asyncio.get_running_loop()
-        back.timer = loop.call_later(back.rules.ring_s, self._let_ring_no_longer, back)
-        log.info("callback_dialled", call=back.id, trunk=back.way.trunk.id)
 
-    def _let_ring_no_longer(self, back: Callback) -> None:
-        if back.stage is Stage.DIALLING and back.leg is not None:
-            self._sip.let_go(back.leg, reason='Q.850;cause=19;text="no_answer"')
+    def _over(self, back: Callback, cause: str) -> None:
+        self._spawn(self._give_up(back, cause), back)
 
-    def take(self, event: sip.Event) -> bool:
-        """Take what happens on a leg that is being dialled; tell whether it was one."""
-        leg = getattr(event, "leg", None)
-        back = self._of_leg.get(leg) if leg is not None else None
-        if back is None or leg is None:
-            return False
-        match event:
-            case sip.Answered(sdp=sdp) if back.stage is Stage.DIALLING:
-                back.stage = Stage.ANSWERED
-                self._spawn(self._answered(back, leg, sdp), back)
-            case sip.Rejected(status=status):
-                self._leg_over(back, leg, DECLINED if status in _DECLINES else NOT_REACHED)
-            case sip.Ended():
-                self._leg_over(back, leg, NOT_REACHED)
-            case sip.OfferReceived():
-                # Before the relay has taken in their answer. They ask again (RFC 3261 §14.1).
-                with contextlib.suppress(LocalError):
-                    self._sip.refuse_offer(leg, _PENDING)
-            case sip.ReferReceived(transaction=transaction):
-                with contextlib.suppress(LocalError):
-                    self._sip.refuse_refer(transaction, 403)
-            case _:
-                pass
-        return True
-
-    def _leg_over(self, back: Callback, leg: LegId, cause: str) -> None:
-        del self._of_leg[leg]
-        if back.stage is not Stage.OVER:
-            self._spawn(self._give_up(back, cause), back)
+    def _answer(self, back: Callback, leg: LegId, sdp: bytes) -> None:
+        self._spawn(self._answered(back, leg, sdp), back)
 
     async def _answered(self, back: Callback, leg: LegId, sdp: bytes) -> None:
         """Hand the caller who is there to the switchboard, which rings the agent."""
@@ -302,7 +249,7 @@ class Callbacks:
         decision, token = back.decision, back.token
         if back.stage is not Stage.ANSWERED or decision is None or token is None:
             return  # they hung up meanwhile
-        self._of_leg.pop(leg, None)
+        self._dialled.hand_over(leg)
         self._forget(back)
         self._switchboard.take_called_back(
             ticket=back.ticket,

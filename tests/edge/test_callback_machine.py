@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from edge.calls.callbacks import DIAL
+from edge.calls.dialled import DIAL
 from state import keys
 from state.model import CallBack, Limit, PresenceState, Trunk, TrunkId, TurnAway
 from tests.edge.fake_telephony import S
