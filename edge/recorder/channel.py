@@ -8,6 +8,7 @@ costs nothing, and what never comes stays silence. Written for ten thousand pack
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Final
 
 from custody import g711
@@ -15,7 +16,7 @@ from custody.frame import BLOCK, BLOCKS, RATE_HZ, SAMPLES, State
 from custody.manifest import Losses
 from custody.payload_types import PAYLOAD_TYPES, SILENCE
 from edge.recorder import inband
-from edge.recorder.opus import OpusSide
+from edge.recorder.opus import CLOCK_HZ, OpusSide
 
 _HEADER: Final = struct.Struct("!BBHII")
 _HEADER_BYTES: Final = 12
@@ -40,8 +41,8 @@ class Channel:
         """Begin with a window at `start`, a whole number of blocks."""
         self.base = start
         self.codec: int | None = None
-        self.event_type = -1
-        """The payload type of telephone-event (RFC 4733), if the party has one."""
+        self.event_clocks: Mapping[int, int] = {}
+        """The payload types of telephone-event (RFC 4733), if the party has any, with their Hz."""
         self.opus: OpusSide | None = None
         """What decodes the party's Opus, if it may speak that."""
         self.opus_types: frozenset[int] = frozenset()
@@ -91,6 +92,8 @@ class Channel:
                 return
             if self._was_opus and kind in PAYLOAD_TYPES:
                 self._was_opus, self._is_other_clock = False, True
+            elif self._was_opus and self.opus and self.event_clocks.get(kind) == CLOCK_HZ:
+                timestamp = self.opus.clock(timestamp, ssrc)
         if ssrc != self._ssrc or self._is_other_clock:
             self._new_source(ssrc, sequence, timestamp, now)
         else:
@@ -110,8 +113,8 @@ class Channel:
         elif at > now + _HALF_TIME:
             at -= 1 << 32  # overtaken by one from after the turn
         if kind != self.codec:
-            if kind == self.event_type:
-                self._key(packet, begin, size, at)
+            if kind in self.event_clocks:
+                self._key(packet[begin:size], self.event_clocks[kind], at, now)
                 return
             if kind not in PAYLOAD_TYPES:
                 self.foreign += 1
@@ -144,7 +147,7 @@ class Channel:
 
         For who has no telephone-event: whose digits are tones like all that they say.
         """
-        if self.event_type >= 0 or not any(self._states[:blocks]):
+        if self.event_clocks or not any(self._states[:blocks]):
             return
         ahead = (blocks * BLOCK) + _AROUND
         found = inband.digits(bytes(self._bytes[:ahead]), self.codec or 0)
@@ -157,7 +160,7 @@ class Channel:
 
         For who has no telephone-event.
         """
-        if self.event_type >= 0 or self._newest == self._heard:
+        if self.event_clocks or self._newest == self._heard:
             return None
         self._heard = self._newest
         last = (self._newest + 1) * BLOCK - self.base
@@ -237,11 +240,16 @@ class Channel:
         heard = bytes([SILENCE[kind]])
         self._bytes[:] = heard * len(self._bytes)
 
-    def _key(self, packet: bytearray | bytes, begin: int, size: int, at: int) -> None:
-        """Note a keyed digit, and not which (RFC 4733 §2.3): its packets tell how long it is."""
-        if size - begin < _EVENT_BYTES:
+    def _key(self, event: bytearray | bytes, clock_hz: int, at: int, now: int) -> None:
+        """Note a keyed digit, and not which (RFC 4733 §2.3): its packets tell how long it is.
+
+        Whose timestamps are of another clock than those of the audio it is keyed until now.
+        """
+        if len(event) < _EVENT_BYTES:
             return
-        self._mask(at, at + int.from_bytes(packet[begin + 2 : begin + 4]))
+        samples = int.from_bytes(event[2:4]) * RATE_HZ // clock_hz
+        start = at if (clock_hz == CLOCK_HZ) is self._was_opus else now - samples
+        self._mask(start, start + samples)
 
     def _mask(self, start: int, end: int) -> None:
         span = (start - _AROUND, end + _AROUND)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from edge.media import plan, sdp
@@ -23,14 +24,14 @@ class Fork(NamedTuple):
 
     listener: str
     source: tuple[str, int]
-    event_type: int
-    """Of telephone-event; -1: there is none."""
+    event_clocks: Mapping[int, int]
+    """The payload types of telephone-event, with their Hz."""
     opus_types: frozenset[int]
 
     @property
     def has_tones_alone(self) -> bool:
         """Whether the speaker keys tones in the audio, and can be silenced: G.711, no events."""
-        return self.event_type < 0 and not self.opus_types
+        return not self.event_clocks and not self.opus_types
 
 
 class Forks:
@@ -48,11 +49,10 @@ class Forks:
         answer = sdp.listening_answer(offer, self._host, self._port)
         await self._client.ask(plan.take_fork(call, speaker, reply.to_tag, answer))
         encodings = {int(k): name for k, name in section.encodings.items() if k.isdecimal()}
-        events = [each for each, name in encodings.items() if name.startswith("TELEPHONE-EVENT/")]
         return Fork(
             listener=reply.to_tag,
             source=(section.host, section.port),
-            event_type=events[0] if events else -1,
+            event_clocks=_event_clocks(encodings),
             opus_types=frozenset(each for each, name in encodings.items() if name == sdp.OPUS),
         )
 
@@ -89,3 +89,13 @@ async def soon(forks: Forks, call: str, speaker: Party) -> Fork:
             if time.monotonic() > ends_s:
                 raise
         await asyncio.sleep(RELAY_ASKED_S)
+
+
+def _event_clocks(encodings: Mapping[int, str]) -> Mapping[int, int]:
+    """Return the payload types of telephone-event: telephones name one for each of their clocks."""
+    named = ((kind, each.partition("/")) for kind, each in encodings.items())
+    return {
+        kind: int(hz)
+        for kind, (name, _, hz) in named
+        if name == "TELEPHONE-EVENT" and hz.isdecimal() and int(hz)
+    }

@@ -33,7 +33,7 @@ class OpusSide:
     """One party's Opus."""
 
     def __init__(self) -> None:
-        self._decoder: opuslib_next.Decoder | None = None
+        self._decoder = opuslib_next.Decoder(RATE_HZ, 1)
         self._source = -1
         self._ticks = 0
         """The last timestamp, as if it never went round."""
@@ -44,16 +44,20 @@ class OpusSide:
         None: it holds nothing to hear.
         """
         _, kind, sequence, timestamp, source = _HEADER.unpack_from(packet)
-        if self._decoder is None or source != self._source:
-            # Another telephone, or the same anew: nothing of the old sound goes on in it.
-            self._decoder = opuslib_next.Decoder(RATE_HZ, 1)
-            self._source, self._ticks = source, timestamp
-        step = (timestamp - self._ticks) & 0xFFFF_FFFF
-        self._ticks += step if step < _HALF else step - (1 << 32)
+        told = self.clock(timestamp, source)
         try:
             pcm = self._decoder.decode(bytes(packet[begin:size]), _LONGEST)
         except opuslib_next.OpusError:
             return None
         law = g711.encode(np.frombuffer(pcm, dtype="<i2"), _LAW)
-        told = (self._ticks // _PER_SAMPLE) & 0xFFFF_FFFF
         return _HEADER.pack(0x80, (kind & _MARKER) | _LAW, sequence, told, source) + law
+
+    def clock(self, timestamp: int, source: int) -> int:
+        """Return the timestamp of 8 kHz of a packet of theirs, whatever it carries."""
+        if source != self._source:
+            # Another telephone, or the same anew: nothing of the old sound goes on in it.
+            self._decoder = opuslib_next.Decoder(RATE_HZ, 1)
+            self._source, self._ticks = source, timestamp
+        step = (timestamp - self._ticks) & 0xFFFF_FFFF
+        self._ticks += step if step < _HALF else step - (1 << 32)
+        return (self._ticks // _PER_SAMPLE) & 0xFFFF_FFFF

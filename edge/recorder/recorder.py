@@ -243,7 +243,7 @@ class Recorder:
                 f"the relay does not copy the {party}: {error}", NOT_COPIED
             ) from error
         channel = session.recording.timeline.sides[SIDES[party]]
-        channel.event_type = fork.event_type
+        channel.event_clocks = fork.event_clocks
         channel.speaks_opus(fork.opus_types)
         stream = Stream(channel, session.started_s)
         session.forks[party], session.streams[party] = fork, stream

@@ -40,6 +40,14 @@ class Telephone:
         pcm = (9000 * np.sin(2 * np.pi * self.hertz * at)).astype(np.int16)
         return self.rtp(PCMU, g711.encode(pcm, 0), self.stamp + block * BLOCK, block)
 
+    def event(self, block: int, begun: int, kind: int, hertz: int) -> bytes:
+        """Return a packet of a digit that was begun with block `begun` (RFC 4733), by that clock.
+
+        Its timestamp is that of its Opus, whatever clock the event is said to have.
+        """
+        payload = struct.pack("!BBH", 5, 10, (block + 1 - begun) * hertz // 50)
+        return self.rtp(kind, payload, self.stamp + begun * TICKS, block)
+
     def rtp(self, kind: int, payload: bytes, stamp: int, block: int) -> bytes:
         """Return a packet."""
         number = (self.number + block) & 0xFFFF

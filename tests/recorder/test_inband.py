@@ -109,7 +109,7 @@ def test_a_digit_is_masked_with_what_is_around_it_also_over_the_end_of_a_second(
 
 def test_who_has_telephone_events_is_not_listened_to_for_tones() -> None:
     made = Timeline()
-    made.sides[CALLER].event_type = 101
+    made.sides[CALLER].event_clocks = {101: 8000}
     play(made, 0, law(wave((852, 1336), BLOCKS * BLOCK)))
     frame = made.due(SAMPLES + PATIENCE)
     assert frame is not None

@@ -122,3 +122,38 @@ def test_digits_keyed_in_opus_are_heard_at_once_and_masked(low: int, high: int) 
     assert not any(heard[26:])
     masked = [number for number, state in enumerate(cut(made).states[0]) if state == State.MASKED]
     assert set(range(20, 25)) <= set(masked) <= set(range(17, 28))
+
+
+CLOCKS = {110: 48_000, 126: 8000}
+"""As telephones name them that speak Opus, and G.711 too."""
+
+
+@pytest.mark.parametrize("kind", CLOCKS)
+@pytest.mark.parametrize("stamp", [0xFFFF_F000, 1_000_000])
+def test_digits_that_an_opus_telephone_keys_as_events_are_masked_and_no_more(
+    kind: int, stamp: int
+) -> None:
+    made, phone = timeline(), Telephone(stamp=stamp)
+    made.sides[CALLER].event_clocks = CLOCKS
+    for block in range(3 * BLOCKS):
+        begun = next((each for each in (20, 70, 110) if block in range(each, each + 5)), None)
+        said = phone.opus(block)
+        put(made, said if begun is None else phone.event(block, begun, kind, CLOCKS[kind]), block)
+    states = b"".join(cut(made).states[0] for _ in range(3))
+    masked = {number for number, state in enumerate(states) if state == State.MASKED}
+    digits = [set(range(begun, begun + 5)) for begun in (20, 70, 110)]
+    assert set().union(*digits) <= masked
+    assert all(any(abs(each - one) <= 3 for one in set().union(*digits)) for each in masked)
+    assert {states[n] for n in range(3 * BLOCKS) if n not in masked} == {State.AUDIO}
+    assert (made.sides[CALLER].losses.lost, made.sides[CALLER].losses.foreign) == (0, 0)
+
+
+def test_a_digit_of_another_clock_than_the_audio_is_masked_where_it_is_keyed() -> None:
+    made, phone = Timeline(), Telephone()
+    made.sides[CALLER].event_clocks = CLOCKS
+    for block in range(BLOCKS):
+        is_keyed = block in range(20, 25)
+        put(made, phone.event(block, 20, 110, 48_000) if is_keyed else phone.g711(block), block)
+    states = cut(made).states[0]
+    masked = [number for number, state in enumerate(states) if state == State.MASKED]
+    assert set(range(20, 25)) <= set(masked) <= set(range(17, 28))

@@ -37,7 +37,7 @@ async def test_a_pause_for_what_is_said_silences_nobody_and_opens_no_ears_either
     assert stage.relay.silenced == [True]
 
 
-@pytest.mark.parametrize("what", [{"event_type": 101}, {"opus_types": frozenset({96})}])
+@pytest.mark.parametrize("what", [{"event_clocks": {101: 8000}}, {"opus_types": frozenset({96})}])
 async def test_who_has_events_or_cannot_be_silenced_is_not(
     stage: Stage, what: dict[str, object]
 ) -> None:

@@ -46,7 +46,7 @@ class Copied:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Party]] = []
         self.closed = 0
-        self.event_type = -1
+        self.event_clocks: dict[int, int] = {}
         self.opus_types: frozenset[int] = frozenset()
         self.silenced: list[bool] = []
         self.refuses_to_silence = False
@@ -68,7 +68,7 @@ class Copied:
         return Fork(
             listener=f"l{number}",
             source=("127.0.0.1", number),
-            event_type=self.event_type,
+            event_clocks=self.event_clocks,
             opus_types=self.opus_types,
         )
 

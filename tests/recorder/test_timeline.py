@@ -173,7 +173,7 @@ def test_nothing_of_a_pause_is_handed_out() -> None:
 def test_keyed_digits_are_marked_and_their_tone_is_not_kept() -> None:
     timeline = Timeline()
     channel = timeline.sides[CALLER]
-    channel.event_type = 101
+    channel.event_clocks = {101: 8000}
     play(channel, list(range(20)))
     for number in range(20, 25):
         event = struct.pack("!BBH", 5, 10, (number - 19) * BLOCK)
@@ -190,7 +190,7 @@ def test_keyed_digits_are_marked_and_their_tone_is_not_kept() -> None:
 def test_a_digit_that_is_keyed_as_timestamps_go_round_is_masked() -> None:
     timeline = Timeline()
     channel = timeline.sides[CALLER]
-    channel.event_type = 101
+    channel.event_clocks = {101: 8000}
     play(channel, [0, 1])
     for number in range(2, 7):
         event = struct.pack("!BBH", 5, 10, (number - 1) * BLOCK)
