@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.present import presence_of
 from edge.steering.capacity import LEVEL, TARGET_S
 from edge.steering.coming import Coming, coming
 from edge.steering.imagined import Horizon
 from edge.steering.prediction import QueuePrediction, horizon_of, predict
 from edge.steering.quorum import is_left
 from state.members import EtcdMember, silent
-from state.model import CallRecord, Now, QueueId, SiteId
+from state.model import CallRecord, Now, PresenceState, QueueId, SiteId
 from state.snapshot import Snapshot
 
 WINDOW_S = 600.0
@@ -155,7 +156,8 @@ def _risk(  # noqa: PLR0913 - the whole of what is known
         agents_lost=sum(
             1
             for agent, entry in snapshot.agents.items()
-            if entry.value.site in lost and agent in snapshot.presences
+            if entry.value.site in lost
+            and presence_of(snapshot, agent) is not PresenceState.SIGNED_OUT
         ),
         sites_left=len(left),
         quorum_left=has_quorum,

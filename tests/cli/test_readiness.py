@@ -19,6 +19,7 @@ from state.model import (
     DidNumber,
     EdgeId,
     Outcome,
+    PresenceState,
     QueueId,
     SiteId,
     Unreplicated,
@@ -76,6 +77,15 @@ def test_a_center_with_people_to_spare_may_lose_any_site() -> None:
         assert queue.imagined_level is not None
         assert queue.imagined_level > 0.9
         assert (site.sites_left, site.quorum_left, site.agents_lost) == (2, True, 6)
+
+
+def test_who_has_signed_out_or_is_at_work_elsewhere_is_not_lost_with_a_site() -> None:
+    world = center({"a": 6, "b": 6, "c": 6})
+    world.presence("sa0", state=PresenceState.SIGNED_OUT)
+    world.presence("sa1", state=PresenceState.PAUSED)
+    world.presence("sa2", site="b")
+    by_site = {site.site: site for site in ask(world, lately(30, 15.0)).sites}
+    assert by_site[SiteId("a")].agents_lost == 4, "who only takes a break has to come in elsewhere"
 
 
 def test_the_loss_of_the_site_where_most_people_are_is_the_alarm() -> None:
