@@ -139,6 +139,8 @@ def compare(evidence: Evidence, before: Sequence[Evidence]) -> Comparison:
     """Return what got worse. `before`: earlier runs, the oldest first, comparable or not."""
     if not evidence.was_begun:
         return Comparison(runs=(), worse=(), why_none="this one was not begun")
+    if evidence.was_stopped:
+        return Comparison(runs=(), worse=(), why_none="somebody stopped this one")
     known = [each for each in before if is_comparable(evidence, each)][-MOST_COMPARED:]
     if not known:
         where = "on live sites" if evidence.is_live else "in a lab"

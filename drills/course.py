@@ -48,6 +48,10 @@ NOT_BEGUN: Final = frozenset({End.REFUSED, End.NOT_STEADY})
 """Of a drill that ended so nothing was done, and nothing of what it expects was tested."""
 
 
+PULLED: Final = "the safety lever was pulled"
+ASKED: Final = "an operator aborted it"
+
+
 class Note(Struct, frozen=True, kw_only=True):
     """One line of the journal."""
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Struct
 
 from drills import endless
-from drills.course import NOT_BEGUN, End
+from drills.course import ASKED, NOT_BEGUN, PULLED, End
 from drills.experiment import CALLERS_COME, Bound, Experiment
 from drills.guards import Verdict
 from drills.permit import Permit
@@ -219,6 +219,15 @@ class Evidence(Struct, frozen=True, kw_only=True):
         return self.end not in NOT_BEGUN
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it half-way, which shows nothing for or against what it tests.
+
+        A drill that is about that aborts itself.
+        """
+        by = {PULLED} if self.experiment.aborts_after_s else {PULLED, ASKED}
+        return self.end is End.ABORTED and self.why in by
+
+    @property
     def is_live(self) -> bool:
         """Whether it was on sites that were up: only those are asked two people's approval for."""
         return bool(self.approvals)
@@ -238,6 +247,8 @@ def verdict(evidence: Evidence) -> str:
     """Return what became of it, in a word or two."""
     if not evidence.was_begun:
         return "NOT BEGUN"
+    if evidence.was_stopped:
+        return "STOPPED"
     if not evidence.held:
         return "BROKEN"
     return f"held in part: {extent(evidence)}" if evidence.unjudged else "held"

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from drills.course import ASKED, PULLED
 from drills.only_one import only_one
 from drills.setup.pyenv import ROOT
 
@@ -45,8 +46,8 @@ class Lever:
     def stopped_because(self) -> str | None:
         """Return why a drill that began when this was made has to stop; None: it has not."""
         if self.is_pulled:
-            return "the safety lever was pulled"
-        return "an operator aborted it" if self._requests() != self._asked_ns else None
+            return PULLED
+        return ASKED if self._requests() != self._asked_ns else None
 
     def pull(self) -> None:
         """Stop every drill, and let none begin."""

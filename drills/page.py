@@ -83,6 +83,8 @@ def _heading(evidence: Evidence) -> Iterator[str]:
     outcome = (
         "was not tested: the drill was not begun"
         if not evidence.was_begun
+        else "was not tested to the end: somebody stopped the drill"
+        if evidence.was_stopped
         else f'<span class="held">{escape(verdict(evidence))}</span>'
         if evidence.held
         else '<span class="broken">did not hold</span>'

@@ -31,7 +31,7 @@ class Done(Struct, frozen=True, kw_only=True):
     code: str = ""
     """Of which code; empty: nobody has noted it."""
     why: str = ""
-    """Why it was not begun; empty: it was."""
+    """Why it shows nothing: it was not begun, or somebody stopped it; empty: it shows something."""
     lacked: tuple[Bound, ...] = ()
     """What of `ready` was not there, for which it was not begun."""
     broken: tuple[str, ...]
@@ -52,6 +52,11 @@ class Done(Struct, frozen=True, kw_only=True):
         """Whether anything was done at all."""
         return self.end not in NOT_BEGUN
 
+    @property
+    def counts(self) -> bool:
+        """Whether it shows anything, and is not due again: it was begun, and nobody stopped it."""
+        return self.was_begun and not self.why
+
 
 class Most(Struct, frozen=True, kw_only=True):
     """The largest of all runs; None: some run could not measure it."""
@@ -64,8 +69,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     runs: int
     not_begun: int = 0
-    """That a guard forbade, somebody stopped, or for which there was no steady state: they show
-    nothing, are in no other figure, and are due again the next time."""
+    """That a guard forbade, somebody stopped before, or for which there was no steady state: they
+    show nothing, are in no other figure, and are due again the next time."""
+    stopped: int = 0
+    """That somebody stopped half-way, by the lever or an abort: likewise."""
     failed: int
     """Runs that did not end as they should, or in which an expectation did not hold."""
     rto_s: Most
@@ -136,7 +143,7 @@ def done(evidence: Evidence, worse: Iterable[str] = ()) -> Done:
         end=evidence.end,
         held=evidence.held,
         code=evidence.code,
-        why="" if evidence.was_begun else evidence.why,
+        why="" if evidence.was_begun and not evidence.was_stopped else evidence.why,
         lacked=lacked(evidence),
         broken=tuple(each.expected for each in evidence.judgements if not each.held),
         worse=tuple(worse),
@@ -163,7 +170,7 @@ def total_of(
         for seed in range(1, (repeats or each.repeats) + 1)
     }
     done_ = [
-        each for each in runs if each.was_begun and (each.drill, each.plan_hash, each.seed) in due
+        each for each in runs if each.counts and (each.drill, each.plan_hash, each.seed) in due
     ]
     return Total(
         due=len(due),
@@ -193,14 +200,14 @@ def tally(
     known = tuple(
         each
         for each in kept
-        if each.was_begun and plans.get(each.drill, each.plan_hash) == each.plan_hash
+        if each.counts and plans.get(each.drill, each.plan_hash) == each.plan_hash
     )
     names = sorted({each.drill for each in kept} | set(plans))
     return Tally(
         scenarios={
             name: _scenario(
                 [each for each in known if each.drill == name],
-                sum(each.drill == name and not each.was_begun for each in kept),
+                [each for each in kept if each.drill == name and not each.counts],
             )
             for name in names
         },
@@ -214,14 +221,15 @@ def tally(
     )
 
 
-def _scenario(runs: list[Done], not_begun: int) -> Scenario:
+def _scenario(runs: list[Done], in_vain: list[Done]) -> Scenario:
     broken: dict[str, int] = {}
     for each in runs:
         for expected in each.broken:
             broken[expected] = broken.get(expected, 0) + 1
     return Scenario(
         runs=len(runs),
-        not_begun=not_begun,
+        not_begun=sum(not each.was_begun for each in in_vain),
+        stopped=sum(each.was_begun for each in in_vain),
         failed=sum(not each.held for each in runs),
         rto_s=Most(max=_largest(runs, "rto_s")),
         lost_elsewhere=_sum(runs, "lost_elsewhere"),

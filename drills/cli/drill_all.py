@@ -112,7 +112,7 @@ def all_(  # noqa: PLR0913 - the options of one command
         return status
     answer = many.tally(*tamper(shelf, [each.run for each in many.runs]))
     _write(json, _with_head(answer, shelf.head()))
-    _print_tally(answer, tuple(many.not_begun()))
+    _print_tally(answer, tuple(many.in_vain()))
     tell_head(shelf)
     held_all = 0 < answer.total.done == answer.total.held
     return Exit.OK if held_all and answer.evidence.tamper_found else Exit.FAILED
@@ -194,7 +194,7 @@ class Many:
 
     def _settled(self) -> list[Done]:
         """Return the runs that are not tried again: all but those that lacked a machine's time."""
-        return [each for each in self.runs if each.was_begun or not each.lacked]
+        return [each for each in self.runs if each.counts or not each.lacked]
 
     def _stops(self, shelf: Shelf, ended: Ended) -> bool:
         """Take what a lab has brought; tell whether to bring up no other."""
@@ -224,15 +224,15 @@ class Many:
         plans = {each.name: each.plan_hash for each in self._wanted}
         return tally(self.runs, tampered, found, plans, total)
 
-    def not_begun(self) -> Iterator[str]:
-        """Yield of each drill that was not begun how many runs of it are left, and why."""
-        known = [each for each in self.runs if each.was_begun]
+    def in_vain(self) -> Iterator[str]:
+        """Yield of each drill that was not begun, or stopped, how many runs are left, and why."""
+        known = [each for each in self.runs if each.counts]
         left = Counter(
             each.experiment.name for each in still_to_do(self._wanted, known, self._repeats)
         )
         for experiment in self._wanted:
             name = experiment.name
-            why = [each.why for each in self.runs if each.drill == name and not each.was_begun]
+            why = [each.why for each in self.runs if each.drill == name and not each.counts]
             if (told := self._lacks.told(experiment)) and left[name]:
                 yield f"{name}, {left[name]} runs: {told}"
             elif why:
@@ -241,8 +241,8 @@ class Many:
     def _take(self, shelf: Shelf, run: str) -> None:
         evidence = shelf.read(run)
         new = _done(shelf, evidence)
-        # Of one that was tried before and not begun only what became of it at last is told.
-        self.runs = [each for each in self.runs if each.was_begun or each.due != new.due]
+        # Of one that was tried before and shows nothing only what became of it at last is told.
+        self.runs = [each for each in self.runs if each.counts or each.due != new.due]
         self.runs.append(new)
         self._lacks.take(evidence)
         note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {verdict(evidence)}")
@@ -277,8 +277,8 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
     """Return what there is to go on from.
 
     With what has come to the shelf since the file was written, whose command was killed meanwhile;
-    without what was never begun, which is tried again; and, if `code` is said, without what was
-    done with any other.
+    without what was never begun, or stopped half-way, which is tried again; and, if `code` is
+    said, without what was done with any other.
     """
     last = (shelf.runs() or [""])[-1]
     if file is None or not file.exists():
@@ -302,7 +302,7 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
 
 
 def _counts(run: Done, code: str) -> bool:
-    return run.was_begun and code in {"", run.code}
+    return run.counts and code in {"", run.code}
 
 
 def _missed(before: Tally, shelf: Shelf) -> Iterator[Done]:
@@ -340,7 +340,7 @@ def _seconds(most: Most, places: int) -> str:
     return f"{most.max:.{places}f} s" if math.isfinite(most.max) else endless.WORDS
 
 
-def _print_tally(answer: Tally, not_begun: Sequence[str]) -> None:
+def _print_tally(answer: Tally, in_vain: Sequence[str]) -> None:
     rows = table(
         "Drills", "drill", "runs", "failed", "recovery", "untrue agent", "ledger", "broken"
     )
@@ -365,9 +365,9 @@ def _print_tally(answer: Tally, not_begun: Sequence[str]) -> None:
         told = "one of telephones and capture knows of no recovery"
     say(f"Recovery times: {told}")
     total = answer.total
-    if not_begun:
-        say("Not begun, which is no failure, and due again:")
-        for told in not_begun:
+    if in_vain:
+        say("Not begun, or stopped by somebody, which is no failure, and due again:")
+        for told in in_vain:
             say(f"  {told}")
     worse = [each.run for each in answer.runs if each.worse]
     if worse:

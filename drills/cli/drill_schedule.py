@@ -306,18 +306,21 @@ class Starting:
             raise
         if held:
             return Ended(became=Became.HELD, why="all held")
-        if why := self._not_begun_because(entry, before):
-            return Ended(became=Became.NOT_BEGUN, why=why)
-        return Ended(became=Became.BROKEN, why="it did not hold: ./everline drill report")
+        return self._shown(entry, before) or Ended(
+            became=Became.BROKEN, why="it did not hold: ./everline drill report"
+        )
 
-    def _not_begun_because(self, entry: Entry, before: Container[str]) -> str:
-        """Return why nothing was done, by the evidence that came; empty: something was, or none."""
+    def _shown(self, entry: Entry, before: Container[str]) -> Ended | None:
+        """Return why nothing was shown, by the evidence that came; None: something was, or none."""
         shelf = Shelf(self._home)
-        try:
-            brought = [shelf.peek(run) for run in shelf.runs(entry.drill) if run not in before]
-        except (TamperedError, SigningError, OSError):
-            return ""
-        return next((each.why for each in brought if not each.was_begun), "")
+        with contextlib.suppress(TamperedError, SigningError, OSError):
+            for run in shelf.runs(entry.drill):
+                brought = None if run in before else shelf.peek(run)
+                if brought is not None and not brought.was_begun:
+                    return Ended(became=Became.NOT_BEGUN, why=brought.why)
+                if brought is not None and brought.was_stopped:
+                    return Ended(became=Became.STOPPED, why=brought.why)
+        return None
 
 
 def _listed(name: str) -> str:

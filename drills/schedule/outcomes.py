@@ -24,6 +24,8 @@ class Became(StrEnum):
     BROKEN = "broken"
     NOT_BEGUN = "not begun"
     """It was called in its window, and could not begin: what it needs was not there."""
+    STOPPED = "stopped"
+    """Somebody stopped it half-way."""
     MISSED = "missed"
     """It passed without the drill."""
 

@@ -20,7 +20,7 @@ from drills.cli import drill_all, drill_labs
 from drills.cli.drill_all import all_
 from drills.cli.drill_labs import SideBySide
 from drills.cli.errors import CommandError, Exit
-from drills.course import End
+from drills.course import ASKED, PULLED, End
 from drills.drill.__main__ import Options
 from drills.due import Due, still_to_do
 from drills.figures_file import write_figures
@@ -30,13 +30,18 @@ from drills.shelf import Shelf
 from drills.tally import Tally, done
 from tests.drills.pieces import FILES, piece
 
+CARRIED_OUT = "the method was carried out"
+
 
 class Labs:
     """Carries out so many drills in each lab that comes up."""
 
-    def __init__(self, *holds: int, end: End = End.COMPLETED, code: str = "") -> None:
+    def __init__(
+        self, *holds: int, end: End = End.COMPLETED, why: str = CARRIED_OUT, code: str = ""
+    ) -> None:
         self._holds = list(holds)
         self._end = end
+        self._why = why
         self._code = code
         self.asked: list[list[tuple[str, int]]] = []
 
@@ -55,6 +60,7 @@ class Labs:
                 plan_hash=each.experiment.plan_hash,
                 seed=each.seed,
                 end=self._end,
+                why=self._why,
                 code=self._code,
             )
             shelf.put(evidence, FILES, "page")
@@ -174,7 +180,7 @@ def test_what_was_not_begun_has_not_failed_and_is_due_again_the_next_time(
     said = capsys.readouterr()
     assert "site_killed, 1: NOT BEGUN" in said.err
     assert "drill all: 4 runs are left" in said.err
-    assert "Not begun, which is no failure, and due again:" in said.out
+    assert "Not begun, or stopped by somebody, which is no failure, and due again:" in said.out
     assert "site_killed, 2 runs: the method was carried out" in said.out
     written = json.loads(file.read_bytes())
     assert (written["total"]["done"], written["total"]["due"]) == (0, 4)
@@ -184,6 +190,26 @@ def test_what_was_not_begun_has_not_failed_and_is_due_again_the_next_time(
     assert asked(again, monkeypatch, file) == Exit.OK
     assert len(again.asked[0]) == 4
     assert json.loads(file.read_bytes())["total"]["done"] == 4
+
+
+@pytest.mark.parametrize("why", [PULLED, ASKED])
+def test_what_somebody_stopped_has_not_failed_and_is_due_again_the_next_time(
+    why: str, monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = Labs(1, 3, end=End.ABORTED, why=why)
+    assert asked(stopped, monkeypatch, file) == Exit.FAILED, "nothing was shown"
+    assert [len(each) for each in stopped.asked] == [4, 3], "not again at once"
+    said = capsys.readouterr()
+    assert "site_killed, 1: STOPPED" in said.err
+    assert f"site_killed, 2 runs: {why}" in said.out
+    written = json.loads(file.read_bytes())
+    assert (written["total"]["done"], written["total"]["due"]) == (0, 4)
+    killed = written["scenarios"]["site_killed"]
+    assert (killed["runs"], killed["failed"], killed["stopped"]) == (0, 0, 2)
+    again = Labs(4)
+    assert asked(again, monkeypatch, file) == Exit.OK
+    assert len(again.asked[0]) == 4
+    assert json.loads(file.read_bytes())["total"]["held"] == 4
 
 
 def test_what_a_killed_command_had_brought_is_not_done_again(

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from drills.charts import calls_chart, looks_chart
 from drills.cli.drill_report import last, report
 from drills.cli.errors import CommandError
-from drills.course import End
+from drills.course import ASKED, PULLED, End
 from drills.demo.reports import End as How
 from drills.drill.keeping import MOST_FINDINGS
 from drills.evidence import (
@@ -352,6 +352,22 @@ def test_a_drill_that_was_not_begun_tested_nothing() -> None:
     assert "was not tested: the drill was not begun" in page(not_begun)
     assert "expectations held" not in page(not_begun)
     assert list(lines(not_begun)) == []
+
+
+@pytest.mark.parametrize("why", [PULLED, ASKED])
+def test_a_drill_that_somebody_stopped_shows_nothing_for_or_against(why: str) -> None:
+    stopped = replace(piece(rto_s=9.0), end=End.ABORTED, why=why)
+    assert (verdict(stopped), stopped.held) == ("STOPPED", False)
+    assert "somebody stopped the drill" in page(stopped)
+    assert "did not hold" not in page(stopped)
+    by_limit = replace(stopped, why="limit reached: sites_serving >= 2, but it is 1")
+    assert verdict(by_limit) == "BROKEN"
+
+
+def test_a_drill_that_aborts_itself_is_stopped_by_the_lever_alone() -> None:
+    itself = replace(piece(), experiment=experiment_of("drill_aborted"), end=End.ABORTED, why=ASKED)
+    assert verdict(itself) == "held"
+    assert verdict(replace(itself, why=PULLED)) == "STOPPED"
 
 
 def test_a_drill_of_which_nothing_could_be_judged_has_shown_nothing() -> None:

@@ -57,11 +57,13 @@ def test_a_blackout_is_made_in_one_of_two_ways_and_not_in_half_of_each(
     [
         (End.NOT_STEADY, Became.NOT_BEGUN, "no steady state within 15 s"),
         (End.REFUSED, Became.NOT_BEGUN, "no steady state within 15 s"),
+        (End.ABORTED, Became.STOPPED, "the safety lever was pulled"),
+        (End.ABORTED, Became.STOPPED, "an operator aborted it"),
         (End.NOT_BACK, Became.BROKEN, "it did not hold: ./everline drill report"),
         (None, Became.BROKEN, "it did not hold: ./everline drill report"),
     ],
 )
-async def test_what_was_not_begun_is_not_told_as_broken(
+async def test_what_was_not_begun_or_was_stopped_is_not_told_as_broken(
     end: End | None,
     became: Became,
     why: str,
