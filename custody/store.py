@@ -3,6 +3,7 @@
     TENANT/audio/RECORDING/NNNN-SHA256        a sealed segment
     TENANT/keys/RECORDING/NNNN                its sealed data key, apart: it can be destroyed
     TENANT/manifests/RECORDING.json           the signed account, written last
+    identity                                  which store this is; made once
 
 Objects are made and never overwritten: the same object twice is one, another under its name is a
 `ConflictError`. What a folder's disk has left of one, as the power went before it was settled, is
@@ -14,10 +15,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import glob
+import re
+import secrets
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 _RETRIES: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 """Who asks for good keeps what they have: the recorder in its spool. They try again themselves."""
+_IDENTITY: Final = "identity"
+_IDENTITY_IS: Final = re.compile(rb"[0-9a-f]{32}")
 
 
 def audio_name(tenant: str, recording: str, segment: Segment) -> str:
@@ -78,6 +83,20 @@ class RecordingStore:
 
     def _of(self, name: str) -> ObjectStore:
         return self._keys if name.split("/")[1] == "keys" else self._store
+
+    async def identity(self) -> str:
+        """Return which store this is: one that was made anew, or half of it, is another.
+
+        What tells it lies in the store, and goes with all else there.
+        """
+        known = [await _read_identity(place) for place in self._places()]
+        if None in known:
+            known = [await _make_identity(place) for place in self._places()]
+            await self.settle()  # before anybody is told
+        return "-".join(each for each in known if each is not None)
+
+    def _places(self) -> tuple[ObjectStore, ...]:
+        return tuple({id(each): each for each in (self._store, self._keys)}.values())
 
     async def put(self, name: str, content: bytes) -> bool:
         """Make an object; return False if it is there already. Raise `ConflictError`."""
@@ -171,10 +190,33 @@ class RecordingStore:
     async def tenants(self) -> list[str]:
         """Return of whom there is anything here."""
         found: set[str] = set()
-        for place in {id(each): each for each in (self._store, self._keys)}.values():
+        for place in self._places():
             listed = await obstore.list_with_delimiter_async(place)
             found.update(prefix.strip("/") for prefix in listed["common_prefixes"])
         return sorted(found)
+
+
+async def _read_identity(place: ObjectStore) -> str | None:
+    try:
+        found = bytes(await (await obstore.get_async(place, _IDENTITY)).bytes_async())
+    except FileNotFoundError:
+        return None
+    # A disk that lost its power may have the name of it, and nothing in it.
+    return found.decode() if _IDENTITY_IS.fullmatch(found) else None
+
+
+async def _make_identity(place: ObjectStore) -> str:
+    """Return what is there, or has been made: of two that make it at once, one does."""
+    if (found := await _read_identity(place)) is not None:
+        return found
+    made = secrets.token_hex(16)
+    try:
+        await obstore.put_async(place, _IDENTITY, made.encode(), mode="create")
+    except AlreadyExistsError:
+        if (found := await _read_identity(place)) is not None:
+            return found
+        await obstore.put_async(place, _IDENTITY, made.encode(), mode="overwrite")
+    return made
 
 
 def _is_torn(found: bytes, content: bytes) -> bool:

@@ -139,9 +139,7 @@ class Listening:
         """Return what the dead site had noted; a machine that is gone could not be asked."""
         if self._dead is None:
             return []
-        path = recorders.counted_of(self._lab.paths.of(self._dead))
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [CallId(line.rpartition("/")[2]) for line in lines]
+        return sorted(map(CallId, recorders.counted(self._lab.paths.of(self._dead), self._dead)))
 
     async def _is_elsewhere(self, call: CallId, own: SiteId | None) -> bool:
         """Tell whether a living site but `own` opens it with its own keys, sooner or later."""

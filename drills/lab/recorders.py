@@ -58,9 +58,15 @@ def process_name(site: str) -> str:
     return f"recorder-{site}"
 
 
-def counted_of(run: Path) -> Path:
-    """Return the file of the recordings that a site counts as replicated."""
-    return spool_of(run) / "replicated"
+def counted(run: Path, site: str) -> set[str]:
+    """Return the calls of a site's own recordings that it has counted as replicated."""
+    try:
+        lines = (spool_of(run) / "replicated").read_text().splitlines()
+    except FileNotFoundError:
+        return set()
+    told = (line.split() for line in lines)
+    # TENANT/RECORDING RECORDER SITE STORE SAMPLES
+    return {words[0].rpartition("/")[2] for words in told if words[1:2] == [site] and words[2:]}
 
 
 def compose(

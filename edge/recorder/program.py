@@ -20,13 +20,15 @@ from edge import log
 from edge.commands import CommandPort
 from edge.errors import EdgeError
 from edge.media.rtpengine.client import NgClient
-from edge.recorder import replication
+from edge.recorder import receiving, replication
 from edge.recorder.backlog import Backlog
 from edge.recorder.digits import DigitIntake
 from edge.recorder.forks import Forks
 from edge.recorder.intake import Intake
+from edge.recorder.ledger import Ledger
+from edge.recorder.receiving import Receiver
 from edge.recorder.recorder import Recorder
-from edge.recorder.replication import Receiver, Replicator
+from edge.recorder.replication import Replicator
 from edge.recorder.settings import RecorderSettings, load
 from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
@@ -104,7 +106,7 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
         )
     receiver, replicator = _copies(settings, store)
     if receiver is not None:
-        tls = replication.server_tls(*_certificates(settings))
+        tls = receiving.server_tls(*_certificates(settings))
         await receiver.start(*address(settings.replica_listen), tls)
     if replicator is not None:
         shipper.on_kept = replicator.wake
@@ -139,7 +141,12 @@ def _copies(
     """Return what takes copies in and what sends ours, each if there is one."""
     known = {name: base64.b64decode(public) for name, public in settings.recorders.items()}
     ring = Keyring(Path(settings.keyring))
-    receiver = Receiver(store, known, ring) if settings.replica_listen else None
+    ledger = Ledger(Path(settings.spool) / "replicated")
+    receiver = None
+    if settings.replica_listen:
+        receiver = Receiver(
+            site=settings.site, store=store, recorders=known, ring=ring, ledger=ledger
+        )
     if not settings.peers:
         return receiver, None
     return receiver, Replicator(
@@ -148,7 +155,7 @@ def _copies(
         recorders=known,
         peers=settings.peers,
         tls=replication.client_tls(*_certificates(settings)),
-        counted=Path(settings.spool) / "replicated",
+        ledger=ledger,
     )
 
 

@@ -1,32 +1,36 @@
-"""Copies of recordings at another site: sent by this one, taken in there, counted when checked.
+"""Copies of this site's recordings at other sites: brought there, counted when checked.
 
-A recorder takes objects in over HTTP on mTLS from whoever is of our trust domain. It takes nothing
-that no recorder would send, keeps it in its own store, reads it back, and says what it has. Only if
-that is what was sent, and the manifest has arrived last, does the sender count the recording as
-replicated. A recording that it has no keys of it does not take yet. Both may die at any point:
-everything is made once under its name, and sent again for nothing.
+Each recording of this site's store has to be in another site's, too. One that nobody is known to
+have goes to the first site that takes it: its recorder keeps it, reads it back, and says what it
+has. Only if that is what was sent, and the manifest has arrived last, does it count as copied. Both
+may die at any point: everything is made once under its name, and sent again for nothing.
+
+It counts for as long as that site has that store. Whoever set up a store anew is brought again what
+was there: by its own recorder what that has brought there before, and by others what they had from
+this site itself. That goes behind what nobody ever had, and at `AGAIN_BYTES_S` at most.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
+import msgspec
 import structlog
-from aiohttp import web
 from obstore.exceptions import BaseError
 
 from custody import manifest
-from custody.errors import ConflictError, CustodyError
-from custody.keyring import Keyring
+from custody.errors import CustodyError
 from custody.manifest import Manifest
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
+from edge.recorder.ledger import Copy, Ledger
+from edge.recorder.receiving import NOT_YET, SITE, STORE, Kept
 from state.discreet import fault
 from state.wake import Wake
 
@@ -34,111 +38,41 @@ PERIOD_S: Final = 5.0
 RETRY_S: Final = 3.0
 ANSWER_S: Final = 30.0
 CONNECT_S: Final = 2.0
+ASK_S: Final = 5.0
+"""Between two questions which store a site has; one that does not say is asked as often."""
 FORGIVEN_S: Final = 30.0
 """So long a peer that has failed comes after the others."""
 MOST_IN_A_ROW: Final = 3
 """So many recordings that the store does not give, and it is the store that is away."""
-MOST_BYTES: Final = 64 * 1024 * 1024
-_ID: Final = r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]{0,63}"
-_AUDIO: Final = re.compile(rf"{_ID}/audio/{_ID}/[0-9]{{4}}-([0-9a-f]{{64}})")
-_KEY: Final = re.compile(rf"{_ID}/keys/{_ID}/[0-9]{{4}}")
-_MANIFEST: Final = re.compile(rf"({_ID})/manifests/({_ID})\.json")
-_SEALED_KEY_BYTES: Final = 200
-NOT_YET: Final = 425
-"""HTTP's Too Early (RFC 8470 §5.2): the same will be taken once the keys are there."""
+AGAIN_BYTES_S: Final = 2_000_000
+"""What is copied again leaves the line between sites to calls and to what is new."""
+MOST_AGAIN: Final = AGAIN_BYTES_S * PERIOD_S
+"""Bytes that may be copied again in one turn."""
 _REFUSALS: Final = frozenset({409, 413, 422})
 """Of what nobody mends by sending it again."""
 
 log = structlog.get_logger()
 
 
-# ---- taking in -----------------------------------------------------------------------------------
-
-
-class Receiver:
-    """Takes objects in from other sites' recorders."""
-
-    def __init__(
-        self, store: RecordingStore, recorders: Mapping[str, bytes], ring: Keyring
-    ) -> None:
-        """Take in what `recorders` have signed and `ring` has the keys of."""
-        self._store = store
-        self._recorders = recorders
-        self._ring = ring
-        self._runner: web.AppRunner | None = None
-
-    async def start(self, host: str, port: int, tls: ssl.SSLContext) -> int:
-        """Listen; `tls` lets in who bears a certificate of ours. Return the port."""
-        app = web.Application(client_max_size=MOST_BYTES)
-        app.router.add_put("/objects/{name:.+}", self._take)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, ssl_context=tls).start()
-        bound: int = self._runner.addresses[0][1]
-        return bound
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def _take(self, request: web.Request) -> web.Response:
-        name, content = request.match_info["name"], await request.read()
-        if (because := self._wrong(name, content)) is not None:
-            log.warning("replica_refused", because=because)
-            return web.Response(status=422, text=because)
-        if _MANIFEST.fullmatch(name) is not None and (key := self._missing(content)) is not None:
-            # A copy that nobody here can open is none; the site's keys come by another way.
-            return web.Response(status=NOT_YET, text=f"key {key} is not here yet")
-        try:
-            await self._store.put(name, content)
-            if _MANIFEST.fullmatch(name) is not None:
-                await self._store.settle()  # it comes last: now all of the recording is on the disk
-            # What counts is what the store gives back, not what it has been given.
-            kept = await self._store.get(name)
-        except ConflictError:
-            return web.Response(status=409, text="another object of that name is here")
-        except (OSError, BaseError) as error:
-            log.warning("replica_not_kept", **fault(error))
-            return web.Response(status=503, text="the store did not take it")
-        return web.Response(text=hashlib.sha256(kept).hexdigest())
-
-    def _missing(self, signed: bytes) -> str | None:
-        """Return a key to which the recording is sealed and which is not here; None: all are."""
-        account = manifest.read(signed, self._recorders)
-        for key_id in {segment.key_id for segment in account.segments}:
-            try:
-                self._ring.get(account.tenant, key_id)
-            except CustodyError:
-                return key_id
-        return None
-
-    def _wrong(self, name: str, content: bytes) -> str | None:
-        """Return why this is nothing that a recorder would send; None: it may be."""
-        if (audio := _AUDIO.fullmatch(name)) is not None:
-            is_it = hashlib.sha256(content).hexdigest() == audio[1]
-            return None if is_it else "not the audio that its name says"
-        if _KEY.fullmatch(name) is not None:
-            return None if len(content) <= _SEALED_KEY_BYTES else "no sealed key is so long"
-        if (found := _MANIFEST.fullmatch(name)) is not None:
-            try:
-                account = manifest.read(content, self._recorders)
-            except CustodyError as error:
-                return str(error)
-            is_it = (account.tenant, account.recording) == found.groups()
-            return None if is_it else "the manifest of another recording"
-        return "no name of ours"
-
-
-# ---- sending -------------------------------------------------------------------------------------
-
-
 class _NotTakenError(Exception):
-    """The other site is well, and does not take this recording: not yet, or not as it is."""
+    """The other site is well, and does not take this recording as it is."""
+
+
+class _NotYetError(_NotTakenError):
+    """It will, once it has the keys."""
+
+
+class _Due(NamedTuple):
+    """A recording that is nowhere else, as far as is known."""
+
+    samples: int
+    site: str = ""
+    """Where it was before; empty: nowhere, or nobody knows."""
+    is_again: bool = False
 
 
 class Replicator:
-    """Sends each recording of this site to the first of `peers` that takes it."""
+    """Sends each recording of this site's store to the first of `peers` that takes it."""
 
     def __init__(  # noqa: PLR0913 - two ends, and how they know each other
         self,
@@ -148,38 +82,44 @@ class Replicator:
         recorders: Mapping[str, bytes],
         peers: Sequence[str],
         tls: ssl.SSLContext,
-        counted: Path,
+        ledger: Ledger,
     ) -> None:
-        """Note in the file `counted` what has been counted as replicated."""
+        """Note in `ledger` what has been counted as replicated; `recorder` is this site's name."""
         self._store = store
         self._recorder = recorder
         self._recorders = recorders
         self._peers = tuple(peers)
         self._tls = tls
-        self._path = counted
-        self._counted = set(_lines(counted))
+        self._ledger = ledger
+        self._told: dict[str, Kept] = {}
+        """By peer: which site it is, and which store it has, as it has said last."""
         self._passed_over: set[str] = set()
-        """What the store has and this recorder does not send: others' copies, and what it cannot
-        read."""
-        self._due: dict[tuple[str, str], int] = {}
-        """Tenant and recording of what the store has and nobody else yet: how long, in samples."""
+        """What the store has and this recorder cannot read."""
+        self._due: dict[tuple[str, str], _Due] = {}
+        """By tenant and recording."""
         self._stuck: dict[str, str] = {}
         """Why a recording has not been copied although a site is there, as it was said last."""
         self._not_given: set[tuple[str, str]] = set()
         """Tenant and recording of what the store has, and did not give when it was last asked."""
         self._failed_s: dict[str, float] = {}
+        self._again_left = MOST_AGAIN
+        """Bytes that may be copied again at once."""
+        self._again_at_s = time.monotonic()
         self._wake = Wake()
         self.is_failing = False
 
     @property
     def count(self) -> int:
         """How many of this recorder's recordings another site has."""
-        return len(self._counted)
+        return sum(
+            each.recorder == self._recorder and self._stands(each)
+            for each in self._ledger.copies.values()
+        )
 
     @property
     def uncounted(self) -> Mapping[str, int]:
         """The recordings that the store has and no other site: for how many samples."""
-        return {recording: samples for (_, recording), samples in self._due.items()}
+        return {recording: due.samples for (_, recording), due in self._due.items()}
 
     def wake(self) -> None:
         """Look at once."""
@@ -190,50 +130,131 @@ class Replicator:
         connector = aiohttp.TCPConnector(ssl=self._tls)
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            while True:
-                pause_s = PERIOD_S
-                try:
-                    await self._send_new(session)
-                    self.is_failing = False
-                except (OSError, BaseError, aiohttp.ClientError, TimeoutError) as error:
-                    if not self.is_failing:
-                        log.warning("not_replicated", **fault(error))
-                    self.is_failing, pause_s = True, RETRY_S
-                await self._wake.wait(pause_s)
+            await self._ask(session)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep_asking(session))
+                group.create_task(self._keep_sending(session))
+
+    async def _keep_sending(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            pause_s = PERIOD_S
+            try:
+                await self._send_new(session)
+                self.is_failing = False
+            except (OSError, BaseError, aiohttp.ClientError, TimeoutError) as error:
+                if not self.is_failing:
+                    log.warning("not_replicated", **fault(error))
+                self.is_failing, pause_s = True, RETRY_S
+            await self._wake.wait(pause_s)
+
+    async def _keep_asking(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            await asyncio.sleep(ASK_S)
+            await self._ask(session)
+
+    # ---- who has which store ---------------------------------------------------------------------
+
+    async def _ask(self, session: aiohttp.ClientSession) -> None:
+        """Ask every site which store it has; look at once if one says something new."""
+        await asyncio.gather(*(self._ask_one(session, peer) for peer in self._peers))
+
+    async def _ask_one(self, session: aiohttp.ClientSession, peer: str) -> None:
+        try:
+            async with session.get(
+                f"https://{peer}/store", timeout=aiohttp.ClientTimeout(total=CONNECT_S)
+            ) as answer:
+                answer.raise_for_status()
+                told = msgspec.json.decode(await answer.read(), type=Kept)
+        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError):
+            return  # what it has said before is so until it says something else
+        if told.is_sound:
+            if told != self._told.get(peer):
+                self._wake.set()
+            self._told[peer] = told
+            self._ledger.learn(told.site, told.store)
+
+    def _stands(self, copy: Copy) -> bool:
+        """Tell whether a copy counts."""
+        if not self._ledger.stands(copy):
+            return False
+        # What this recorder has made is looked after by it alone: also where a site is given up.
+        is_own, is_all_known = copy.recorder == self._recorder, len(self._told) == len(self._peers)
+        return not (is_own and is_all_known) or copy.site in {
+            each.site for each in self._told.values()
+        }
+
+    # ---- what is to be sent ----------------------------------------------------------------------
 
     async def _send_new(self, session: aiohttp.ClientSession) -> None:
         # All that is due is known before the first is sent, which may be the one that nobody takes.
         self._due = await self._look()
         due = {recording for _, recording in self._due}
         self._stuck = {each: told for each, told in self._stuck.items() if each in due}
+        here = await self._here() if due else None
         failed: BaseError | None = None
-        in_a_row = 0
-        # What was not given the last time comes behind all others: it may never be.
-        for tenant, recording in sorted(self._due, key=self._not_given.__contains__):
+        in_a_row, began_s = 0, time.monotonic()
+        for each in self._in_turn():
+            if self._due[each].is_again and not self._may_again(began_s):
+                break
             try:
-                await self._send(session, tenant, recording)
+                await self._send(session, each, here)
             except BaseError as error:
-                self._not_given.add((tenant, recording))
+                self._not_given.add(each)
                 failed, in_a_row = error, in_a_row + 1
                 if in_a_row == MOST_IN_A_ROW:
                     break
             else:
-                self._not_given.discard((tenant, recording))
+                self._not_given.discard(each)
                 in_a_row = 0
         self._not_given &= self._due.keys()
         if failed is not None:
             raise failed
 
-    async def _look(self) -> dict[tuple[str, str], int]:
+    async def _here(self) -> Kept | None:
+        """Return where this site's own are; None: the store does not say, or is full."""
+        try:
+            return Kept(site=self._recorder, store=await self._store.identity())
+        except (OSError, BaseError):
+            return None
+
+    def _in_turn(self) -> list[tuple[str, str]]:
+        """Return what is due: what nobody ever had, then the others.
+
+        What was not given the last time comes behind: it may never be.
+        """
+        fresh: list[tuple[str, str]] = []
+        late: list[tuple[str, str]] = []
+        again: list[tuple[str, str]] = []
+        for each, due in self._due.items():
+            of = again if due.is_again else late if each in self._not_given else fresh
+            of.append(each)
+        again.sort(key=self._not_given.__contains__)
+        return [*fresh, *late, *again]
+
+    def _may_again(self, began_s: float) -> bool:
+        """Tell whether more may be copied again in this turn, which others wait for the end of."""
+        now_s = time.monotonic()
+        more = (now_s - self._again_at_s) * AGAIN_BYTES_S
+        self._again_left = min(self._again_left + more, MOST_AGAIN)
+        self._again_at_s = now_s
+        return self._again_left > 0 and now_s - began_s < PERIOD_S
+
+    async def _look(self) -> dict[tuple[str, str], _Due]:
         """Return what the store has and has not been counted; what is gone from it is not due."""
-        due: dict[tuple[str, str], int] = {}
+        due: dict[tuple[str, str], _Due] = {}
         in_a_row = 0
+        noted = len(self._ledger.copies)
         for tenant in await self._store.tenants():
             async for recording in self._store.manifests(tenant):
                 name, each = f"{tenant}/{recording}", (tenant, recording)
-                if name in self._counted or name in self._passed_over:
+                copy = self._ledger.copies.get(name)
+                if copy is not None:
+                    noted -= 1
+                    if not self._stands(copy):
+                        due[each] = _Due(copy.samples, copy.site, is_again=True)
+                elif name in self._passed_over:
                     continue
-                if each in self._due:
+                elif each in self._due:
                     due[each] = self._due[each]
                 elif in_a_row < MOST_IN_A_ROW:  # else the store is away
                     try:
@@ -241,37 +262,53 @@ class Replicator:
                         in_a_row = 0
                     except BaseError:
                         # Nobody knows how long it is, or whose: it is to be sent, behind others.
-                        due[each] = 0
+                        due[each] = _Due(0)
                         self._not_given.add(each)
                         in_a_row += 1
+        if noted > 0:
+            await self._forget_gone()
         return due
 
-    async def _take_up(self, due: dict[tuple[str, str], int], tenant: str, recording: str) -> None:
-        """Note a recording that is new here, if it is this recorder's to send."""
+    async def _forget_gone(self) -> None:
+        """Forget where copies are of what was deleted here."""
+        gone = set(self._ledger.copies)  # what is noted from now on may come after it was looked at
+        for tenant in await self._store.tenants():
+            gone -= {f"{tenant}/{each}" async for each in self._store.manifests(tenant)}
+        self._ledger.forget(gone)
+
+    async def _take_up(self, due: dict[tuple[str, str], _Due], tenant: str, recording: str) -> None:
+        """Note a recording that is new here, or of which this life does not know where it is."""
         try:
             account = await self._account(tenant, recording)
         except FileNotFoundError:
             return  # it was deleted at this moment
         if account is None:
             self._passed_over.add(f"{tenant}/{recording}")
+        elif account.recorder == self._recorder:
+            due[tenant, recording] = _Due(account.samples)
         else:
-            due[tenant, recording] = account.samples
+            due[tenant, recording] = _Due(account.samples, account.recorder, is_again=True)
 
     async def _account(self, tenant: str, recording: str) -> Manifest | None:
-        """Return the account of a recording that is this recorder's to send."""
+        """Return the account of a recording; None: it is none that a recorder has written."""
         signed = await self._store.get(manifest_name(tenant, recording))
         try:
-            account = manifest.read(signed, self._recorders)
+            return manifest.read(signed, self._recorders)
         except CustodyError as error:
             log.error("manifest_not_sent", call=recording, because=str(error))  # noqa: TRY400 - one line
             return None
-        return account if account.recorder == self._recorder else None
 
-    async def _send(self, session: aiohttp.ClientSession, tenant: str, recording: str) -> None:
+    # ---- sending ---------------------------------------------------------------------------------
+
+    async def _send(
+        self, session: aiohttp.ClientSession, which: tuple[str, str], here: Kept | None
+    ) -> None:
+        tenant, recording = which
         account = await self._account(tenant, recording)
         if account is None:
             self._passed_over.add(f"{tenant}/{recording}")
-            self._due.pop((tenant, recording), None)
+            self._ledger.forget([f"{tenant}/{recording}"])
+            self._due.pop(which, None)
             return
         names = [
             name
@@ -282,20 +319,22 @@ class Replicator:
             )
         ]
         last: Exception = ConnectionError("no peer")
-        is_away = True
-        for peer in self._in_order():
+        is_away, due = True, self._due[which]
+        for peer, told in self._in_order(due.site):
             try:
                 for name in (*names, manifest_name(tenant, recording)):
-                    await self._put(session, peer, name, await self._store.get(name))
+                    await self._bring(session, peer, name, here)
             except (_NotTakenError, FileNotFoundError) as error:
                 is_away = False  # the next turn tries again; others do not wait for it
                 self._say_stuck(recording, str(error))
+                if isinstance(error, _NotYetError) and told.site == due.site:
+                    break  # it is brought back to where it was
                 continue
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 last = error
                 self._failed_s[peer] = time.monotonic()
                 continue
-            self._note(tenant, recording)
+            self._note(account, told)
             log.info("recording_replicated", call=recording, peer=peer)
             return
         if is_away:
@@ -306,46 +345,61 @@ class Replicator:
             self._stuck[recording] = because
             log.error("recording_not_copied", call=recording, because=because)
 
-    def _in_order(self) -> list[str]:
-        """Return the peers, those behind that have failed lately."""
+    def _in_order(self, first: str) -> list[tuple[str, Kept]]:
+        """Return the peers whose store is known: the site `first`, then the others.
+
+        Those that have failed lately come behind.
+        """
         now_s = time.monotonic()
+        known = [(peer, self._told[peer]) for peer in self._peers if peer in self._told]
         return sorted(
-            self._peers, key=lambda peer: now_s - self._failed_s.get(peer, -FORGIVEN_S) < FORGIVEN_S
+            known,
+            key=lambda each: (
+                now_s - self._failed_s.get(each[0], -FORGIVEN_S) < FORGIVEN_S,
+                each[1].site != first,
+            ),
         )
 
-    async def _put(
-        self, session: aiohttp.ClientSession, peer: str, name: str, content: bytes
+    async def _bring(
+        self, session: aiohttp.ClientSession, peer: str, name: str, here: Kept | None
     ) -> None:
-        async with session.put(f"https://{peer}/objects/{name}", data=content) as answer:
+        if "/audio/" in name and await self._has(session, peer, name):
+            return
+        content = await self._store.get(name)
+        self._again_left = max(self._again_left - len(content), -MOST_AGAIN)
+        await self._put(session, peer, name, content, here)
+
+    async def _has(self, session: aiohttp.ClientSession, peer: str, name: str) -> bool:
+        """Tell whether a site has audio of this name, which ends with its hash."""
+        async with session.get(f"https://{peer}/objects/{name}") as answer:
+            return answer.status == 200 and await answer.text() == name[-64:]  # noqa: PLR2004 - HTTP
+
+    async def _put(
+        self,
+        session: aiohttp.ClientSession,
+        peer: str,
+        name: str,
+        content: bytes,
+        here: Kept | None,
+    ) -> None:
+        headers = {} if here is None else {SITE: here.site, STORE: here.store}
+        async with session.put(
+            f"https://{peer}/objects/{name}", data=content, headers=headers
+        ) as answer:
             said = await answer.text()
             if answer.status == NOT_YET:
-                raise _NotTakenError
+                raise _NotYetError
             if answer.status in _REFUSALS:
                 raise _NotTakenError(f"{peer} refuses it: {said[:200]}")
             if answer.status != 200 or said != hashlib.sha256(content).hexdigest():  # noqa: PLR2004 - HTTP
                 raise ConnectionError(f"{peer} did not keep it: {answer.status}")
 
-    def _note(self, tenant: str, recording: str) -> None:
-        self._counted.add(f"{tenant}/{recording}")
-        self._due.pop((tenant, recording), None)
-        with self._path.open("a") as file:
-            file.write(f"{tenant}/{recording}\n")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
-
-
-def server_tls(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
-    """Return what lets in who bears a certificate of `ca`, and nobody else."""
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
-    tls.minimum_version = ssl.TLSVersion.TLSv1_3
-    tls.verify_mode = ssl.CERT_REQUIRED
-    tls.load_cert_chain(cert, key)
-    return tls
+    def _note(self, account: Manifest, told: Kept) -> None:
+        copy = Copy(
+            recorder=account.recorder, site=told.site, store=told.store, samples=account.samples
+        )
+        self._ledger.note(f"{account.tenant}/{account.recording}", copy)
+        self._due.pop((account.tenant, account.recording), None)
 
 
 def client_tls(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:

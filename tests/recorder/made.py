@@ -51,7 +51,8 @@ class AtOnce(Executor):
 class Archive:
     """A site's store, spool and keys in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, site: str = "a") -> None:
+        self.site = site
         self.spool, self.store = folder / "spool", folder / "store"
         self.spool.mkdir(parents=True)
         self.ring = Keyring(folder / "keyring")
@@ -81,7 +82,7 @@ class Archive:
             queue="sales",
             agents=("ann",),
             media=f"a1:{call}",
-            site="a",
+            site=self.site,
             started_ms=1_000,
             started_s=0.0,
         )
@@ -108,7 +109,7 @@ class Archive:
             spool=self.spool,
             store=RecordingStore.open(str(self.store)),
             key=SIGNING,
-            recorder="a",
+            recorder=self.site,
         )
         await shipper.ship()
 
@@ -118,5 +119,5 @@ class Archive:
             RecordingStore.open(str(self.store)),
             self.ring,
             providers={provider: self.providers[provider]},
-            recorders={"a": PUBLIC},
+            recorders=dict.fromkeys(("a", "b", "c"), PUBLIC),
         )

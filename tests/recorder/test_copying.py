@@ -10,6 +10,8 @@ import pytest
 from obstore.exceptions import GenericError
 
 from custody.store import RecordingStore
+from edge.recorder.ledger import Ledger
+from edge.recorder.receiving import Kept
 from edge.recorder.replication import Replicator
 from tests.recorder.made import PUBLIC, Archive
 
@@ -44,13 +46,19 @@ class Site:
             recorders={"a": PUBLIC},
             peers=("198.18.2.10:5090",),
             tls=ssl.create_default_context(),
-            counted=folder / "counted",
+            ledger=Ledger(folder / "counted"),
         )
+        self.replicator._told["198.18.2.10:5090"] = Kept(site="b", store="0" * 32)  # noqa: SLF001 - as it would say
+        self.replicator._ledger.learn("b", "0" * 32)  # noqa: SLF001 - likewise
 
         async def take(*_: object) -> None:
             return
 
+        async def has(*_: object) -> bool:
+            return False
+
         patching.setattr(Replicator, "_put", take)
+        patching.setattr(Replicator, "_has", has)
 
     async def turn(self) -> None:
         """Let it send what is due, once."""

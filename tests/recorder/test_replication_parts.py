@@ -19,7 +19,9 @@ from custody.keyring import Keyring
 from custody.library import Library
 from custody.store import RecordingStore, manifest_name
 from drills.lab.certs import Authority, make_authority
-from edge.recorder.replication import Receiver, Replicator, client_tls, server_tls
+from edge.recorder.ledger import Ledger
+from edge.recorder.receiving import Receiver, server_tls
+from edge.recorder.replication import Replicator, client_tls
 from tests.recorder.made import PUBLIC, Archive
 
 pytestmark = pytest.mark.parts
@@ -43,7 +45,13 @@ class TwoSites:
 
     def receiving(self) -> Receiver:
         """Return a life of b's receiver."""
-        return Receiver(self.b, {"a": PUBLIC}, self.ring_b)
+        return Receiver(
+            site="b",
+            store=self.b,
+            recorders={"a": PUBLIC},
+            ring=self.ring_b,
+            ledger=Ledger(self.folder / "counted-b"),
+        )
 
     def give_key(self) -> None:
         """Let b's folder have the keys of a's, as its control plane sees to."""
@@ -68,13 +76,12 @@ class TwoSites:
             recorders={"a": PUBLIC},
             peers=(f"127.0.0.1:{self.port}",),
             tls=client_tls(*self.tls()),
-            counted=self.folder / "counted",
+            ledger=Ledger(self.folder / "counted"),
         )
 
     def counted(self) -> list[str]:
-        """Return what a has noted."""
-        path = self.folder / "counted"
-        return path.read_text().splitlines() if path.exists() else []
+        """Return of which recordings a has noted where they are."""
+        return sorted(Ledger(self.folder / "counted").copies)
 
     def at_b(self) -> Library:
         """Open what b has, with b's own keys alone."""

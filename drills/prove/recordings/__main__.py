@@ -245,9 +245,7 @@ async def _until_copied(stage: Stage) -> None:
 
 
 def _counted(stage: Stage, site: SiteId) -> set[str]:
-    path = recorders.counted_of(stage.lab.paths.of(site))
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {line.rpartition("/")[2] for line in lines}
+    return recorders.counted(stage.lab.paths.of(site), site)
 
 
 def _uncounted(stage: Stage, site: SiteId) -> set[str]:
