@@ -10,6 +10,7 @@ const NOT_A_SOCKET = 426; // what is asked plainly, and would be let in
 
 export class Stream {
   #session; #topics; #on; #socket = null; #revision = null; #tries = 0; #timer = null; #watch = null; #isOver = false;
+  #heardMs = 0; // by the wall's clock
   #refused = ""; // why we are not let in
 
   /** `on`: hello(isResumed), event(event), anew(), state(word, why it is refused), over(). */
@@ -24,6 +25,9 @@ export class Stream {
     clearTimeout(this.#watch);
     this.#socket?.close();
   }
+
+  /** Look whether the line is older than its timer says: timers stand still while a machine sleeps. */
+  look() { if (this.#socket && Date.now() - this.#heardMs > SILENT_MS) this.#giveUp(); }
 
   async #connect() {
     if (this.#isOver) return;
@@ -53,6 +57,7 @@ export class Stream {
       clearTimeout(this.#watch);
       if (this.#socket !== socket || this.#isOver) return;
       if (gone.code === SIGNED_OUT) return this.#end();
+      this.#socket = null;
       this.#again();
       if (!isIn) this.#ask();
     });
@@ -77,12 +82,16 @@ export class Stream {
   // A line that is dead says nothing, not even that it is: after so long it is given up.
   #hear() {
     clearTimeout(this.#watch);
-    this.#watch = setTimeout(() => {
-      const dead = this.#socket;
-      this.#socket = null;
-      dead?.close();
-      this.#again();
-    }, SILENT_MS);
+    this.#heardMs = Date.now();
+    this.#watch = setTimeout(() => this.#giveUp(), SILENT_MS);
+  }
+
+  #giveUp() {
+    clearTimeout(this.#watch);
+    const dead = this.#socket;
+    this.#socket = null;
+    dead?.close();
+    this.#again();
   }
 
   #take(told) {

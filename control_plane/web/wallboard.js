@@ -126,5 +126,9 @@ function draw() {
   });
 }
 
-setInterval(() => { if (stream) draw(); }, 1000);
+setInterval(() => {
+  if (!stream) return;
+  stream.look();
+  draw();
+}, 1000);
 entrance.open();

@@ -298,6 +298,33 @@ assert.match(standing(), /No news of the shared state/);
     )
 
 
+def test_a_board_on_a_machine_that_has_slept_is_live_only_when_it_hears_again(stage: Stage) -> None:
+    stage.play(
+        WALLBOARD
+        + """
+const again = [];
+globalThis.setTimeout = (does, afterMs) => again.push([afterMs, does]);
+const second = () => { for (const [everyMs, does] of ticks) if (everyMs === 1000) does(); };
+const now = Date.now;
+await opened();
+second();
+assert.equal(standing(), "Live");
+const before = socket;
+Date.now = () => now() + 60_000;
+for (let passed = 0; passed < 3; passed += 1) second();
+assert.equal(standing(), "Cut off: trying again …");
+const retries = again.filter(([afterMs]) => afterMs < 20_000);
+assert.equal(retries.length, 1);
+retries[0][1]();
+await settled();
+assert.notEqual(socket, before);
+second();
+socket.say({ type: "hello", resumed: true, is_current: true });
+assert.equal(standing(), "Live");
+"""
+    )
+
+
 def test_who_is_new_is_listed_with_the_next_figures_and_can_be_paused_then(stage: Stage) -> None:
     stage.play(
         WALLBOARD
