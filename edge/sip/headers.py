@@ -29,6 +29,7 @@ _BRANCH = re.compile(r";\s*branch\s*=\s*([^\s;,\"]+)", re.IGNORECASE)
 _RPORT = re.compile(r";\s*rport(?=\s*(?:=|;|$))(?:\s*=\s*[0-9]*)?", re.IGNORECASE)
 _TAG = re.compile(r";\s*tag\s*=\s*([^\s;,\"]+)", re.IGNORECASE)
 _CSEQ = re.compile(r"([0-9]+)\s+([A-Za-z0-9.!%*_+`'~-]+)")
+_SECONDS = re.compile(r"([0-9]{1,9})(?![0-9])")
 _RACK = re.compile(r"([0-9]+)\s+([0-9]+)\s+([A-Za-z0-9.!%*_+`'~-]+)")
 _PARAM = re.compile(
     r";\s*([A-Za-z0-9.!%*_+`'~-]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s;,\"]*))?", re.DOTALL
@@ -140,6 +141,12 @@ def parse_cseq(value: str) -> tuple[int, str]:
     if number > MAX_CSEQ:
         raise RemoteError(400, "CSeq out of range")
     return number, found[2]
+
+
+def seconds_in(value: str) -> int | None:
+    """Read a Retry-After, whose seconds a comment may follow (§20.33); None: it has none."""
+    found = _SECONDS.match(value)
+    return int(found[1]) if found else None
 
 
 def parse_rack(value: str) -> tuple[int, int, str]:

@@ -64,7 +64,7 @@ class LegTimer(Enum):
     SESSION = auto()
     """Time to refresh the session, or to hang up because nobody did (RFC 4028 §10)."""
     RETRY_OFFER = auto()
-    """Our offer met theirs (491) and is made again (RFC 3261 §14.1)."""
+    """Our offer met theirs (491), or was put off, and is made again (RFC 3261 §14)."""
     TERMINATED = auto()
     """They have ended our offer, which nobody cancelled (487); their BYE may be on its way."""
     ASK_AGAIN = auto()

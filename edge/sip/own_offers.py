@@ -13,14 +13,22 @@ from edge.sip.core import SUPPORTED_LINE, Core, is_gone
 from edge.sip.dialog import refreshed
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import EndedBy, LegId, OfferAnswered, OfferReceived, OfferRefused
+from edge.sip.headers import seconds_in
 from edge.sip.leg import Leg, LegState, LegTimer, OwnOffer, Peer
 from edge.sip.message import Response
 from edge.sip.offer_answer import Carrier, Meaning, Side
 from edge.sip.transaction import ClientTransaction
 from edge.sip.uas import Uas
 
+GLARE = 491
+PUTS_OFF = frozenset({500, 503})
+"""With Retry-After."""
 MAX_ATTEMPTS = 8
 """How often an offer of ours is made before glare counts as a refusal."""
+MAX_PUT_OFF = 3
+"""How often it is made to who puts it off: whoever waits for it hears nobody meanwhile."""
+LONGEST_PUT_OFF_S = 10
+"""RFC 3261 §14.2. Who is away for longer takes no offer now."""
 SESSION_TOO_SMALL = 422
 TERMINATED = 487
 BUSY_S = 0.5
@@ -162,10 +170,9 @@ class OwnOffers:
         core = self._core
         peer.withdraw()
         status = 408 if response is None else response.status
-        if status == 491 and own.attempts < MAX_ATTEMPTS:  # noqa: PLR2004
-            # RFC 3261 §14.1: the owner of the Call-ID waits 2.1 to 4 s, the other up to 2 s.
-            pause = 2.1 + 1.9 * core.chance() if peer.dialog.caller else 2.0 * core.chance()
-            core.set_timer(leg, LegTimer.RETRY_OFFER, round(pause, 2))
+        pause_s = self._pause_s(peer, own, response)
+        if pause_s is not None:
+            core.set_timer(leg, LegTimer.RETRY_OFFER, pause_s)
             return
         session = peer.dialog.session
         if (
@@ -193,6 +200,21 @@ class OwnOffers:
             return
         gone = is_gone(response) and leg.has_dialog
         self._give_up(leg, peer, own, status, is_silence=response is None, gone=gone)
+
+    def _pause_s(self, peer: Peer, own: OwnOffer, response: Response | None) -> float | None:
+        """Return after how long our offer may be made again; None: it is refused."""
+        if response is None:
+            return None
+        if response.status == GLARE and own.attempts < MAX_ATTEMPTS:
+            # RFC 3261 §14.1: the owner of the Call-ID waits 2.1 to 4 s, the other up to 2 s.
+            chance = self._core.chance()
+            return round(2.1 + 1.9 * chance if peer.dialog.caller else 2.0 * chance, 2)
+        if response.status in PUTS_OFF and own.attempts < MAX_PUT_OFF:
+            # An offer of theirs is under way (§14.2), or at whoever they speak for (§21.5.4).
+            asked_s = seconds_in(response.first("retry-after"))
+            if asked_s is not None and asked_s <= LONGEST_PUT_OFF_S:
+                return max(asked_s, BUSY_S)
+        return None
 
     def _give_up(  # noqa: PLR0913 - all that is told of it
         self, leg: Leg, peer: Peer, own: OwnOffer, status: int, *, is_silence: bool, gone: bool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from edge.sip.errors import LocalError
@@ -10,13 +12,25 @@ from edge.sip.events import (
     Confirmed,
     Ended,
     EndedBy,
+    Event,
     IncomingInvite,
     OfferAnswered,
     OfferReceived,
     OfferRefused,
 )
 from edge.sip.message import Request
-from tests.sip.network import ANSWER, FINE, LOST, OFFER, Fate, Network, arrived, established
+from edge.sip.own_offers import MAX_PUT_OFF
+from tests.sip.network import (
+    ANSWER,
+    FINE,
+    LOST,
+    OFFER,
+    Fate,
+    Network,
+    Party,
+    arrived,
+    established,
+)
 
 
 def test_late_offer_brings_the_answer_in_ack() -> None:
@@ -131,6 +145,68 @@ def test_updates_that_cross_are_retried_too() -> None:
     network.run(10)
     assert caller.heard(OfferAnswered)
     assert callee.heard(OfferAnswered)
+
+
+def put_off(network: Network, said: bytes, *, times: int = 1) -> tuple[Party, Party, float]:
+    """Return two who talk, of whom one offers and the other refuses so many times, and when."""
+    caller, callee, leg, _ = established(network)
+
+    def take(party: Party, event: Event) -> None:
+        if not isinstance(event, OfferReceived):
+            return
+        if len(party.of(OfferReceived)) <= times:
+            party.stack.refuse_offer(event.leg, int(said[:3]), network.now)
+        else:
+            party.stack.answer_offer(event.leg, ANSWER, network.now)
+
+    callee.on_event = take
+    network.tamper = lambda wire: re.sub(rb"^SIP/2.0 [45][^\r]*", b"SIP/2.0 " + said, wire)
+    caller.stack.reinvite(leg, b"v=0 mine", network.now)
+    return caller, callee, network.now
+
+
+@pytest.mark.parametrize(
+    ("said", "pause_s"),
+    [
+        (b"500 Server Internal Error\r\nRetry-After: 0", 0.5),
+        (b"500 Server Internal Error\r\nRetry-After: 7", 7),
+        (b"503 Service Unavailable\r\nRetry-After: 10 (in a meeting);duration=3600", 10),
+    ],
+)
+def test_an_offer_that_is_put_off_is_made_again_when_it_may_be(said: bytes, pause_s: float) -> None:
+    network = Network()
+    caller, callee, start = put_off(network, said)
+    network.run(12)
+    assert not caller.of(OfferRefused)
+    assert caller.only(OfferAnswered).sdp == ANSWER
+    assert callee.of(OfferReceived)[1].sdp == b"v=0 mine"
+    offers = network.sent("alice", "INVITE")
+    sent = [at for at, _, message in network.trace if message in offers]
+    assert sent[1] - start == pytest.approx(pause_s, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"500 Server Internal Error",
+        b"503 Service Unavailable\r\nRetry-After: 3600",
+        b"503 Service Unavailable\r\nRetry-After: later",
+        b"488 Not Acceptable Here\r\nRetry-After: 1",
+    ],
+)
+def test_an_offer_that_is_not_to_be_made_again_soon_is_refused(said: bytes) -> None:
+    network = Network()
+    caller, _, _ = put_off(network, said)
+    network.run(0.2)
+    assert caller.only(OfferRefused).status == int(said[:3])
+
+
+def test_an_offer_that_is_put_off_for_ever_is_refused() -> None:
+    network = Network()
+    caller, _, _ = put_off(network, b"500 Server Internal Error\r\nRetry-After: 2", times=99)
+    network.run(10)
+    assert caller.only(OfferRefused).status == 500
+    assert len(network.sent("alice", "INVITE")) == MAX_PUT_OFF
 
 
 def test_a_second_offer_while_the_first_waits_is_a_local_error() -> None:
