@@ -23,7 +23,9 @@ _STATIC_ENCODINGS = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "18":
 _AUDIO = frozenset({"PCMU/8000", "PCMA/8000"})
 OPUS = "OPUS/48000"
 """Handed on between telephones that both speak it, and recorded; not made by us."""
-_EVENTS = "TELEPHONE-EVENT/8000"
+_EVENTS = "TELEPHONE-EVENT/"
+"""Of any clock: telephones name one for each of their codecs' (RFC 4733 §2.1)."""
+_OUR_EVENTS = f"{_EVENTS}8000"
 _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
 _LONGEST = 16_384
 _PORT = re.compile(r"[0-9]{1,9}(?:/|\Z)")
@@ -121,7 +123,13 @@ def talk(sdp: bytes) -> Section:
 def codecs(section: Section) -> list[tuple[str, str]]:
     """Return its formats and encodings, the preferred first, but for events (RFC 4733)."""
     named = ((item, section.encodings.get(item, "")) for item in section.formats)
-    return [each for each in named if each[1] != _EVENTS]
+    return [each for each in named if not each[1].startswith(_EVENTS)]
+
+
+def _events(section: Section) -> list[tuple[str, str]]:
+    """Return the formats and encodings of its events."""
+    named = ((item, section.encodings.get(item, "")) for item in section.formats)
+    return [each for each in named if each[1].startswith(_EVENTS)]
 
 
 def keys_apart(sdp: bytes) -> bool:
@@ -130,20 +138,23 @@ def keys_apart(sdp: bytes) -> bool:
         section = talk(sdp)
     except SdpError:
         return False
-    return _EVENTS in section.encodings.values()
+    return bool(_events(section))
 
 
 def with_events(sdp: bytes, like: bytes) -> bytes:
-    """Let `sdp` take events (RFC 4733), by the number that they have in `like`, if in any."""
+    """Let `sdp` take events (RFC 4733), by the number that they have in `like`, if in any.
+
+    Of several it takes those of the clock of what is spoken.
+    """
     try:
         section, known = talk(sdp), talk(like)
     except SdpError:
         return sdp
-    event_type = next((item for item in known.formats if known.encodings.get(item) == _EVENTS), "")
-    is_free = event_type not in section.formats
-    if not event_type or not is_free or _EVENTS in section.encodings.values():
-        return sdp
-    return _with_formats(sdp, [(event_type, "telephone-event/8000")])
+    clocks = tuple(f"/{encoding.rpartition('/')[2]}" for _, encoding in codecs(section))
+    theirs = _events(known)
+    fitting = [each for each in theirs if each[1].endswith(clocks)] or theirs[:1]
+    free = [(item, name.lower()) for item, name in fitting if item not in section.formats]
+    return _with_formats(sdp, free) if free and not _events(section) else sdp
 
 
 def with_ours(sdp: bytes, before: bytes) -> bytes:
@@ -328,7 +339,7 @@ def first_spoken(sections: tuple[Section, ...]) -> int:
 
 
 def _is_ours(encoding: str) -> bool:
-    return encoding in _AUDIO or encoding == _EVENTS
+    return encoding in _AUDIO or encoding == _OUR_EVENTS
 
 
 def _head() -> list[str]:
@@ -339,7 +350,7 @@ def _audio_lines(profile: str, formats: list[tuple[str, str]], direction: Direct
     return [
         f"m=audio {NOWHERE_PORT} {profile} {' '.join(item for item, _ in formats)}",
         *(
-            f"a=rtpmap:{item} {'telephone-event/8000' if encoding == _EVENTS else encoding}"
+            f"a=rtpmap:{item} {'telephone-event/8000' if encoding == _OUR_EVENTS else encoding}"
             for item, encoding in formats
         ),
         "a=ptime:20",

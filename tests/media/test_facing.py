@@ -82,6 +82,13 @@ def test_an_offer_in_opus_alone_is_answered_by_who_speaks_it() -> None:
         standing_answer(LAST, OPUS)
 
 
+def test_events_are_nothing_to_talk_in() -> None:
+    events = b" 110\r\na=rtpmap:110 telephone-event/48000\r\n"
+    last = LAST.replace(b" 101\r\n", b" 101" + events, 1)
+    with pytest.raises(SdpError):
+        standing_answer(last, OPUS.replace(b" 96\r\n", b" 96" + events, 1))
+
+
 def test_offer_that_we_cannot_use_is_refused() -> None:
     with pytest.raises(SdpError):
         standing_answer(LAST, b"v=0\r\nm=audio 4000 RTP/SAVP 0\r\n")

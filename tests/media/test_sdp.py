@@ -43,11 +43,13 @@ def test_audio_section_is_read_with_its_address_codecs_and_direction() -> None:
     ("lines", "apart"),
     [
         (("m=audio 4000 RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000"), True),
+        (("m=audio 4000 RTP/AVP 96 101", "a=rtpmap:101 telephone-event/48000"), True),
         (("m=audio 4000 RTP/AVP 8 0",), False),
+        (("m=audio 4000 RTP/AVP 8 0", "a=rtpmap:101 telephone-event/8000"), False),
         (("m=video 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"), False),
         ((), False),
     ],
-    ids=["events", "tones", "not of the audio", "no audio"],
+    ids=["events", "by Opus's clock", "tones", "not taken", "not of the audio", "no audio"],
 )
 def test_who_keys_tones_is_told_from_who_keys_events(
     lines: tuple[str, ...], *, apart: bool
@@ -259,6 +261,26 @@ def test_events_are_taken_by_the_number_that_the_other_side_has_for_them(mine: b
     assert keys_apart(told)
     added = set(told.splitlines()) - set(mine.splitlines())
     assert added == {b"m=audio 4000 RTP/AVP 0 101", EVENTS.encode()}
+
+
+@pytest.mark.parametrize(
+    ("codec", "formats"),
+    [("96 opus/48000/2", ("96", "110")), ("0 PCMU/8000", ("0", "126"))],
+)
+def test_events_are_taken_by_the_clock_of_what_is_spoken(
+    codec: str, formats: tuple[str, ...]
+) -> None:
+    like = described(
+        "m=audio 4000 RTP/AVP 96 0 110 126",
+        "a=rtpmap:96 opus/48000/2",
+        "a=rtpmap:110 telephone-event/48000",
+        "a=rtpmap:126 telephone-event/8000",
+    )
+    mine = described(f"m=audio 4000 RTP/AVP {codec.partition(' ')[0]}", f"a=rtpmap:{codec}")
+    told = with_events(mine, like)
+    assert talk(told).formats == formats
+    assert keys_apart(told)
+    assert with_events(told, like) == told
 
 
 @pytest.mark.parametrize(
