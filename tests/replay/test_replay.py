@@ -197,6 +197,22 @@ def test_who_did_not_take_a_call_does_not_take_it_again() -> None:
     assert again.tried == ("agent0",)
 
 
+def test_who_was_cut_off_in_talk_is_cut_off_after_as_long() -> None:
+    records = line_of(40, AGENTS, seed=1)
+    cut = [
+        replace(each, outcome=Outcome.LOST, cause="edge_died")
+        for each in records
+        if each.connected_ms is not None
+    ][:3]
+    names = {each.call for each in cut}
+    told = [*cut, *(each for each in records if each.call not in names)]
+    found = compare(day_of(staff(AGENTS, queue()), told), rules(), 20.0)
+    assert found.new is not None
+    for side in (found.recorded, found.same, found.new):
+        assert (side.total.lost, side.total.answered) == (3, found.recorded.total.answered)
+        assert side.total.aht_s == pytest.approx(found.recorded.total.aht_s)
+
+
 def test_a_replay_is_the_same_each_time() -> None:
     day = busy_day(count=80)
     assert replay(day) == replay(day)

@@ -40,7 +40,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     patience_ms: int | None
     """How long they wait in the queue before they leave; None: longer than they ever had to."""
     is_cut_off: bool
-    """When they leave it is by a fault, and no wish of theirs."""
+    """When they leave, or have talked for `talk_ms`, it is by a fault, and no wish of theirs."""
     ring_ms: int
     """How long whoever takes it lets it ring."""
     talk_ms: int

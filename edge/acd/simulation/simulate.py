@@ -154,7 +154,7 @@ class _Replay:
             case _RingEnds():
                 self._ring_ends(event, now)
             case _TalkEnds(call=call):
-                self._end(call, Outcome.ANSWERED, now)
+                self._talk_ends(call, now)
             case _Look():
                 self._look_ms = None
 
@@ -208,18 +208,24 @@ class _Replay:
         call.held = self._world.carry_out(plan, now)
         self._waiting.add(event.call)
 
+    def _talk_ends(self, call_id: CallId, now: Now) -> None:
+        caller = self._calls[call_id].caller
+        # Who was cut off as they waited had not come to talk: of their talk nothing is known.
+        was_cut = caller.is_cut_off and caller.patience_ms is None
+        self._end(call_id, Outcome.LOST if was_cut else Outcome.ANSWERED, now)
+
     def _end(self, call_id: CallId, outcome: Outcome, now: Now, cause: str = "") -> None:
         call = self._calls.pop(call_id)
         self._waiting.discard(call_id)
         held = _held(call)
-        part = WITHDRAWN
-        if outcome is Outcome.ANSWERED:
+        part, has_talked = WITHDRAWN, held.ticket.value.state is TicketState.CONNECTED
+        if has_talked:
             part = AgentPart(end=WorkEnd.TALKED, rest_s=self._queue(held.ticket.value).wrap_up_s)
         ending = Ending(
             outcome=outcome,
             cause=cause or call.caller.record.cause,
             decision=call.decision,
-            agent_site=call.caller.record.site if outcome is Outcome.ANSWERED else None,
+            agent_site=call.caller.record.site if has_talked else None,
         )
         self._world.carry_out(plans.ended(held, ending, part, now), now)
 
