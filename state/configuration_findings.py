@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from state.model import Did, Limit, Queue, QueueId, Scope, Trunk, TrunkId
+from state.model import Did, Limit, Queue, QueueId, Scope, TenantId, Trunk, TrunkId
 
 if TYPE_CHECKING:
     from state.configuration import Configuration
@@ -90,8 +90,8 @@ class _Known:
         self.queues = {queue.id: queue.tenant for queue in configuration.queues}
         self.trunks = {trunk.id: trunk for trunk in configuration.trunks}
         self.calendars = {each.id: each.tenant for each in configuration.calendars}
-        self.teams = {agent.team for agent in configuration.agents}
-        self.employers = {agent.employer for agent in configuration.agents}
+        self.teams = {(agent.tenant, agent.team) for agent in configuration.agents}
+        self.employers = {(agent.tenant, agent.employer) for agent in configuration.agents}
 
     def site(self, section: str, identifier: str, field: str, site: str) -> Iterator[Finding]:
         if site not in self.sites:
@@ -138,7 +138,7 @@ def _of_queue(queue: Queue, known: _Known) -> Iterator[Finding]:
             yield missing("call_back", fault, "give the trunk dial_out, the prefixes it may dial")
     scopes = [("scope", queue.scope)]
     scopes += [("steps", step.scope) for step in queue.steps if step.scope is not None]
-    for field, kind, word in dict.fromkeys(_words(scopes, known)):
+    for field, kind, word in dict.fromkeys(_words(queue.tenant, scopes, known)):
         fault = f"scope names the {kind} {word!r}, which nobody is of"
         yield missing(field, fault, f"name a {kind} that an agent is of")
 
@@ -157,13 +157,18 @@ def _overflows(queue: Queue) -> Iterator[tuple[str, QueueId]]:
             yield name, limit.overflow
 
 
-def _words(scopes: Iterable[tuple[str, Scope]], known: _Known) -> Iterator[tuple[str, str, str]]:
+def _words(
+    tenant: TenantId, scopes: Iterable[tuple[str, Scope]], known: _Known
+) -> Iterator[tuple[str, str, str]]:
+    """Yield what no agent of the tenant is of: another's serve its callers in no case."""
     for field, scope in scopes:
-        yield from ((field, "site", each) for each in scope.sites if each not in known.sites)
-        yield from ((field, "team", each) for each in scope.teams if each not in known.teams)
-        yield from (
-            (field, "employer", each) for each in scope.employers if each not in known.employers
+        of_people = (
+            ("team", scope.teams, known.teams),
+            ("employer", scope.employers, known.employers),
         )
+        yield from ((field, "site", each) for each in scope.sites if each not in known.sites)
+        for kind, words, of in of_people:
+            yield from ((field, kind, each) for each in words if (tenant, each) not in of)
 
 
 def _shared_addresses(trunks: Iterable[Trunk]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from control_plane.configuration.document import (
 from control_plane.configuration.errors import broken
 from control_plane.ids import fresh
 from state.configuration_findings import Finding
+from state.model import MAIN
 
 AnyAsk = Ask[Any, Any, Any]
 BY_FILE: Final = "file"
@@ -103,7 +105,7 @@ class Book:
         changes = difference(now.document, after, [each.key for each in made])
         checked = await asyncio.to_thread(check, after) if changes else now.checked
         if errors := checked.errors:
-            raise broken(seen_by(ask.tenant, errors, after))
+            raise broken(seen_by(ask.tenant, errors, after), _others(ask.tenant, errors, after))
         own = seen_by(ask.tenant, checked.findings, after)
         if dry_run or not changes:
             ask.is_audited = True
@@ -153,6 +155,20 @@ def seen_by(tenant: str, findings: Iterable[Finding], document: Document) -> tup
         for each in findings
         if (item := document.get((each.section, each.id))) is None or item.tenant == tenant
     )
+
+
+def _others(tenant: str, errors: Iterable[Finding], document: Document) -> str:
+    """Say for whom else it would be wrong, and in what: to the center's own, whom it is for to ask.
+
+    To a tenant nothing of the kind is told.
+    """
+    found = (document.get((each.section, each.id)) for each in errors)
+    hidden = {(item.section, item.id): item for item in found if item and item.tenant != tenant}
+    if not hidden or tenant != MAIN:
+        return ""
+    counts = Counter(f"{item.section} of {item.tenant}" for item in hidden.values())
+    told = ", ".join(f"{what} ({counts[what]})" for what in sorted(counts))
+    return f"What other tenants have would be wrong: {told}. They have to change that first."
 
 
 def _named(changes: Iterable[Change]) -> list[str]:

@@ -57,8 +57,11 @@ def not_predicted(waits_s: float | None) -> ApiError:
     )
 
 
-def broken(findings: Iterable[Finding]) -> ApiError:
-    """Return the answer that tells what is wrong, and the way out."""
+def broken(findings: Iterable[Finding], others: str = "") -> ApiError:
+    """Return the answer that tells what is wrong, and the way out.
+
+    `others`: what may be told of it where it is wrong for other tenants.
+    """
     told = [
         {
             "severity": each.severity.value,
@@ -70,4 +73,4 @@ def broken(findings: Iterable[Finding]) -> ApiError:
         }
         for each in findings
     ]
-    return ApiError(BROKEN, details={"findings": told})
+    return ApiError(BROKEN, others, details={"findings": told})

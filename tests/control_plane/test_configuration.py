@@ -376,6 +376,43 @@ async def test_another_tenants_tables_look_as_if_they_were_missing(center: Cente
         )
 
 
+@pytest.mark.parametrize(("field", "word"), [("teams", "red"), ("employers", "corp")])
+async def test_a_scope_names_none_of_another_tenant_and_holds_none_of_theirs_back(
+    center: Center, field: str, word: str
+) -> None:
+    ours = await whole(center)
+    await center.tenant("acme")
+    theirs = await staff(center, "acme")
+    agent = {"id": "acme.bea", "site": "a", "skills": {}, "team": "red", "employer": "corp"}
+    await added(theirs, "agents", agent)
+    for name in (word, "nobodys"):  # nobody finds out that there is one
+        refused = await ours.post("/v1/queues", {"id": "q", "needs": {}, "scope": {field: [name]}})
+        (finding,) = refused.json["findings"]
+        assert finding["fault"].endswith(f"{name!r}, which nobody is of"), finding
+    etag = {"If-Match": (await theirs.get("/v1/agents/acme.bea")).headers["ETag"]}
+    assert (await theirs.ask("DELETE", "/v1/agents/acme.bea", headers=etag)).status == 200
+
+
+async def test_the_center_is_told_of_whom_it_would_break_something(center: Center) -> None:
+    """Whoever runs the sites has to know who to ask, and nothing of what those have."""
+    ours = await staff(center)
+    for name in ("a", "b"):
+        await added(ours, "sites", {"id": name, "sip": f"198.18.1.{ord(name)}:5060"})
+    for tenant, number in (("acme", 2), ("beta", 1)):
+        await center.tenant(tenant)
+        theirs = await staff(center, tenant)
+        for each in range(number):
+            body = {"id": f"{tenant}.x{each}", "site": "b", "skills": {}}
+            await added(theirs, "agents", body)
+    etag = {"If-Match": (await ours.get("/v1/sites/b")).headers["ETag"]}
+    refused = await ours.ask("DELETE", "/v1/sites/b", headers=etag)
+    assert (refused.error_id, refused.json["findings"]) == ("configuration-broken", [])
+    assert refused.json["detail"] == (
+        "What other tenants have would be wrong: agents of acme (2), agents of beta (1)."
+        " They have to change that first."
+    )
+
+
 async def test_a_number_is_given_to_a_tenant_who_then_routes_it(center: Center) -> None:
     await center.tenant("acme")
     theirs = await staff(center, "acme")
