@@ -20,6 +20,7 @@ from control_plane.api.metrics import Metrics
 from control_plane.errors import BAD_REQUEST, ApiError
 from control_plane.services import SERVICES
 from control_plane.settings import Settings
+from state.discreet import fault
 
 log = structlog.get_logger()
 KEEPALIVE_S: Final = 30.0
@@ -31,6 +32,14 @@ class _Connection(RequestHandler):
     """Whoever sends what is no HTTP is told so by a problem, as of everything else."""
 
     __slots__ = ()
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401 - as it is there
+        """Write down a fault outside of any request; what a client sends behind its end is none."""
+        error = kw.get("exc_info")
+        if isinstance(error, (web.RequestPayloadError, ConnectionError)):
+            log.info("rest_not_understood", **fault(error))
+        else:
+            super().log_exception(*args, **kw)
 
     def handle_error(
         self,

@@ -156,3 +156,29 @@ async def test_a_client_who_goes_while_they_send_is_no_error_of_ours(
             await asyncio.sleep(0.01)
     assert b'"level":"error"' not in written.getvalue()
     assert b'"event":"library"' not in written.getvalue()
+
+
+async def test_a_body_that_is_not_coded_as_it_says_is_no_error_of_ours_behind_a_refusal_either(
+    center: Center, written: io.BytesIO
+) -> None:
+    """Strangers could fill the log with errors that nobody has to look at."""
+    lines = ("Content-Encoding: gzip", "Content-Length: 5")
+    told = await said_to(center, head("none", *lines) + b"hello")
+    assert told.startswith(b"HTTP/1.1 401 ")
+    async with asyncio.timeout(20):
+        while not any(each in written.getvalue() for each in (b"not_understood", b'"library"')):  # noqa: ASYNC110 - a log's
+            await asyncio.sleep(0.01)
+    assert b'"level":"error"' not in written.getvalue()
+
+
+async def test_a_client_who_goes_when_they_are_refused_is_no_error_of_ours(
+    center: Center, written: io.BytesIO
+) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(center.socket))
+    writer.write(head("none", "Content-Length: 100") + b'{"name": ')
+    async with asyncio.timeout(20):
+        assert (await reader.read(100)).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.1)
+    assert b'"level":"error"' not in written.getvalue(), written.getvalue()
