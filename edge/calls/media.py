@@ -21,22 +21,14 @@ from edge.acd.call_events import Side
 from edge.calls.ears import Ears
 from edge.calls.media_failure import MediaEffect, failure
 from edge.calls.pair_media import PairMedia
+from edge.media.edits import asked_offer, open_to_all, with_events, with_ours
 from edge.media.errors import MediaError, MediaRefused, SdpError
 from edge.media.facing import standing_answer
 from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
-from edge.media.sdp import (
-    asked_offer,
-    audio,
-    keys_apart,
-    open_to_all,
-    speaks_opus,
-    talk,
-    with_events,
-    with_ours,
-)
+from edge.media.sdp import audio, keys_apart, speaks_opus, talk
 from state.model import CallId
 
 log = structlog.get_logger()

@@ -10,11 +10,12 @@ import asyncio
 import structlog
 
 from edge.acd.call_events import Side
+from edge.media.edits import asked_offer
 from edge.media.errors import MediaError
 from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
-from edge.media.sdp import asked_offer, talk
+from edge.media.sdp import talk
 
 log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge.media.errors import MediaRefused, UnknownCall
+from edge.media.inert import inert_answer, inert_offer
 from edge.media.plan import AGENT, CALLER, Party
-from edge.media.sdp import inert_answer, inert_offer
 
 
 class DirectMedia:

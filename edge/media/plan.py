@@ -23,7 +23,7 @@ from typing import Final, NewType
 
 import msgspec
 
-from edge.media import sdp as sdp_rules
+from edge.media import edits, inert
 from edge.media.ng import Command, Verb
 
 Party = NewType("Party", str)
@@ -67,18 +67,18 @@ def _exchange(verb: Verb, call: str, offerer: Party, answerer: Party, sdp: bytes
 
 def _ours(call: str, sdp: bytes) -> str:
     # JSON carries no bytes outside UTF-8, and after the origin nothing that matters can hold any.
-    return sdp_rules.with_origin(sdp, zlib.crc32(call.encode())).decode("utf-8", "replace")
+    return edits.with_origin(sdp, zlib.crc32(call.encode())).decode("utf-8", "replace")
 
 
 def to_queue(call: str, caller_sdp: bytes) -> tuple[Command, Command]:
     """Bring the caller to the queue; the reply to the second command is for the caller."""
-    inert = sdp_rules.inert_answer(caller_sdp)
-    return offer(call, CALLER, QUEUE, caller_sdp), answer(call, CALLER, QUEUE, inert)
+    ours = inert.inert_answer(caller_sdp)
+    return offer(call, CALLER, QUEUE, caller_sdp), answer(call, CALLER, QUEUE, ours)
 
 
 def from_queue(call: str) -> Command:
     """Offer for the queue to a caller who sent no offer; the reply is for the caller."""
-    return offer(call, QUEUE, CALLER, sdp_rules.inert_offer())
+    return offer(call, QUEUE, CALLER, inert.inert_offer())
 
 
 def play(call: str, listener: Party, file: str, times: int) -> Command:
@@ -138,7 +138,7 @@ def part(
     An answer lets go of what is held back before it looks where the listener is. So they say first
     that they have moved, to the queue, which has nothing to do with what `speaker` sends.
     """
-    away = sdp_rules.at_discard_port(listener_sdp)
+    away = edits.at_discard_port(listener_sdp)
     moved = offer(call, listener, QUEUE, away), answer(call, speaker, listener, away)
     there, back = (msgspec.structs.replace(each, flags=_FLAGS[1:]) for each in moved)
     return there, back

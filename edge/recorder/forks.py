@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from edge.media import plan, sdp
+from edge.media import copies, plan, sdp
 from edge.media.errors import MediaError, UnknownCall
 from edge.media.ng import Command, Verb
 from edge.media.plan import Party
@@ -45,8 +45,8 @@ class Forks:
         """Have `speaker` copied to us. Raise `MediaError`."""
         reply = await self._client.ask(plan.fork(call, speaker))
         offer = reply.sdp.encode()
-        section = sdp.copied(offer)
-        answer = sdp.listening_answer(offer, self._host, self._port)
+        section = copies.copied(offer)
+        answer = copies.listening_answer(offer, self._host, self._port)
         await self._client.ask(plan.take_fork(call, speaker, reply.to_tag, answer))
         encodings = {int(k): name for k, name in section.encodings.items() if k.isdecimal()}
         return Fork(

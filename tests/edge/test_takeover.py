@@ -15,7 +15,7 @@ from edge.acd.token import Token
 from edge.acd.unwritten import Told, held_by_copy
 from edge.calls.journal import AgentNote, CallNote, Journal, Left
 from edge.calls.takeover import Takeover
-from edge.media.sdp import inert_answer
+from edge.media.inert import inert_answer
 from edge.sip.dialog import Dialog
 from edge.sip.events import Address, LegId, OfferAnswered
 from state import keys

@@ -11,9 +11,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from edge.media.direct import DirectMedia
+from edge.media.edits import at_discard_port
 from edge.media.errors import MediaUnavailable, UnknownCall
 from edge.media.plan import AGENT, CALLER, Party
-from edge.media.sdp import at_discard_port
 from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
 from state.memory import MemoryStore
 from state.store import Compare, Operation, RangeResult, TxnResult, WatchBatch

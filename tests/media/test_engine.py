@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from edge.media.edits import with_events
 from edge.media.errors import (
     MediaError,
     MediaExhausted,
@@ -20,7 +21,7 @@ from edge.media.errors import (
 from edge.media.facing import standing_answer
 from edge.media.pinned import is_served
 from edge.media.rtpengine import AGENT, CALLER, FOREVER, MediaEngine, Party
-from edge.media.sdp import Direction, audio, keys_apart, with_events
+from edge.media.sdp import Direction, audio, keys_apart
 from edge.phone.rtp import RtpClock
 from edge.phone.session import EVENT_TYPE
 from edge.phone.tones import OTHER, SILENCE

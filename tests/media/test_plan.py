@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from edge.media import plan
+from edge.media.inert import inert_offer
 from edge.media.ng import Verb, encode
-from edge.media.sdp import inert_offer
 
 SDP = inert_offer().replace(b"127.0.0.1", b"192.0.2.1")
 

@@ -7,21 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from edge.media.edits import asked_offer, at_discard_port, with_events, with_origin, with_ours
 from edge.media.errors import MediaError, SdpError
-from edge.media.sdp import (
-    Direction,
-    asked_offer,
-    at_discard_port,
-    audio,
-    inert_answer,
-    inert_offer,
-    keys_apart,
-    parse,
-    talk,
-    with_events,
-    with_origin,
-    with_ours,
-)
+from edge.media.inert import inert_answer, inert_offer
+from edge.media.sdp import Direction, audio, keys_apart, parse, talk
 
 
 def described(*lines: str, head: str = "c=IN IP4 192.0.2.1") -> bytes:
