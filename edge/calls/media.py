@@ -1,19 +1,15 @@
 """The media of one call: what `edge.acd` wants of the relay, one step after the other.
 
-Keeps what rtpengine does not: the last session description of each side, and what the caller hears.
+Keeps what rtpengine does not: the last session description of each side.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from enum import StrEnum
-from pathlib import Path
 from typing import assert_never
 
 import structlog
-from msgspec import Struct
-from msgspec.structs import replace
 
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
@@ -21,37 +17,17 @@ from edge.acd.call_events import Side
 from edge.calls.ears import Ears
 from edge.calls.media_failure import MediaEffect, failure
 from edge.calls.pair_media import PairMedia
+from edge.calls.played import Played, Sounds
 from edge.media.edits import asked_offer, open_to_all, with_events, with_ours
-from edge.media.errors import MediaError, MediaRefused, SdpError
+from edge.media.errors import MediaError, SdpError
 from edge.media.facing import standing_answer
 from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
-from edge.media.rtpengine.engine import FOREVER
 from edge.media.sdp import audio, keys_apart, speaks_opus, talk
 from state.model import CallId
 
 log = structlog.get_logger()
-
-
-class Spoken(StrEnum):
-    """What a caller hears before the queue, in this order."""
-
-    GREETING = "greeting"
-    ANNOUNCEMENT = "announcement"
-    """That the call is recorded."""
-    CONSENT = "consent"
-    """Asks for a key."""
-
-
-class Sounds(Struct, frozen=True, kw_only=True):
-    """The files that a call plays."""
-
-    before: tuple[tuple[Spoken, Path], ...] = ()
-    """Before the queue, one after the other."""
-    music: Path
-    apology: Path | None = None
-    """To who is not recorded, and should be."""
 
 
 class CallMedia:
@@ -60,7 +36,6 @@ class CallMedia:
     def __init__(self, engine: Relay, call: CallId, sounds: Sounds) -> None:
         self._engine = engine
         self._call = call
-        self._sounds = sounds
         self._turn = asyncio.Lock()
         self._said: dict[Side, bytes] = {}
         """What each side last said of itself."""
@@ -74,37 +49,16 @@ class CallMedia:
         self._is_forgotten = False
         """By a relay of before: what the caller was told is of ports that are no more."""
         self.ears = Ears(engine, call)
-        self._left = list(sounds.before)
-        self.spoken: Spoken | None = None
-        """What the caller hears before the queue, the last that was begun."""
-        self.spoken_s = 0.0
-        """How long it lasts; 0 when it could not be played."""
-        self._speaks: Path | None = None
-        """What the caller hears before the queue; None: music, or nothing yet."""
-        self._is_spoken_anew = False
+        self.played = Played(engine, call, sounds)
 
     def beside(self, suffix: str) -> PairMedia:
         """Return the media of two agents who talk about this call."""
         return PairMedia(self._engine, f"{self._call}{suffix}")
 
-    def set_music(self, file: Path) -> None:
-        """Play this from now on to a caller who waits."""
-        self._sounds = replace(self._sounds, music=file)
-
-    @property
-    def music(self) -> str:
-        """The name of what is played to a caller who waits."""
-        return self._sounds.music.stem
-
     @property
     def is_joined(self) -> bool:
         """Whether the relay has joined the two."""
         return self._is_joined
-
-    @property
-    def has_more(self) -> bool:
-        """Whether there is more to hear before the queue."""
-        return bool(self._left)
 
     @property
     def hears_keys(self) -> bool:
@@ -165,7 +119,7 @@ class CallMedia:
             case fx.OpenMedia(sdp=sdp):
                 return ev.MediaOpened(sdp=await self._open(sdp))
             case fx.Play(prompt=prompt):
-                await self._play(prompt)
+                await self.played.play(prompt)
                 return None
             case fx.PrepareAgent(attempt=attempt):
                 told = await self._engine.offer_to_agent(self._call, self._said[Side.CALLER])
@@ -213,33 +167,6 @@ class CallMedia:
     def _needs(self, told: bytes) -> bool:
         """Whether the caller has to accept this to hear who is there, and to be heard."""
         return not is_served(self._said.get(Side.CALLER, b""), self._stands, told)
-
-    async def _play(self, prompt: fx.Prompt) -> None:
-        self.spoken_s = 0.0
-        self._is_spoken_anew = False
-        if prompt is fx.Prompt.GREETING and self._left:
-            self.spoken, self._speaks = self._left.pop(0)
-            self.spoken_s = await self._engine.play(self._call, self._speaks)
-        else:
-            self._speaks = None
-            await self._engine.play(self._call, self._sounds.music, times=FOREVER)
-
-    async def _play_again(self) -> None:
-        """Play what was playing, from its beginning: the caller's session is another."""
-        try:
-            if self._speaks is None:
-                await self._play(fx.Prompt.MUSIC)
-                return
-            self.spoken_s = await self._engine.play(self._call, self._speaks)
-            self._is_spoken_anew = True
-        except MediaRefused:
-            # Who has put us on hold does not listen; they will again when they resume.
-            log.info("nobody_listens", call=self._call)
-
-    def takes_anew(self) -> bool:
-        """Tell, once, whether what is spoken has been begun anew."""
-        is_anew, self._is_spoken_anew = self._is_spoken_anew, False
-        return is_anew
 
     @property
     def is_silenced(self) -> bool:
@@ -292,14 +219,9 @@ class CallMedia:
                 self.ears.forget_parting()
 
     async def apologize(self) -> None:
-        """Tell the caller that the call is not recorded; one that cannot be played is no harm."""
-        if self._sounds.apology is None:
-            return
+        """Tell the caller that the call is not recorded."""
         async with self._turn:
-            try:
-                await self._engine.play(self._call, self._sounds.apology)
-            except MediaError as error:
-                log.warning("media_failed", call=self._call, step="apology", error=str(error))
+            await self.played.apologize()
 
     def _taking_events(self, sdp: bytes) -> bytes:
         """Return what the agent says, as one who takes the caller's events; none ever come.
@@ -329,7 +251,7 @@ class CallMedia:
             # Also what only the recorder knows of, which may be away: an agent has keyed it.
             self.ears.silenced.note(may_be=True, is_so=self.ears.silenced.is_so)
             await self.ears.silence(on=False)
-        await self._play_again()
+        await self.played.play_again()
         self._is_joined = False
         self.ears.forget_parting()
         self._told[Side.CALLER] = told
@@ -378,7 +300,7 @@ class CallMedia:
             sdp = self._taking_events(sdp)
         if not self._is_joined:
             told = await self._engine.hold_caller(self._call, sdp)
-            await self._play_again()
+            await self.played.play_again()
         else:
             if side is Side.CALLER:
                 audio(sdp)  # What they say is what they can be brought back to the queue with.

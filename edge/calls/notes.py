@@ -115,7 +115,7 @@ class CallNotes:
             heard=self._recording.heard,
             unrecorded=self._recording.unrecorded,
             recording=self._recording.rules,
-            music=self._media.music,
+            music=self._media.played.music,
             passing=Passing.of(call),
             transferor=transferor,
             consultation=self._consulting.note,

@@ -25,8 +25,8 @@ from edge.acd.reservation import turned_away
 from edge.acd.yielding import is_late
 from edge.calls.consulting import AGENT
 from edge.calls.journal import Journal
-from edge.calls.media import Spoken
 from edge.calls.places import place_lost
+from edge.calls.played import Spoken
 from edge.calls.prompts import Prompts
 from edge.calls.records import CallRecords
 from edge.calls.telephony import Telephony

@@ -141,7 +141,7 @@ class CallTransfers:
             if self._consulting.promise(where.agent):
                 return self._to_consulted(attempt)
             return PassedToAgent(target=where.agent)
-        self._media.set_music(self._tools.transfers.music(where.queue.music))
+        self._media.played.set_music(self._tools.transfers.music(where.queue.music))
         self._recording.move(where.queue)
         return PassedToQueue(queue=where.queue)
 

@@ -13,8 +13,9 @@ from edge.acd import call_events as ev
 from edge.acd.call import Call, State
 from edge.acd.call_events import Side
 from edge.acd.recorded import NO_RECORDER
-from edge.calls.media import CallMedia, Spoken
+from edge.calls.media import CallMedia
 from edge.calls.media_failure import MediaEffect
+from edge.calls.played import Spoken
 from edge.calls.recording import CANNOT_BE_RECORDED, CallRecording
 from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers, Own
@@ -78,7 +79,7 @@ class CallSound:
             self.record()
         if isinstance(effect, fx.Renegotiate):
             self._open_offers.discard(effect.side)
-        if isinstance(effect, fx.Renegotiate | fx.SettleMedia) and self._media.takes_anew():
+        if isinstance(effect, fx.Renegotiate | fx.SettleMedia) and self._media.played.takes_anew():
             self._begun_anew()
         if isinstance(effect, fx.Play) and effect.prompt is fx.Prompt.GREETING and event is None:
             self._begun_to_speak()
@@ -121,8 +122,8 @@ class CallSound:
     # -- what the caller hears before the queue
 
     def _begun_to_speak(self) -> None:
-        spoken_s = self._media.spoken_s
-        asks = self._media.spoken is Spoken.CONSENT and bool(spoken_s)
+        spoken_s = self._media.played.spoken_s
+        asks = self._media.played.spoken is Spoken.CONSENT and bool(spoken_s)
         if asks:
             spoken_s += self._recording.before.wait_s
             self._timers.stop(Own.GREETING)
@@ -133,9 +134,9 @@ class CallSound:
 
     def _begun_anew(self) -> None:
         """Let it be heard to its end; for a key nobody waits longer."""
-        call, spoken_s = self._call(), self._media.spoken_s
+        call, spoken_s = self._call(), self._media.played.spoken_s
         is_going_on = call is not None and call.state is State.GREETING
-        if is_going_on and self._media.spoken is not Spoken.CONSENT:
+        if is_going_on and self._media.played.spoken is not Spoken.CONSENT:
             self._timers.start(Own.GREETING, spoken_s, self._spoken)
             self._note_end(spoken_s)
 
@@ -145,12 +146,12 @@ class CallSound:
 
     def _spoken(self) -> None:
         """Go on with what is to be heard next, or to the queue."""
-        if self._media.spoken is Spoken.ANNOUNCEMENT and self._media.spoken_s:
+        if self._media.played.spoken is Spoken.ANNOUNCEMENT and self._media.played.spoken_s:
             self._recording.announce()
         call = self._call()
         if call is None or call.state is not State.GREETING:
             return
-        if self._media.has_more:
+        if self._media.played.has_more:
             self.do(fx.Play(prompt=fx.Prompt.GREETING))
         else:
             self._deliver(ev.GreetingOver())

@@ -23,7 +23,8 @@ from edge.calls.arrivals import Arrivals
 from edge.calls.call import CallShell
 from edge.calls.consulting import consultation_wanted
 from edge.calls.journal import CallNote, Journal
-from edge.calls.media import CallMedia, Sounds, Spoken
+from edge.calls.media import CallMedia
+from edge.calls.played import Sounds, Spoken
 from edge.calls.prompts import Prompts
 from edge.calls.reception import Arrival, Reception
 from edge.calls.recording import CallRecording

@@ -24,6 +24,7 @@ GROUPS: Final = (
     ("edge/reserve.py", "matching"),
     ("edge/media", "media"),
     ("edge/calls/media.py", "media"),
+    ("edge/calls/played.py", "media"),
     ("state/codec.py", "codec of records"),
     ("state/keys.py", "codec of records"),
     ("state/etcd", "etcd client"),

@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from edge.acd import call_effects as fx
 from edge.acd.ending import UNKNOWN_CALLER
-from edge.calls.media import CallMedia, Sounds
+from edge.calls.media import CallMedia
+from edge.calls.played import Sounds
 from edge.calls.reception import LONGEST_CALL_ID
 from edge.media.errors import MediaError, MediaRefused, MediaUnavailable, SdpError
 from edge.media.plan import AGENT, CALLER
