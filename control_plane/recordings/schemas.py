@@ -96,6 +96,8 @@ class RecordingView(ApiModel):
     """False: the call was answered, and this store has no recording of it."""
     is_damaged: bool
     """Its manifest is not as a known recorder wrote it: nothing of it is told or played."""
+    is_unreadable: bool
+    """The store has not given its manifest, but others': nothing of it is told at this moment."""
     is_complete: bool
     """Whether every segment was closed and nothing is missing in between."""
     unrecorded: str
@@ -122,7 +124,8 @@ class RecordingView(ApiModel):
     is_deleted: bool
     """It was ordered to be deleted: nothing of it is played, wherever it may still be."""
     digest: str
-    """Of its manifest: what an approval is bound to. `none`: there is none."""
+    """Of its manifest: what an approval is bound to. `none`: there is none. `unknown`: it is
+    unreadable."""
 
 
 class WaveformView(ApiModel):

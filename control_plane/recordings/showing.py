@@ -7,9 +7,9 @@ from typing import Final
 
 from control_plane.api.model import instant
 from control_plane.calls.store import PastCall
-from control_plane.errors import ApiError
+from control_plane.errors import ApiError, Problem
 from control_plane.recordings import finding, holding, tags
-from control_plane.recordings.errors import DAMAGED
+from control_plane.recordings.errors import DAMAGED, STORE_AWAY
 from control_plane.recordings.schemas import (
     PartView,
     RecordingView,
@@ -32,17 +32,28 @@ _NOTHING: Final = Manifest(
     segments=(),
 )
 """The account of a recording that there is none of."""
+MOST_IN_A_ROW: Final = 3
+"""So many manifests that the store does not give, and it is the store that is away."""
+_UNKNOWN: Final = "unknown"
 
 
 async def views(ask: finding.AnyAsk, seen: Sequence[PastCall]) -> tuple[RecordingView, ...]:
-    """Show the recordings of these calls."""
+    """Show the recordings of these calls. Raise `recording-store-away`: it gives none of them."""
     ids = [each.id for each in seen]
     async with ask.services.database.read() as connection:
         archive = ask.request.app.get(ARCHIVE)
         held = await holding.held(connection, archive, ask.tenant, ids)
         tagged = await tags.of_each(connection, ask.tenant, ids)
     gone = await finding.deleted(ask, ids)
-    return tuple([await _view(ask, each, held, gone, tagged.get(each.id, ())) for each in seen])
+    shown: list[RecordingView] = []
+    in_a_row = 0
+    for each in seen:
+        view = await _view(ask, each, held, gone, tagged.get(each.id, ()))
+        shown.append(view)
+        in_a_row = in_a_row + 1 if view.is_unreadable else 0
+        if in_a_row in {MOST_IN_A_ROW, len(seen)}:
+            raise ApiError(STORE_AWAY)
+    return tuple(shown)
 
 
 async def _view(
@@ -52,7 +63,7 @@ async def _view(
     gone: Collection[str],
     tagged: tuple[str, ...],
 ) -> RecordingView:
-    found, is_damaged = await _account(ask, call.id)
+    found, problem = await _account(ask, call.id)
     account = found or _NOTHING
     return RecordingView(
         id=call.id,
@@ -61,8 +72,9 @@ async def _view(
         agent=call.agent,
         site=call.site,
         arrived=instant(call.arrived_ms),
-        is_kept=found is not None or is_damaged,
-        is_damaged=is_damaged,
+        is_kept=found is not None or problem is not None,
+        is_damaged=problem is DAMAGED,
+        is_unreadable=problem is STORE_AWAY,
         is_complete=found is not None and found.is_complete,
         unrecorded=call.record.unrecorded,
         length_s=_s(account.samples),
@@ -78,19 +90,18 @@ async def _view(
         lost_packets=sum(each.caller.lost + each.agent.lost for each in account.segments[-1:]),
         has_legal_hold=call.id in held,
         is_deleted=call.id in gone,
-        digest=await finding.digest(ask, call.id),
+        digest=_UNKNOWN if problem is STORE_AWAY else await finding.digest(ask, call.id),
     )
 
 
-async def _account(ask: finding.AnyAsk, recording: str) -> tuple[Manifest | None, bool]:
-    """Return what the manifest says, and whether it is not as it was written."""
+async def _account(ask: finding.AnyAsk, recording: str) -> tuple[Manifest | None, Problem | None]:
+    """Return what the manifest says, and what is the matter with it, if it must hide no other."""
     try:
-        return await finding.account(ask, recording), False
+        return await finding.account(ask, recording), None
     except ApiError as error:
-        if error.problem is not DAMAGED:
+        if error.problem not in {DAMAGED, STORE_AWAY}:
             raise
-        # It must not hide the others.
-        return None, True
+        return None, error.problem
 
 
 def _s(samples: int) -> float:

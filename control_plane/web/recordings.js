@@ -82,15 +82,20 @@ function row(recording) {
   const open = element("button", { type: "button", class: "quiet", onclick: () => attempt(() => choose(recording.id)) }, new Date(recording.arrived).toLocaleString());
   const cells = [
     ["Queue", recording.queue], ["Agent", recording.agent || "–"], ["Site", recording.site],
-    ["Length", recording.is_kept && !recording.is_damaged ? clock(recording.length_s) : "–"], ["Disposition", recording.disposition || "–"],
+    ["Length", has(recording) ? clock(recording.length_s) : "–"], ["Disposition", recording.disposition || "–"],
     ["Tags", recording.tags.join(", ") || "–"], ["State", state(recording)],
   ];
   return element("tr", { "data-id": recording.id }, element("th", { scope: "row" }, open), cells.map(([name, text]) => element("td", { "data-label": name }, text)));
 }
 
+function has(recording) {
+  return recording.is_kept && !recording.is_damaged && !recording.is_unreadable;
+}
+
 function state(recording) {
   if (recording.is_deleted) return "deleted";
   if (recording.is_damaged) return "damaged";
+  if (recording.is_unreadable) return "unreadable";
   if (!recording.is_kept) return recording.unrecorded ? `not recorded: ${recording.unrecorded.replaceAll("_", " ")}` : "none";
   return recording.is_complete ? "complete" : "incomplete";
 }
@@ -105,7 +110,7 @@ async function choose(id) {
   for (const each of byId("found").children) each.classList.toggle("chosen", each.dataset.id === id);
   byId("player").hidden = false;
   byId("sound").hidden = true;
-  byId("why").hidden = !recording.is_kept || recording.is_damaged || recording.is_deleted;
+  byId("why").hidden = !has(recording) || recording.is_deleted;
   byId("player-title").textContent = `${new Date(recording.arrived).toLocaleString()}, ${recording.queue}`;
   const parts = recording.parts.map((each) => `${each.agent} ${clock(each.start_s)} to ${clock(each.end_s)}`);
   byId("facts").textContent = [clock(recording.length_s), state(recording), ...parts].join(" · ");

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from obstore.exceptions import GenericError
 from sqlalchemy import insert, select
 
 from control_plane.audit.tables import AuditRow
@@ -22,6 +23,7 @@ from control_plane.errors import ApiError
 from control_plane.permissions import Role
 from control_plane.recordings.ranges import wanted
 from custody import keyfile
+from custody.store import RecordingStore
 from state.model import (
     CallId,
     CallRecord,
@@ -302,6 +304,51 @@ async def test_a_changed_manifest_is_told_of_and_hides_no_other_recording(served
     assert (listed[CALL]["is_complete"], listed[CALL]["length_s"]) == (False, 0)
     assert (await manager.get(path(CALL, ""))).json == listed[CALL]
     assert (await manager.get(path(), **WHY)).error_id == "recording-damaged"
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return the calls whose manifests the store's disk does not give; add to it."""
+    calls: set[str] = set()
+    reading = RecordingStore.get
+
+    async def get(self: RecordingStore, name: str) -> bytes:
+        if "/manifests/" in name and name.rpartition("/")[2].removesuffix(".json") in calls:
+            raise GenericError("Input/output error")
+        return await reading(self, name)
+
+    monkeypatch.setattr(RecordingStore, "get", get)
+    return calls
+
+
+async def test_a_manifest_that_cannot_be_read_is_told_of_and_hides_no_other_recording(
+    served: Served, unreadable: set[str]
+) -> None:
+    served.archive.record(OTHERS, 1)
+    served.archive.end()
+    await served.archive.ship()
+    await served.call(OTHERS)
+    unreadable.add(CALL)
+    manager = await served.center.person(Role.MANAGER)
+    reply = await manager.get("/v1/recordings")
+    assert reply.status == 200
+    listed = {each["id"]: each for each in reply.json["items"]}
+    told = {call: (each["is_unreadable"], each["length_s"]) for call, each in listed.items()}
+    assert told == {CALL: (True, 0), OTHERS: (False, 1)}
+    assert (listed[CALL]["is_kept"], listed[CALL]["digest"]) == (True, "unknown")
+    assert (await manager.get(path(CALL, ""))).error_id == "recording-store-away"
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+async def test_a_store_that_gives_no_manifest_is_away(
+    served: Served, unreadable: set[str], missing: int
+) -> None:
+    calls = [CALL, *(CallId(f"{number:024x}") for number in range(3 + missing))]
+    for call in calls[1:]:
+        await served.call(call)
+    unreadable.update(calls[: len(calls) - missing])
+    manager = await served.center.person(Role.MANAGER)
+    assert (await manager.get("/v1/recordings")).error_id == "recording-store-away"
 
 
 async def test_a_recording_whose_key_was_destroyed_is_gone(served: Served) -> None:
