@@ -4,6 +4,7 @@
 import { octets } from "/docs/octets.js";
 
 const EARLY_MS = 30_000;
+const PATIENCE_MS = 30_000; // of a line that has died a browser may say nothing for a quarter of an hour
 const OVER = "sign-in-needed";
 
 /** What the API refuses, with all that it says of it. */
@@ -80,8 +81,8 @@ export class Session {
 
   async ask(method, path, body) { return json(await this.#reach(method, path, { body })); }
 
-  /** Return the answer as it comes, for what is no JSON. */
-  async fetch(path, headers = {}) { return this.#reach("GET", path, { headers }); }
+  /** Return the answer as it comes, for what is no JSON, and may come slowly. */
+  async fetch(path, headers = {}) { return this.#reach("GET", path, { headers, patienceMs: null }); }
 
   async #reach(method, path, said) {
     const turn = this.#turn;
@@ -113,13 +114,14 @@ async function opened(path, body) {
   return { ...told, untilMs: Date.now() + Date.parse(told.expires) - theirsMs };
 }
 
-/** Raise Refused unless the answer is well. */
-async function reach(method, path, { token, body, headers = {} } = {}) {
+/** Raise Refused unless the answer is well, and TimeoutError if not all of it has come in time. */
+async function reach(method, path, { token, body, headers = {}, patienceMs = PATIENCE_MS } = {}) {
   const sent = octets(headers);
   if (token) sent.Authorization = `Bearer ${token}`;
   if (body) sent["Content-Type"] = "application/json";
   const reply = await fetch(path, {
     method, headers: sent, body: body && JSON.stringify(body), credentials: "omit", redirect: "error", cache: "no-store",
+    signal: patienceMs && AbortSignal.timeout(patienceMs),
   });
   if (!reply.ok) throw new Refused(reply.status, problem(await reply.text()), { retryS: Number(reply.headers.get("Retry-After")) });
   return reply;

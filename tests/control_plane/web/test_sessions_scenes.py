@@ -151,6 +151,67 @@ assert.equal(await told("<html>502 of a proxy</html>", 502), "The API answered 5
     )
 
 
+LINE = """
+const waits = [];
+AbortSignal.timeout = (ms) => {
+  const patience = new AbortController();
+  waits.push([ms, () => patience.abort(new DOMException("signal timed out", "TimeoutError"))]);
+  return patience.signal;
+};
+const whole = globalThis.fetch;
+let isDead = false;
+globalThis.fetch = (path, said) => (isDead
+  ? new Promise((_, reject) => {
+      said.signal?.addEventListener("abort", () => reject(said.signal.reason));
+    })
+  : whole(path, said));
+const passed = async () => { for (const [, over] of waits.splice(0)) over(); await settled(); };
+"""
+
+
+def test_what_is_asked_over_a_line_that_has_died_is_given_up_and_asked_anew(stage: Stage) -> None:
+    stage.play(
+        SESSION
+        + LINE
+        + """
+const { inWords } = await import("./wallboard/entrance.js");
+await session.signIn({});
+answer = async () => new Response('{"id": 7}');
+assert.deepEqual(await session.get("/v1/me"), { id: 7 });
+isDead = true;
+waits.length = 0;
+const asking = refused(() => session.get("/v1/live/agents"));
+await settled();
+assert.deepEqual(waits.map(([ms]) => ms), [30_000]);
+await passed();
+assert.match(inWords(await asking), /cannot be reached/);
+pass(290_000);
+const [one, other] = [1, 2].map(() => refused(() => session.get("/v1/me")));
+await settled();
+await passed();
+assert.equal((await one).name, "TimeoutError");
+assert.equal((await other).name, "TimeoutError");
+isDead = false;
+assert.deepEqual(await session.get("/v1/me"), { id: 7 });
+assert.ok(session.isOpen);
+"""
+    )
+
+
+def test_a_recording_may_come_as_slowly_as_the_line_is(stage: Stage) -> None:
+    stage.play(
+        SESSION
+        + LINE
+        + """
+await session.signIn({});
+answer = async () => new Response("RIFF");
+waits.length = 0;
+assert.equal(await (await session.fetch("/v1/recordings/a/audio")).text(), "RIFF");
+assert.equal(waits.length, 0);
+"""
+    )
+
+
 ENTRANCE = """
 const sockets = [];
 globalThis.setInterval = () => 0;
