@@ -55,8 +55,10 @@ export class Entrance {
     const me = await this.session.get("/v1/me");
     byId("tenant").textContent = this.session.tenant;
     byId("who").textContent = me.roles.map((each) => each.replace("role:", "").replace("_", " ")).join(", ") || "no role";
+    const isHeld = byId("sign-in").contains(document.activeElement);
     byId("sign-in").hidden = true;
     byId("signed-in").hidden = this.#part.hidden = false;
+    if (isHeld) byId("title").focus(); // what had the focus is away, and with it the place of who uses no mouse
     this.#begin();
   }
 
@@ -66,6 +68,7 @@ export class Entrance {
     byId("tenant").textContent = byId("who").textContent = "";
     byId("refused").textContent = why;
     this.#end();
+    if (!byId("sign-in").contains(document.activeElement)) byId("sign-in-title").focus();
   }
 
   // Once at a time: of somebody who was let in twice only the last stream and session would be known.

@@ -287,3 +287,35 @@ assert.equal(sockets.at(-1).protocols[1], "bearer.ben");
 assert.equal(form.hidden, true);
 """
     )
+
+
+def test_who_uses_no_mouse_is_where_the_page_goes_on_when_the_door_opens_or_closes(
+    stage: Stage,
+) -> None:
+    stage.play(
+        ENTRANCE
+        + """
+const button = document.createElement("button");
+form.append(button);
+button.focus();
+form.dispatch("submit");
+await settled();
+begun[0].answer(new Response('{"title": "Wrong login or password"}', { status: 401 }));
+await settled();
+assert.equal(document.activeElement, button);
+form.dispatch("submit");
+await settled();
+await letIn(1, "ada");
+assert.equal(document.activeElement, byId("title"));
+byId("sign-out").focus();
+byId("sign-out").dispatch("click");
+assert.equal(document.activeElement, byId("sign-in-title"));
+form.dispatch("submit");
+await settled();
+await letIn(2, "ada");
+sockets.at(-1).on.close({ code: 4001 });
+await settled();
+assert.equal(byId("refused").textContent, "Your session has ended: sign in again.");
+assert.equal(document.activeElement, byId("sign-in-title"));
+"""
+    )
