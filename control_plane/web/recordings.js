@@ -4,9 +4,11 @@ import { element, byId } from "/docs/elements.js";
 import { clock, marksOf } from "/recordings/marks.js";
 import { Sound } from "/recordings/sound.js";
 import { draw } from "/recordings/waveform.js";
+import { many } from "/wallboard/board.js";
 import { ENDED, Entrance, inWords } from "/wallboard/entrance.js";
 import { Refused } from "/wallboard/session.js";
 
+const NONE = "No recording that you may see is like this. Whom one hears goes by role, team and purpose.";
 const entrance = new Entrance("library", () => attempt(search), end);
 const session = entrance.session;
 let query = "";
@@ -62,7 +64,7 @@ setInterval(() => { if (opened?.sound?.isPlaying) show(); }, 100);
 async function search() {
   next = null;
   byId("found").replaceChildren();
-  byId("none").hidden = true;
+  byId("more").hidden = true; // of what was searched for before
   await list();
 }
 
@@ -70,12 +72,24 @@ async function list() {
   const turn = listed += 1;
   const asked = new URLSearchParams(query);
   if (next) asked.set("cursor", next);
-  const page = await session.get(`/v1/recordings?${asked}`);
+  byId("listed").textContent = "Searching …";
+  const page = await session.get(`/v1/recordings?${asked}`).finally(() => {
+    if (turn === listed) byId("listed").textContent = "";
+  });
   if (turn !== listed) return;
-  byId("found").append(...page.items.map(row));
+  const isHeld = document.activeElement === byId("more");
+  const rows = page.items.map(row);
+  byId("found").append(...rows);
   next = page.next ?? null;
   byId("more").hidden = !next;
-  byId("none").hidden = Boolean(next) || byId("found").children.length > 0;
+  byId("listed").textContent = sum(byId("found").children.length);
+  // What is hidden loses the focus: who has pressed it goes on among those that came.
+  if (isHeld && !next) (rows[0] ?? byId("found").lastElementChild)?.firstElementChild.firstElementChild.focus();
+}
+
+function sum(count) {
+  if (next) return `${count ? many(count, "recording") : "None"} so far: there may be more.`;
+  return count ? `${many(count, "recording")}.` : NONE;
 }
 
 function row(recording) {
@@ -159,7 +173,7 @@ function end() {
   opened = null;
   byId("player").hidden = true;
   for (const id of ["found", "marks", "tags"]) byId(id).replaceChildren();
-  for (const id of ["facts", "player-title", "problem"]) byId(id).textContent = "";
+  for (const id of ["facts", "listed", "player-title", "problem"]) byId(id).textContent = "";
   byId("why").reset();
   byId("search").reset();
   query = "";

@@ -9,6 +9,7 @@ class Element {
   }
 
   get firstElementChild() { return this.children[0] ?? null; }
+  get lastElementChild() { return this.children.at(-1) ?? null; }
   get nextElementSibling() {
     const among = this.parentElement.children;
     return among[among.indexOf(this) + 1] ?? null;

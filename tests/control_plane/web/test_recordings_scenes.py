@@ -71,6 +71,47 @@ assert.deepEqual(found(), ["a", "b"]);
     )
 
 
+def test_it_is_told_that_a_search_goes_on_and_what_it_has_found(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+const told = () => byId("listed").textContent;
+assert.equal(told(), "Searching …");
+await answered("/v1/recordings?", page("a"));
+assert.equal(told(), "1 recording so far: there may be more.");
+byId("more").dispatch("click");
+await settled();
+assert.equal(told(), "Searching …");
+await answered("/v1/recordings?cursor=more", { items: [about("b")] });
+assert.equal(told(), "2 recordings.");
+search("sales");
+await settled();
+assert.deepEqual([told(), byId("more").hidden], ["Searching …", true]);
+await answered("/v1/recordings?queue=sales", { items: [] });
+assert.match(told(), /^No recording that you may see/);
+search("support");
+await settled();
+await answered("/v1/recordings?queue=support", { status: 503, title: "Not now" });
+assert.deepEqual([told(), byId("problem").textContent], ["", "Not now"]);
+"""
+    )
+
+
+def test_who_asks_by_keyboard_for_the_last_of_what_was_found_goes_on_at_those(stage: Stage) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+await answered("/v1/recordings?", page("a"));
+byId("more").focus();
+byId("more").dispatch("click");
+await settled();
+await answered("/v1/recordings?cursor=more", { items: [about("b"), about("c")] });
+assert.equal(byId("more").hidden, true);
+assert.equal(document.activeElement, byId("found").children[1].children[0].children[0]);
+"""
+    )
+
+
 def test_the_recording_that_was_chosen_last_is_the_one_that_is_open(stage: Stage) -> None:
     stage.play(
         RECORDINGS
