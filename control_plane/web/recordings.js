@@ -99,7 +99,13 @@ function row(recording) {
     ["Length", has(recording) ? clock(recording.length_s) : "–"], ["Disposition", recording.disposition || "–"],
     ["Tags", recording.tags.join(", ") || "–"], ["State", state(recording)],
   ];
-  return element("tr", { "data-id": recording.id }, element("th", { scope: "row" }, open), cells.map(([name, text]) => element("td", { "data-label": name }, text)));
+  return chosenOrNot(element("tr", { "data-id": recording.id }, element("th", { scope: "row" }, open), cells.map(([name, text]) => element("td", { "data-label": name }, text))));
+}
+
+/** Let a row show whether its recording is the one that is open. */
+function chosenOrNot(made) {
+  made.classList.toggle("chosen", made.dataset.id === opened?.recording.id);
+  return made;
 }
 
 function has(recording) {
@@ -121,7 +127,7 @@ async function choose(id) {
   await opened?.sound?.close();
   if (turn !== chosen) return;
   opened = { recording, marks: marksOf(recording), sound: null, peaks: null };
-  for (const each of byId("found").children) each.classList.toggle("chosen", each.dataset.id === id);
+  [...byId("found").children].forEach(chosenOrNot);
   byId("player").hidden = false;
   byId("sound").hidden = true;
   byId("why").hidden = !has(recording) || recording.is_deleted;

@@ -5,7 +5,12 @@ class Element {
     this.tagName = name.toUpperCase();
     Object.assign(this, { children: [], parentElement: null, dataset: {}, attributes: {}, listeners: {} });
     Object.assign(this, { textContent: "", className: "", value: "", hidden: false, disabled: false, open: false });
-    this.classList = { toggle() {} };
+    this.classList = {
+      toggle: (name, isOn) => {
+        const others = this.className.split(" ").filter((each) => each && each !== name);
+        this.className = [...others, ...(isOn ? [name] : [])].join(" ");
+      },
+    };
   }
 
   get firstElementChild() { return this.children[0] ?? null; }
@@ -44,6 +49,11 @@ class Element {
     return made;
   }
 
+  replaceWith(made) {
+    this.parentElement.insertBefore(made, this);
+    this.remove();
+  }
+
   appendChild(made) { return this.insertBefore(made, null); }
   append(...all) {
     for (const each of all) typeof each === "string" ? this.textContent += each : this.appendChild(each);
@@ -55,8 +65,8 @@ class Element {
   }
 
   querySelector(selector) {
-    const name = /^\[data-act="?(\w+)"?\]$|^button\[data-act\]$/.exec(selector);
-    const fits = (each) => each.dataset.act && (!name[1] || each.dataset.act === name[1]);
+    const [, key, value] = /^\w*\[data-(\w+)(?:="?(\w+)"?)?\]$/.exec(selector);
+    const fits = (each) => each.dataset[key] && (!value || each.dataset[key] === value);
     for (const each of this.children) {
       const found = fits(each) ? each : each.querySelector(selector);
       if (found) return found;

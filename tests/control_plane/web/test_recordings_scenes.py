@@ -163,6 +163,35 @@ assert.equal(document.activeElement, byId("player-title"));
     )
 
 
+def test_the_open_recording_stays_marked_in_the_list_when_it_is_tagged_or_searched_anew(
+    stage: Stage,
+) -> None:
+    stage.play(
+        RECORDINGS
+        + """
+const marked = () => byId("found").children.filter((each) => each.className === "chosen");
+const names = () => marked().map((each) => each.dataset.id);
+await answered("/v1/recordings?", page("a", "b"));
+byId("found").children[1].children[0].children[0].dispatch("click");
+await settled();
+await answered("/v1/recordings/b", about("b"));
+assert.deepEqual(names(), ["b"]);
+pages.delete("/v1/recordings/b");
+const before = marked()[0];
+byId("tags").children[0].children[0].dispatch("click");
+await settled();
+await answered("/v1/recordings/b/tags/b", {});
+await answered("/v1/recordings/b", { ...about("b"), tags: [] });
+assert.notEqual(marked()[0], before);
+assert.deepEqual(names(), ["b"]);
+search("sales");
+await settled();
+await answered("/v1/recordings?queue=sales", page("b", "c"));
+assert.deepEqual(names(), ["b"]);
+"""
+    )
+
+
 def test_who_takes_tags_away_by_keyboard_goes_on_among_them(stage: Stage) -> None:
     stage.play(
         RECORDINGS
