@@ -184,6 +184,7 @@ class Assembly:
             on_change=self._mode_changed,
             on_again=self._alone_again,
             kept=self.shared.kept,
+            past=self.shared.past,
             held=self._held_by_calls,
             holds=self._holds,
             has_ack=self.switchboard.has_ack,

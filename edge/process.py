@@ -43,6 +43,7 @@ class EdgeProcess:
             "mirror": parts.shared.mirror.run(),
             "space": parts.shared.space.run(),
             "alone": parts.alone.run(),
+            "past": parts.shared.past.run(),
             "sisters": parts.sisters.run(),
             "life": parts.life.run(on_lease=parts.reserver.wake),
             "prober": parts.prober.run(parts.shared.sites),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edge.alone.kept import Kept
+from edge.alone.past import Past
 from edge.alone.space import SpaceWatch
 from edge.alone.store import SiteStore
 from edge.settings import Settings
@@ -31,6 +32,13 @@ class SharedState:
         self.kept = Kept(run_dir / f"alone-{edge}")
         self.here = SiteStore(self.store, self.mirror, clock, self.kept)
         """The same, or this site's own copy while it serves alone."""
+        self.past = Past(
+            edge=edge,
+            store=self.store,
+            mirror=self.mirror,
+            kept=Kept(run_dir / f"past-{edge}"),
+            has_room=lambda: self.space.full_s is None,
+        )
 
     def snapshot(self) -> Snapshot:
         """Return the state as this edge is to see it."""

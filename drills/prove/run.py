@@ -152,7 +152,8 @@ class Ground:
                 self._lab.supervisor.kill(f"edge-{edge}")
         await asyncio.sleep(0.1)
         for edge in EDGES:
-            for file in (f"journal-{edge}", f"snapshot-{edge}.json", f"alone-{edge}"):
+            kept = ("journal-{}", "snapshot-{}.json", "alone-{}", "past-{}")
+            for file in (name.format(edge) for name in kept):
                 (self._lab.paths.of(edge[0]) / file).unlink(missing_ok=True)
         await self._clear()
         for proxy in self._proxies.values():

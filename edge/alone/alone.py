@@ -15,11 +15,13 @@ import structlog
 from edge.acd.abandoned import Holds, abandoned, holds_all
 from edge.acd.plan import Held
 from edge.acd.token import Token, alone_token
+from edge.alone.closed import SETTLED_S, closed
 from edge.alone.kept import Kept
 from edge.alone.merging import ContestedError, Merged, is_shown, merge
 from edge.alone.mode import Because, Mode, Seen, Standing, merged, next_standing
+from edge.alone.past import Past
 from edge.alone.sister import Holding, contested, is_acceptable, over, telling
-from edge.alone.store import SiteStore
+from edge.alone.store import SiteStore, revision_at
 from edge.proxy.errors import ProxyError
 from edge.proxy.gate import GateEntry, GateState
 from state import keys
@@ -45,6 +47,8 @@ SHOWN_S = 1.0
 OVER_S = 2.0
 """So long a sister has not to have what stands in her name here: another life of hers is still
 taking up what the one before had."""
+PUT_AWAY_S = 10.0
+"""How often what came and went is taken out of the copy."""
 GateOf = Callable[[AgentId], Awaitable[GateEntry | None]]
 
 
@@ -64,6 +68,7 @@ class Alone:
         on_change: Callable[[Mode], None],
         on_again: Callable[[], None] = lambda: None,
         kept: Kept | None = None,
+        past: Past | None = None,
         held: Callable[[], Iterable[Held]] = tuple,
         holds: Holds = holds_all,
         has_ack: Callable[[CallId], bool] = lambda _: False,
@@ -72,6 +77,7 @@ class Alone:
     ) -> None:
         """`on_again`: a former life of this edge was alone; what it knew of the gate is lost.
 
+        `past` takes the records of calls that came and went long ago; None: the merge writes them.
         `held`: what the calls of this edge hold in the store. `holds` tells of the calls that it
         has, or owes the records of; `has_ack` of those whose callers have acknowledged its answer;
         `full_s` for how long the store has had no room; `postponed` of those that are not to go on
@@ -83,6 +89,7 @@ class Alone:
         self._holds = holds
         self._held = held
         self._kept = kept or Kept(None)
+        self._past = past
         self.is_settled = False
         """Whether it is known if a former life of this edge has left something to merge."""
         self._edge = edge
@@ -103,6 +110,8 @@ class Alone:
         """What the merge that is under way has done so far."""
         self._again_s = now.mono_s
         """Not to merge before."""
+        self._put_away_s = now.mono_s
+        """Not to take anything out of the copy before."""
         self.merges = 0
         self.last_merge_s: float | None = None
         """How long the last one took."""
@@ -221,6 +230,7 @@ class Alone:
             if self.mode is Mode.MERGING and self._clock.now().mono_s >= self._again_s:
                 await self._merge()
             elif self.is_alone:
+                self._put_away()
                 await self._free_abandoned()
 
     async def _go_on(self) -> None:
@@ -280,6 +290,17 @@ class Alone:
             self._on_change(self.mode)
         elif before.mode is Mode.MERGING and self.mode is Mode.ALONE:
             self._store.hold(merging=False)
+
+    def _put_away(self) -> None:
+        """Take out of the copy what came and went, so that it does not grow with the time alone."""
+        overlay, now_s = self._store.overlay, self._clock.now().mono_s
+        if overlay is None or self._past is None or now_s < self._put_away_s:
+            return
+        self._put_away_s = now_s + PUT_AWAY_S
+        over = closed(overlay, self._mirror.snapshot, revision_at(now_s - SETTLED_S))
+        # First where they are kept: if this process dies in between, they are in both files.
+        self._past.take(over.records)
+        self._store.forget(over.calls)
 
     async def _merge(self) -> None:
         overlay, began_s = self._store.overlay, self._clock.now().mono_s

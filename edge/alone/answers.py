@@ -8,7 +8,9 @@ a question or to a transaction that was refused.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from edge.alone.copy import (
     Landed,
@@ -142,3 +144,20 @@ def _flat(result: TxnResult) -> Iterator[Response]:
             yield from _flat(response)
         else:
             yield response
+
+
+def as_asked(result: TxnResult, asked: Sequence[Operation], done: Sequence[Operation]) -> TxnResult:
+    """Return a result in which what was written stands as it was asked for: its writer looks."""
+    wanted = {
+        (did.key, did.value): put.value
+        for put, did in zip(asked, done, strict=True)
+        if isinstance(put, Put) and isinstance(did, Put) and put != did
+    }
+    return replace(result, responses=tuple(_got_as(each, wanted) for each in result.responses))
+
+
+def _got_as(response: Response, wanted: Mapping[tuple[str, bytes], bytes]) -> Response:
+    record = response.record if isinstance(response, Got) else None
+    if record is None or (record.key, record.value) not in wanted:
+        return response
+    return Got(record=replace(record, value=wanted[record.key, record.value]))

@@ -1,8 +1,9 @@
 """What an edge writes without a quorum, kept on disk, so that its next life goes on with it.
 
-One file, appended to: a line a record. It outlives the process and not the machine, so nothing
-waits for the disk. It is there only from the beginning of the mode to the end of the merge, and
-holds callers' numbers, so only its owner may read it.
+One file, appended to: a line a record; it is made anew, of what stands, when it has grown. It
+outlives the process and not the machine, so nothing waits for the disk. It is there only from the
+beginning of the mode to the end of the merge, and holds callers' numbers, so only its owner may
+read it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from state.raw import Change
 log = structlog.get_logger()
 
 FORMAT = 1
+LARGE = 4 * 1024 * 1024
+"""Bytes: a smaller file is not made anew. These are the steps of nine hundred calls."""
 
 
 class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -42,6 +45,14 @@ class Kept:
         self._is_torn = False
         """Whether the disk has taken only the beginning of a line."""
         self._is_failing = False
+        self._size = 0
+        self._size_at_first = 0
+        """Bytes: of what stood when it was made."""
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether most of it may be over."""
+        return self._size > max(LARGE, 2 * self._size_at_first)
 
     def load(self) -> tuple[Change, ...]:
         """Return what a former life has written and not merged; what is torn is left out."""
@@ -73,31 +84,40 @@ class Kept:
         return tuple(changes)
 
     def begin(self, changes: Sequence[Change] = ()) -> None:
-        """Begin a new file, with what a former life had written."""
+        """Begin a new file, with what a former life had written, or this one and stands.
+
+        If that fails, an old one is there yet, and written to.
+        """
         if self._path is None:
             return
-        self._close()
         part = self._path.with_name(f"{self._path.name}.part")
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         except OSError as error:
             self._failed(error)
             return
+        was_torn, self._is_torn = self._is_torn, False
         try:
-            self._write(descriptor, _encode(changes))
+            lines = _encode(changes)
+            self._write(descriptor, lines)
             part.replace(self._path)
         except OSError as error:
             os.close(descriptor)
+            self._is_torn = was_torn
             self._failed(error)
             return
+        self._close()
         self._descriptor = descriptor
+        self._size = self._size_at_first = len(lines)
 
     def note(self, changes: Iterable[Change]) -> None:
         """Keep what has just been written."""
         if self._descriptor is None:
             return
+        lines = _encode(changes)
+        self._size += len(lines)
         try:
-            self._write(self._descriptor, _encode(changes))
+            self._write(self._descriptor, lines)
         except OSError as error:
             self._failed(error)
 

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from edge.acd.merged_places import Rank, ranked
 from edge.acd.plan import Held
-from edge.alone.answers import Answers, landed, read_by
+from edge.alone.answers import Answers, as_asked, landed, read_by
+from edge.alone.closed import gone_of, without
 from edge.alone.copy import Read, news_in, reads_of, unless_given_anew, with_held
 from edge.alone.kept import Kept
 from state import keys
@@ -31,12 +32,10 @@ from state.snapshot import replace as replaced
 from state.store import (
     Compare,
     Delete,
-    Got,
     LeaseId,
     Operation,
     Put,
     RangeResult,
-    Response,
     Store,
     TxnResult,
     WatchBatch,
@@ -44,6 +43,11 @@ from state.store import (
 
 _US = 1_000_000
 NO_RANKS: Final[Mapping[CallId, Rank]] = {}
+
+
+def revision_at(mono_s: float) -> int:
+    """Return the first revision of a copy that is written at a moment of the host's clock."""
+    return ALONE_FROM + int(mono_s * _US)
 
 
 class SiteStore:
@@ -197,6 +201,17 @@ class SiteStore:
             self._kept.note(fresh)
         self._tell(self._overlay.snapshot, deltas)
 
+    def forget(self, calls: Sequence[CallId]) -> None:
+        """Let go of calls that came and went: somebody else keeps what is to be merged of them."""
+        if self._overlay is None:
+            return
+        for call in calls:
+            for key in gone_of(self._overlay, call):
+                self._own.pop(key, None)
+        self._overlay = without(self._overlay, calls)
+        if self._kept.has_grown:
+            self._kept.begin([self._change(key, self._own[key]) for key in self._own])
+
     # -- the Store
 
     async def txn(
@@ -217,7 +232,7 @@ class SiteStore:
             known = translated(compares, self._revisions)
             result = await self._store.txn(known, success, failure, patience_s=patience_s)
             self._hear(success, failure, result)
-            return _as_asked(result, asked, success) if self._ranks else result
+            return as_asked(result, asked, success) if self._ranks else result
         self._overlay, result, deltas = carry_out(
             self._overlay,
             (*translated(compares, self._revisions), *unless_given_anew(success)),
@@ -236,15 +251,16 @@ class SiteStore:
             return
         keys_written = [each.key for each in operations if isinstance(each, Put | Delete)]
         self._note_written(keys_written, self._revision, is_ours=True)
-        records = [(key, self._overlay.record(key)) for key in keys_written]
-        self._kept.note(
-            Change(
-                key=key,
-                value=None if record is None else record.value,
-                create_revision=0 if record is None else record.create_revision,
-                mod_revision=self._revision,
-            )
-            for key, record in records
+        self._kept.note([self._change(key, self._revision) for key in keys_written])
+
+    def _change(self, key: str, revision: int) -> Change:
+        """Return how a key of the copy stands, as written at a revision."""
+        record = None if self._overlay is None else self._overlay.record(key)
+        return Change(
+            key=key,
+            value=None if record is None else record.value,
+            create_revision=0 if record is None else record.create_revision,
+            mod_revision=revision,
         )
 
     async def range(  # noqa: PLR0913 - the Store's own
@@ -318,8 +334,7 @@ class SiteStore:
 
     def _next(self) -> int:
         """Return a revision by the host's monotonic clock, which the edges of a site share."""
-        us = ALONE_FROM + int(self._clock.now().mono_s * _US)
-        self._revision = max(self._revision + 1, us)
+        self._revision = max(self._revision + 1, revision_at(self._clock.now().mono_s))
         return self._revision
 
     def _hear(
@@ -374,22 +389,3 @@ class SiteStore:
         if deltas or self._overlay is None:
             for listener in self._listeners:
                 listener(snapshot, deltas)
-
-
-def _as_asked(
-    result: TxnResult, asked: Sequence[Operation], done: Sequence[Operation]
-) -> TxnResult:
-    """Return a result in which what was written stands as it was asked for: its writer looks."""
-    wanted = {
-        (did.key, did.value): put.value
-        for put, did in zip(asked, done, strict=True)
-        if isinstance(put, Put) and isinstance(did, Put) and put != did
-    }
-    return replace(result, responses=tuple(_got_as(each, wanted) for each in result.responses))
-
-
-def _got_as(response: Response, wanted: Mapping[tuple[str, bytes], bytes]) -> Response:
-    record = response.record if isinstance(response, Got) else None
-    if record is None or (record.key, record.value) not in wanted:
-        return response
-    return Got(record=replace(record, value=wanted[record.key, record.value]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.granting import reserved
@@ -13,7 +14,9 @@ from edge.acd.plan import Held, Plan
 from edge.acd.reservation import connected, ended, offer_failed
 from edge.acd.token import Token
 from edge.alone.alone import Alone
+from edge.alone.kept import Kept
 from edge.alone.merging import Merged, merge
+from edge.alone.past import Past
 from edge.alone.store import SiteStore
 from edge.calls.records import CallRecords, Landed, Written
 from edge.calls.transfers import Transfers
@@ -123,6 +126,9 @@ class SlowStore(MemoryStore):
 
 class Bench:
     """A store that others use, and one edge that is cut off from it."""
+
+    past: Past
+    """Of an edge that lives."""
 
     def __init__(self) -> None:
         self.clock = LoopClock()
@@ -293,11 +299,15 @@ async def configured() -> Bench:
 
 
 @asynccontextmanager
-async def living(bench: Bench) -> AsyncIterator[tuple[TroubledStore, Alone]]:
-    """Let the edge follow the store, and serve alone if it must."""
+async def living(
+    bench: Bench, folder: Path | None = None
+) -> AsyncIterator[tuple[TroubledStore, Alone]]:
+    """Let the edge follow the store, and serve alone if it must. `folder`: for its next life."""
     way = TroubledStore(bench.shared)
     mirror = Mirror(way, bench.clock)
-    store = bench.store = SiteStore(way, mirror, bench.clock)
+    kept, kept_past = (Kept(folder and folder / name) for name in ("alone-a1", "past-a1"))
+    store = bench.store = SiteStore(way, mirror, bench.clock, kept)
+    past = bench.past = Past(edge=A1, store=way, mirror=mirror, kept=kept_past)
     alone = Alone(
         edge=A1,
         site=SiteId("a"),
@@ -307,9 +317,11 @@ async def living(bench: Bench) -> AsyncIterator[tuple[TroubledStore, Alone]]:
         store=store,
         gate_of=_no_gate,
         on_change=lambda _: None,
+        kept=kept,
+        past=past,
         held=lambda: [each.held for each in bench.calls if each.held is not None],
     )
-    running = [asyncio.create_task(part) for part in (mirror.run(), alone.run())]
+    running = [asyncio.create_task(part) for part in (mirror.run(), alone.run(), past.run())]
     await until(lambda: ANN in store.snapshot.agents, "the mirror shows what there is")
     yield way, alone
     for task in running:
