@@ -28,6 +28,13 @@ from edge.sip.uas import Uas
 from edge.sip.uri import parse_uri, scheme_of
 from edge.sip.within import Within
 
+MERGED = (482, "Loop Detected")
+"""RFC 3261 §8.2.2.2: the request is here already, by another way."""
+ASK_ELSEWHERE = (503, "Asked By Two Ways")
+"""The same of an INVITE. Who hunts on has given the first way up; their CANCEL may be behind the
+second, or never come: the proxy on the first way is frozen. By 482 a carrier gives the call up;
+behind 503 another edge takes it, and who has the caller is settled by its record."""
+
 
 class Receiver:
     """The way in."""
@@ -179,12 +186,9 @@ class Receiver:
                 return ""
 
     def _new(self, transaction: ServerTransaction, source: Address, age_s: float) -> None:
-        other = self._transactions.merged_with(transaction)
-        if other is not None:
-            # Once the first has been cancelled, or refused, the second asks anew: somebody else is
-            # to take it, and by 482 a carrier would give the call up.
-            is_over = other.state in {State.COMPLETED, State.CONFIRMED}
-            raise RemoteError(*((503, "Cancelled Before") if is_over else (482, "Loop Detected")))
+        if self._transactions.merged_with(transaction) is not None:
+            is_call = transaction.request.method == "INVITE"
+            raise RemoteError(*(ASK_ELSEWHERE if is_call else MERGED))
         request = transaction.request
         if request.method in KNOWN_METHODS:
             _check_request_uri(request.uri)

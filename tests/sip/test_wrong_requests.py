@@ -42,10 +42,22 @@ def test_the_same_request_by_two_ways_gets_482() -> None:
     network = Network()
     callee = network.party("bob")
     source = Address("192.0.2.9", 5060)
+    message = INVITE.replace("INVITE", "MESSAGE")
+    network.inject(callee, message, source)
+    network.inject(callee, message.replace("z9hG4bKone", "z9hG4bKtwo"), source)
+    assert network.sent("bob", 482)
+
+
+def test_a_call_that_comes_by_a_second_way_may_be_tried_elsewhere() -> None:
+    """The proxy on the first way is frozen: the carrier hunts on, and no CANCEL gets through."""
+    network = Network()
+    callee = network.party("bob")
+    source = Address("192.0.2.9", 5060)
     network.inject(callee, INVITE, source)
     network.inject(callee, INVITE.replace("z9hG4bKone", "z9hG4bKtwo"), source)
     assert len(callee.of(IncomingInvite)) == 1
-    assert network.sent("bob", 482)
+    assert network.sent("bob", 503)
+    assert not network.sent("bob", 482)
 
 
 def test_one_that_was_cancelled_by_the_other_way_may_be_tried_elsewhere() -> None:
