@@ -98,7 +98,7 @@ def _how_to_read(trends: Trends, sipp_per_s: float) -> str:
             "a dashed line where something was killed."
         )
     if sipp_per_s:
-        words += " SIPp's calls are not here: it keeps sums."
+        words += " SIPp's calls are not here."
     return f"<p>{words}</p>"
 
 

@@ -1,23 +1,23 @@
-"""What SIPp's file of statistics says: semicolons, a heading, one line a period. PURE."""
+"""What SIPp's files say: of statistics, one line a period, and of times, one an answer. PURE."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
 
-_SUCCEEDED, _FAILED, _TIME = "SuccessfulCall(C)", "FailedCall(C)", "ResponseTime1(P)"
+_SUCCEEDED, _FAILED = "SuccessfulCall(C)", "FailedCall(C)"
 _CREATED = "TotalCallCreated"
 
 
 class Sums(Struct, frozen=True, kw_only=True):
-    """Since the beginning, but for the time: that of the last period."""
+    """Since the beginning."""
 
     succeeded: int = 0
     failed: int = 0
     created: int = 0
     """Calls that it has begun."""
-    mean_ms: float = 0.0
 
 
 ENOUGH: Final = 0.8
@@ -42,14 +42,13 @@ def sums(text: str) -> Sums:
         succeeded=int(last.get(_SUCCEEDED) or 0),
         failed=int(last.get(_FAILED) or 0),
         created=int(last.get(_CREATED) or 0),
-        mean_ms=_milliseconds(last.get(_TIME, "")),
     )
 
 
-def _milliseconds(clock: str) -> float:
-    """Read `00:00:01:500000`: hours, minutes, seconds and microseconds."""
-    parts = clock.split(":")
-    if len(parts) != 4 or not all(part.isdecimal() for part in parts):  # noqa: PLR2004
-        return 0.0
-    hours, minutes, seconds, micros = map(int, parts)
-    return 1000.0 * (3600 * hours + 60 * minutes + seconds) + micros / 1000.0
+def times_ms(lines: str) -> Iterator[float]:
+    """Yield how long each answer took, of whole lines: when, the time, which timer."""
+    for line in lines.splitlines():
+        _, _, rest = line.partition(";")
+        took, _, _ = rest.partition(";")
+        if took.isdecimal():
+            yield float(took)

@@ -75,7 +75,8 @@ class Row(Struct, frozen=True, kw_only=True):
 
     kind: str
     name: str
-    value_ms: float
+    value_ms: float | None
+    """None: nobody knows; it is in no mean and no percentile."""
     fault: str = ""
     bytes: int = 0
 

@@ -147,7 +147,7 @@ def _began_ms(told: Told, row: Row) -> int:
 
 
 def _slice(name: str, number: int, rows: Sequence[Row]) -> Slice:
-    values = sorted(row.value_ms for row in rows)
+    values = sorted(row.value_ms for row in rows if row.value_ms is not None)
     return Slice(
         number=number,
         count=len(rows),

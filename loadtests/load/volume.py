@@ -1,7 +1,7 @@
 """Volume beside the people: one SIPp, whose counts come into the same tables.
 
-SIPp keeps sums and not calls: once a second what was added is entered, each call with the mean of
-that second's. Imported by Locust's processes alone.
+Once a second what was added to its files is entered: each answer with its own time, and each call
+that failed without one. Imported by Locust's processes alone.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import gevent
 
 from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
+from loadtests.load.counted import Counted
 from loadtests.load.plan import STATISTICS, WITH_WORKER, Plan
-from loadtests.load.sums import Sums, sums
-from loadtests.load.telling import SIP, Row
+from loadtests.load.telling import Row
 
 SCENARIO: Final = PROJECT / "loadtests" / "load" / "sipp.xml"
 PORT: Final = 5160
@@ -39,12 +39,12 @@ class Volume:
 
     def __init__(self, plan: Plan, enter: Callable[[Row], None]) -> None:
         self._enter = enter
-        self._file = plan.folder / STATISTICS
-        self._seen = Sums()
+        file = plan.folder / STATISTICS
+        self._counted = Counted(file)
         log = plan.folder / "sipp.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own scenario
-                (*WITH_WORKER, *entering(HOST, command(plan, self._file))),
+                (*WITH_WORKER, *entering(HOST, command(plan, file))),
                 cwd=plan.folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self._following = gevent.spawn(self._follow)
@@ -67,13 +67,8 @@ class Volume:
             self._take()
 
     def _take(self) -> None:
-        now = sums(_read(self._file))
-        mean_ms = now.mean_ms
-        for _ in range(now.succeeded - self._seen.succeeded):
-            self._enter(Row(kind=SIP, name="set-up, SIPp", value_ms=mean_ms))
-        for _ in range(now.failed - self._seen.failed):
-            self._enter(Row(kind=SIP, name="set-up, SIPp", value_ms=mean_ms, fault="failed"))
-        self._seen = now
+        for row in self._counted.new():
+            self._enter(row)
 
 
 def command(plan: Plan, statistics: Path) -> tuple[str, ...]:
@@ -86,8 +81,5 @@ def command(plan: Plan, statistics: Path) -> tuple[str, ...]:
         *("-r", f"{plan.request.sipp_per_s:g}", "-m", str(max(1, calls))),
         *("-l", str(LONGEST_CALLS), "-aa", "-nostdin"),
         *("-trace_stat", "-fd", str(EVERY_S), "-stf", str(statistics)),
+        *("-trace_rtt", "-rtt_freq", "1"),
     )
-
-
-def _read(file: Path) -> str:
-    return file.read_text(errors="replace") if file.exists() else ""

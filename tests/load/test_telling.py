@@ -39,7 +39,7 @@ def told(**changes: object) -> Told:
     return found
 
 
-def rows(**changes: object) -> dict[str, tuple[float, str]]:
+def rows(**changes: object) -> dict[str, tuple[float | None, str]]:
     return {
         f"{row.kind} {row.name}": (row.value_ms, row.fault)
         for row in rows_of_caller(told(**changes))
@@ -85,6 +85,7 @@ def test_line_that_goes_dead_is_a_failure_and_cut_off(changes: dict[str, object]
 def test_loss_makes_the_score_fall_below_what_is_bearable() -> None:
     assert rows(packets_lost=2)["RTP MOS x 100, caller"] == (414, "")
     score, fault = rows(packets_lost=20)["RTP MOS x 100, caller"]
+    assert score is not None
     assert score < 250
     assert fault.startswith("loss of packets")
 
