@@ -20,9 +20,13 @@ def answering(wire: Wire, t0_ms: int) -> dict[str, float | None]:
     """Return how soon the calls of the plan were answered, before and after the first fault."""
     before = _setups(wire.calls, None, t0_ms)
     after = _setups(wire.calls, t0_ms, None)
-    finals = [call.final_s for call in wire.calls if call.invite_ns >= t0_ms * _NS_IN_MS]
-    # Of a call without one the callers' telephones tell whether it was withdrawn.
-    known = [final for final in finals if final is not None]
+    # Who has dialled and has no answer yet when it breaks has to get one as well. Of a call that
+    # never got one the callers' telephones tell whether it was withdrawn.
+    known = [
+        call.final_s
+        for call in wire.calls
+        if call.final_s is not None and (call.final_ns or 0) >= t0_ms * _NS_IN_MS
+    ]
     return {
         "final_answer_s": max(known) if known else None,
         "setup_before_ms": median(before) if before else None,

@@ -93,7 +93,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers |= answering(seen.wire, t0_ms)
     if seen.short_calls:
         answers |= short_answering(seen.short_calls, t0_ms, healed_ms)
-    if any(_is_unanswered(row, t0_ms) for row in seen.ledger.placed):
+    if any(_is_unanswered(row) for row in seen.ledger.placed):
         answers["final_answer_s"] = float("inf")
     answers |= talks(seen, t0_ms)
     return answers
@@ -150,10 +150,10 @@ def _given_ms(seen: Seen, caller: Redialled) -> int | None:
     return caller.joined_ms if given_ms is None else given_ms
 
 
-def _is_unanswered(row: Row, t0_ms: int) -> bool:
-    """Tell whether an INVITE of after the first fault never got a final answer."""
+def _is_unanswered(row: Row) -> bool:
+    """Tell whether an INVITE never got a final answer, and was not withdrawn."""
     caller = row.caller
-    if caller is None or caller.invite_ms < t0_ms or caller.ok_ms is not None:
+    if caller is None or caller.ok_ms is not None:
         return False
     return caller.end in {End.SILENCE, End.UNFINISHED}
 

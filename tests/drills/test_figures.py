@@ -132,6 +132,22 @@ def test_a_call_that_never_got_a_final_answer_waited_for_ever() -> None:
         assert figures(seen(callers=callers))["final_answer_s"] == float("inf")
 
 
+def in_the_middle(final_ms: int | None) -> Seen:
+    """Return a run in which somebody had dialled just before it broke, answered at `final_ms`."""
+    index = max(i for i, each in enumerate(CALLERS) if each.invite_ms < KILL_MS)
+    callers = invented.swap(CALLERS, index, ok_ms=final_ms, invite_ms=KILL_MS - 50)
+    if final_ms is None:
+        callers = invented.swap(callers, index, joined_ms=None, end=reports.End.SILENCE)
+    return seen(callers=callers)
+
+
+def test_who_had_dialled_and_had_no_answer_yet_when_it_broke_has_to_get_one_as_well() -> None:
+    others_s = figures(seen())["final_answer_s"]
+    assert figures(in_the_middle(KILL_MS - 10))["final_answer_s"] == others_s
+    assert figures(in_the_middle(KILL_MS + 9000))["final_answer_s"] == 9.05
+    assert figures(in_the_middle(None))["final_answer_s"] == math.inf
+
+
 def test_an_agent_who_stays_taken_after_the_call_is_untrue_so_long() -> None:
     after = next(
         i for i, e in enumerate(OFFERS) if e.change is OfferChange.DELETED and e.at_ms > KILL_MS
