@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from drills.fault import Fault, FaultKind
-from state.model import SiteId
+from state.model import EdgeId, SiteId
 
 _SITE: Final = re.compile(r"[a-z]\d*")
 _SITE_FAULTS: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
@@ -27,6 +27,15 @@ def named_sites(method: Iterable[Fault]) -> frozenset[str] | None:
         # `b`, `a-b`, `a>b`, `etcd-b`, `edge-b1`, `agents-b`
         found |= {part[0] for part in re.split("[->]", fault.target) if _SITE.fullmatch(part)}
     return frozenset(found)
+
+
+def takes_edge(method: Iterable[Fault], edge: EdgeId) -> bool | None:
+    """Tell whether a method takes this edge by itself; None: it takes none so."""
+    targets = [
+        each.target.removeprefix("edge-") for each in method if each.target.startswith("edge-")
+    ]
+    # `edge-b1`, or `edge-b`: all of a site's.
+    return any(name in {edge, edge[:1]} for name in targets) if targets else None
 
 
 def touches(fault: Fault, at: Collection[SiteId]) -> bool:  # noqa: PLR0911 - one case a kind

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from drills.blast import takes_edge
 from drills.books import is_touched
 from drills.demo.ledger import Row
 from drills.demo.scenario import Dialler
 from drills.packets import Dialled, Wire, longest_gap_ms
 from drills.seen import Seen
-from state.model import Outcome
+from state.model import CallId, EdgeId, Outcome
 
 AROUND_S: Final = (0.5, 5.0)
 """Audio is looked at from so long before the first fault to so long after it."""
@@ -27,16 +28,30 @@ def talks(seen: Seen, t0_ms: int) -> dict[str, float | None]:
         for row in spared
         if row.caller and (gap := _gap_ms(seen.wire, by_id.get(row.caller.sip_call_id), row, t0_ms))
     ]
+    # Of an edge that is killed alone its sister's calls are touched, too, and show nothing of it.
+    held = [row for row in touched if takes_edge(seen.course.method, _holder(seen, row, t0_ms))]
+    is_shown = touched if takes_edge(seen.course.method, EdgeId("")) is None else held
     kept = [row for row in touched if row.by_people is Outcome.ANSWERED]
     cleared = [_cleared_s(row, t0_ms) for row in touched if row.by_people is Outcome.LOST]
     return {
         "talking": len(talking),
         "talking_touched": len(touched),
         "talking_kept": len(kept),
-        "kept_share": len(kept) / len(touched) if touched else None,
+        "kept_share": len(kept) / len(touched) if is_shown else None,
         "cleared_s": max(cleared, default=0.0) if touched else None,
         "spared_gap_ms": max(gaps) if gaps else None,
     }
+
+
+def _holder(seen: Seen, row: Row, at_ms: int) -> EdgeId:
+    """Return which edge held a call then, by the history of tickets; empty: nobody knows."""
+    call = CallId("" if row.caller is None else row.caller.call)
+    known = [
+        each.ticket.holder
+        for each in seen.tickets
+        if each.call == call and each.ticket is not None and each.at_ms <= at_ms
+    ]
+    return known[-1] if known else EdgeId("")
 
 
 def _talked_at(row: Row, at_ms: int) -> bool:

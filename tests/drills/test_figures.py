@@ -25,6 +25,7 @@ from drills.talks import talks
 from state.model import (
     AgentId,
     CallId,
+    EdgeId,
     Outcome,
     SiteId,
     Unreplicated,
@@ -492,6 +493,28 @@ def test_where_nobody_talked_where_it_was_broken_nobody_knows_how_soon_people_ar
     kept = talks(replace(whole, course=everywhere), t0_ms)
     assert kept["talking_touched"]
     assert kept["cleared_s"] == 0.0, "nobody was cut off"
+
+
+def test_that_talks_of_a_killed_edge_go_on_is_not_known_where_it_held_none() -> None:
+    talking = next(
+        row.caller for row in seen().ledger.placed if row.caller and row.caller.joined_ms
+    )
+    assert talking.joined_ms is not None
+    t0_ms = talking.joined_ms + 1000
+    site = next(
+        row.record.site for row in seen().ledger.placed if row.caller == talking and row.record
+    )
+    killed = Fault(kind=FaultKind.KILL, target=f"edge-{site}1")
+
+    def kept_share(holder: str) -> float | None:
+        taken_up = ticket_at(t0_ms + 500, talking.call, 1, holder=EdgeId(f"{site}1"))
+        held = ticket_at(t0_ms - 2000, talking.call, 1, holder=EdgeId(holder))
+        whole = replace(seen(killed), tickets=(held, taken_up))
+        assert talks(whole, t0_ms)["talking_touched"]
+        return talks(whole, t0_ms)["kept_share"]
+
+    assert kept_share(f"{site}1") == 1.0
+    assert kept_share(f"{site}2") is None, "only its sister's went on"
 
 
 def test_who_was_moved_where_is_counted() -> None:

@@ -29,7 +29,7 @@ from drills.library import experiment_of
 from drills.schedule.book import Book
 from drills.schedule.calendar import Blackout
 from state.clock import SystemClock
-from state.model import SiteId, Ticket
+from state.model import EdgeId, SiteId, Ticket
 from tests.demo.invented import SCENARIO
 from tests.drills.good_run import ticket_at
 from tests.edge.virtual_time import LoopClock, in_virtual_time
@@ -192,11 +192,12 @@ async def test_a_drill_about_calls_once_the_dust_has_settled_begins_while_some_a
 @pytest.mark.parametrize(
     ("expects", "at", "is_enough"),
     [
-        ("kept_share", "a", True),
-        ("kept_share", "b", False),
-        ("cleared_s", "b", False),
-        ("rto_s", "b", True),
-        ("spared_gap_ms", "a", False),
+        ("kept_share", "a1", True),
+        ("kept_share", "a2", False),
+        ("kept_share", "b1", False),
+        ("cleared_s", "b1", False),
+        ("rto_s", "b1", True),
+        ("spared_gap_ms", "a1", False),
     ],
 )
 @in_virtual_time
@@ -204,7 +205,7 @@ async def test_what_breaks_talks_waits_for_somebody_who_talks_there(
     expects: str, at: str, *, is_enough: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ground, "quiet_instant", quiet)
-    clock, talk = LoopClock(), talk_at(at)
+    clock, talk = LoopClock(), replace(talk_at(at[0]), holder=EdgeId(at))
     everybody, lab = ground_of(tmp_path, {"talk": talk}, expects)
 
     async def talks_on() -> None:
