@@ -118,6 +118,21 @@ def test_a_call_that_got_no_answer_after_the_dust_settled_has_failed() -> None:
     assert figures(seen(callers=callers))["failed"] == 1
 
 
+def test_one_call_that_is_refused_while_a_leader_is_elected_is_a_failed_call() -> None:
+    index = min(i for i, each in enumerate(CALLERS) if each.invite_ms > KILL_MS)
+    sent_ms = CALLERS[index].invite_ms
+    refused = replace(
+        CALLERS[index], ok_ms=None, joined_ms=None, end=reports.End.REFUSED, status=503
+    )
+    callers = (*CALLERS[:index], refused, *CALLERS[index + 1 :])
+    lost = Fault(kind=FaultKind.HOLD_DOWN, target=f"etcd-{DEAD}", ttl_s=10.0)
+    whole = seen(lost, callers=callers)
+    whole = replace(whole, course=replace(whole.course, began_ms=sent_ms - 100))
+    evidence = evidence_of_run(whole, "etcd_leader_lost")
+    assert "expected refused <= 0, found 1" in evidence.findings
+    assert evidence.figures["failed"] == 0, "that is of those who come later"
+
+
 def test_where_nobody_calls_once_the_dust_has_settled_nothing_tells_whether_calls_fail() -> None:
     whole = seen()
     # Of the fault that comes when the last callers come, nobody can say that it was over.
