@@ -59,9 +59,11 @@ class CallerEnded(Struct, frozen=True, kw_only=True):
 
 
 class CallerReinvited(Struct, frozen=True, kw_only=True):
-    """The caller has answered our re-INVITE."""
+    """The caller has answered our re-INVITE, or in ACK the offer that theirs has asked us for."""
 
     sdp: bytes | None = None
+    was_asked: bool = False
+    """The latter. A re-INVITE of ours may be waiting for that ACK, and is not answered yet."""
 
 
 class CallerReinviteRefused(Struct, frozen=True, kw_only=True):
@@ -113,6 +115,8 @@ class AgentReinvited(Struct, frozen=True, kw_only=True):
     sdp: bytes | None = None
     holds: bool = False
     """As in `OfferMade`."""
+    was_asked: bool = False
+    """As in `CallerReinvited`."""
 
 
 class AgentReinviteRefused(Struct, frozen=True, kw_only=True):

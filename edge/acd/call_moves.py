@@ -220,7 +220,10 @@ def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:
     settled: tuple[ef.Effect, ...] = ()
     if event.sdp is not None:
         settled = (ef.SettleMedia(side=Side.CALLER, sdp=event.sdp),)
-    call, effects = _offer_over(replace(call, hears_nothing=False), now)
+    call = replace(call, hears_nothing=False)
+    if event.was_asked:
+        return call, settled
+    call, effects = _offer_over(call, now)
     return call, (*settled, *effects)
 
 

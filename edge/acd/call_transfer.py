@@ -171,8 +171,8 @@ def returning_media_ready(call: Call, event: ev.AgentMediaReady, _now: Now) -> S
 
 
 def reinvited(call: Call, event: ev.AgentReinvited, now: Now) -> Step:
-    """Join the two again."""
-    if not parts.is_present(call, event.attempt):
+    """Join the two again. What the telephone has said before it was asked back joins nobody."""
+    if event.was_asked or not parts.is_present(call, event.attempt):
         return call, ()
     if event.sdp is None:
         refused = ev.AgentReinviteRefused(attempt=event.attempt, status=_NOBODY)

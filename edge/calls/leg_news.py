@@ -42,8 +42,8 @@ def of_caller(event: sip.Event) -> ev.Event | None:  # noqa: PLR0911 - one case 
             return ev.CallerEnded(by=By.THEM, cause=CANCELLED)
         case sip.Ended(cause=cause):
             return ev.CallerEnded(by=_by(event), cause=cause)
-        case sip.OfferAnswered(sdp=sdp):
-            return ev.CallerReinvited(sdp=sdp)
+        case sip.OfferAnswered(sdp=sdp, was_asked=was_asked):
+            return ev.CallerReinvited(sdp=sdp, was_asked=was_asked)
         case sip.OfferRefused(status=status):
             return ev.CallerReinviteRefused(status=status)
         case sip.OfferReceived(sdp=sdp):
@@ -65,8 +65,9 @@ def of_agent(event: sip.Event, attempt: Attempt) -> ev.Event | None:  # noqa: PL
             return ev.AgentRejected(attempt=attempt, status=status, reason=reason)
         case sip.Ended(cause=cause):
             return ev.AgentEnded(attempt=attempt, by=_by(event), cause=cause)
-        case sip.OfferAnswered(sdp=sdp):
-            return ev.AgentReinvited(attempt=attempt, sdp=sdp, holds=_holds(sdp))
+        case sip.OfferAnswered(sdp=sdp, was_asked=was_asked):
+            holds = _holds(sdp)
+            return ev.AgentReinvited(attempt=attempt, sdp=sdp, holds=holds, was_asked=was_asked)
         case sip.OfferRefused(status=status):
             return ev.AgentReinviteRefused(attempt=attempt, status=status)
         case sip.OfferReceived(sdp=sdp):

@@ -128,6 +128,9 @@ class OfferAnswered(Struct, frozen=True, kw_only=True):
 
     leg: LegId
     sdp: bytes | None
+    was_asked: bool = False
+    """We made it in our 2xx, since they had asked for it; theirs has come in their ACK. An offer of
+    ours that waited for that ACK goes out with it."""
 
 
 class OfferRefused(Struct, frozen=True, kw_only=True):

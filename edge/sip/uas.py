@@ -304,7 +304,7 @@ class Uas:
                 answer = sdp if meaning is Meaning.ANSWER else None
                 core.events.append(Confirmed(leg=leg.id, sdp=answer))
         elif leg.late_offer:
-            core.events.append(OfferAnswered(leg=leg.id, sdp=sdp))
+            core.events.append(OfferAnswered(leg=leg.id, sdp=sdp, was_asked=True))
         leg.late_offer = False
         if leg.wants_bye is not None and leg.state is LegState.CONFIRMED:
             core.hang_up(leg, leg.peer, leg.wants_bye)

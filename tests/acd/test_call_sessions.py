@@ -132,6 +132,29 @@ def test_an_answer_without_a_body_settles_nothing_but_the_exchange() -> None:
     assert stage.is_in(State.CONNECTED)
 
 
+def test_what_a_caller_who_asked_for_an_offer_says_of_it_is_no_answer_to_a_later_one() -> None:
+    """Their ACK may be slow: ours waits for it, and more may be owed by then."""
+    stage = at(State.JOINING)
+    stage.relay()
+    assert stage.log[-1] == ef.ReinviteCaller(sdp=SDP)
+    effects = stage.deliver(ev.CallerReinvited(sdp=SDP, was_asked=True))
+    assert effects == (ef.SettleMedia(side=Side.CALLER, sdp=SDP),)
+    assert stage.is_in(State.JOINING)
+    stage.caller_accepts()
+    assert stage.is_in(State.CONNECTED)
+
+
+def test_what_an_agent_who_asked_for_an_offer_says_of_it_does_not_bring_the_caller_back() -> None:
+    stage = at(State.CONNECTED)
+    stage.passes_on()
+    while not stage.is_in(State.RETURNING):
+        stage.deliver(ev.TargetRefused(status=486))
+    attempt = stage.call.attempt
+    asked = ev.AgentReinvited(attempt=attempt, sdp=SDP, was_asked=True)
+    assert stage.deliver(asked) == ()
+    assert stage.is_in(State.RETURNING)
+
+
 def test_a_caller_who_refuses_the_reinvite_is_let_go_properly() -> None:
     stage = at(State.JOINING)
     stage.relay()

@@ -82,7 +82,7 @@ def test_who_asked_for_our_offer_hears_the_music_once_they_have_answered_it() ->
             stage.relay()
         assert stage.call.hears_nothing
         if has_answered:
-            stage.deliver(ev.CallerReinvited(sdp=SDP))
+            stage.deliver(ev.CallerReinvited(sdp=SDP, was_asked=True))
         stage.caller_ends(By.THEM)
         stage.end()
         assert stage.outcome == outcome

@@ -400,7 +400,7 @@ class FakeTelephony(Telephony):
         """Let the ACK of a re-INVITE come that has asked us for an offer."""
         held = self.open.get(leg)
         if held is not None and held.state is S.UP and not held.their_offer:
-            self._take(sip.OfferAnswered(leg=leg, sdp=sdp))
+            self._take(sip.OfferAnswered(leg=leg, sdp=sdp, was_asked=True))
 
     def refer(self, leg: LegId, to: str) -> None:
         """Let a REFER come."""

@@ -358,6 +358,51 @@ def test_who_calls_without_an_offer_and_gives_up_as_they_are_answered_has_left(h
     play(_given_up_as_it_is_answered(how))
 
 
+class Decided(Person):
+    """Does what a test says; picks up after a moment."""
+
+    leg: LegId | None = None
+
+    def _take(self, event: sip.Event) -> None:
+        match event:
+            case sip.IncomingInvite(leg=leg):
+                self._later(0.2, "answer", leg, CALLER_SDP)
+            case sip.Confirmed(leg=leg) | sip.Answered(leg=leg):
+                self.leg = leg
+            case sip.OfferReceived(leg=leg, method="INVITE"):
+                self.do("answer_offer", leg, CALLER_SDP)
+            case sip.OfferReceived(leg=leg):
+                self._later(1.0, "answer_offer", leg, CALLER_SDP)
+            case _:
+                pass
+
+
+async def _passed_on_while_they_resume() -> None:
+    wire = Wire(random.Random(0), 0.0, 0.0)  # noqa: S311 - chance has no say here
+    _, edge, end, _ = await _center(wire)
+    agents = [Decided(wire, port, end.local, is_agent=True) for port in (6000, 6001, 6002)]
+    caller = Decided(wire, 7000, end.local, is_agent=False)
+    caller.dial(SALES, "1@carrier")
+    await asyncio.sleep(1.0)
+    (held,) = edge.switchboard.held()
+    assert held.state == "connected"
+    (first,) = (each for each in agents if each.leg is not None)
+    caller.do("reinvite", caller.leg, HOLD)
+    await asyncio.sleep(1.0)
+    caller.do("reinvite", caller.leg, None)
+    await asyncio.sleep(0.1)
+    first.do("refer", first.leg, "sip:greeted@everline")
+    await asyncio.sleep(5.0)
+    assert held.state == "connected"
+    assert sum(each.leg is not None for each in agents) == 2
+    await edge.kill()
+
+
+def test_who_resumes_by_asking_for_an_offer_and_is_slow_to_answer_may_be_passed_on() -> None:
+    """As exchanges do that ask first whom they connect: their ACK answers no offer but that one."""
+    play(_passed_on_while_they_resume())
+
+
 class Muted(Wire):
     """One on which no goodbye of the callers arrives."""
 
