@@ -123,9 +123,11 @@ def _take_option(
 ) -> None:
     options = {each.name: each for each in (*command.options, *command.places)}
     name, equals, value = word[2:].partition("=")
-    negative = name.removeprefix("no-")
-    if name in options or (negative in options and name not in OWN):
-        field = options.get(name) or options[negative]
+    field = options.get(name)
+    if field is None and name not in OWN:
+        positive = options.get(name.removeprefix("no-"))
+        field = positive if positive and Schemas({}).is_flag(positive.schema) else None
+    if field is not None:
         if not equals and Schemas({}).is_flag(field.schema):
             given.setdefault(field.name, []).append("true" if name in options else "false")
             return

@@ -66,7 +66,7 @@ class Schemas:
         if kind == "array":
             return f"{self.says(found.get('items', {}))},..."
         if kind == "object":
-            inner = found.get("additionalProperties")
+            inner = _of_map(found)
             return f"NAME={self.says(inner)},..." if isinstance(inner, Mapping) else "JSON"
         return str(found.get("format", "text")) if kind == "string" else kind
 
@@ -81,7 +81,7 @@ class Schemas:
     def _each(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what a list or a map is of, at its bottom; or the schema itself."""
         found = self.resolve(schema)
-        inner = found.get("items", found.get("additionalProperties"))
+        inner = found.get("items", _of_map(found))
         return self._each(inner) if isinstance(inner, Mapping) and inner else found
 
     def usual(self, schema: Mapping[str, Any]) -> str:
@@ -98,11 +98,12 @@ class Schemas:
     def value(self, schema: Mapping[str, Any], words: Sequence[str]) -> Any:  # noqa: ANN401, PLR0911 - JSON
         """Return what `words` say: several for a list or a map. Raise `BadValueError`.
 
-        What begins with [ or { is JSON; an empty word is null where null is allowed.
+        What begins with [ or { is JSON, but where it is text that is wanted; an empty word is null
+        where null is allowed.
         """
         found = self.resolve(schema)
         last = words[-1]
-        if last[:1] in ("[", "{"):
+        if last[:1] in ("[", "{") and found.get("type") != "string":
             return _json(last)
         kinds = {each.get("type") for each in schema.get("anyOf", ())}
         if not last and "null" in kinds and found.get("type") != "string":
@@ -122,18 +123,28 @@ class Schemas:
             case "string":
                 return last
             case _:
-                return _guess(last)
+                return last if "string" in kinds else _guess(last)
 
     def _map(self, found: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-        inner = found.get("additionalProperties", {})
+        inner = _of_map(found)
         made = {}
         for each in _split(words):
             name, equals, value = each.partition("=")
             if not (name and equals):
                 raise BadValueError("should be NAME=VALUE, or JSON")
             shape = found.get("properties", {}).get(name, inner)
-            made[name] = self.value(shape if isinstance(shape, Mapping) else {}, [value])
+            shape = shape if isinstance(shape, Mapping) else {}
+            is_null = value == "null" and any(
+                e.get("type") == value for e in shape.get("anyOf", ())
+            )
+            made[name] = None if is_null else self.value(shape, [value])
         return made
+
+
+def _of_map(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a schema, a yes or no, or nothing
+    """Return what the values of an object are that names no fields: perhaps by how those look."""
+    patterns = schema.get("patternProperties", {})
+    return schema.get("additionalProperties", next(iter(patterns.values()), None))
 
 
 def _split(words: Sequence[str]) -> list[str]:

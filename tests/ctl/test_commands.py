@@ -117,6 +117,23 @@ def test_no_and_json_and_what_is_given_twice() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["[INC-7] a site is down", "{urgent", '{"a": 1}', "[1]", "4111"])
+def test_text_that_looks_like_json_stays_text(text: str) -> None:
+    assert sent("plans", "activate", "storm", text).body == {"why": text}
+    made = sent("customers", "add", "--name", "Anna", "--notes", text, "--sensitive", f"pin={text}")
+    assert made.body == {"name": "Anna", "notes": text, "sensitive": {"pin": text}}
+
+
+def test_what_a_map_holds_is_of_the_kind_that_it_wants() -> None:
+    made = sent("customers", "change", "cus_1", "--sensitive", "pin=null,card=4111").body
+    assert made == {"sensitive": {"pin": None, "card": "4111"}}
+    assert sent("customers", "change", "cus_1", "--consent", "mail=no").body == {
+        "consent": {"mail": False}
+    }
+    made = sent("agents", "change", "anna", "--attributes", 'floor=2,speaks=["de"]').body
+    assert made == {"attributes": {"floor": "2", "speaks": ["de"]}}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -127,6 +144,7 @@ def test_no_and_json_and_what_is_given_twice() -> None:
         (("queues", "show", "a", "b"), "'b' is too much"),
         (("queues", "list", "--limt", "3"), "--limt is not known here"),
         (("queues", "list", "--limit"), "--limit needs a value"),
+        (("queues", "change", "s", "--no-greeting", ""), "--no-greeting is not known here"),
         (("queues", "add", "s", "--needs", "3"), "--needs should be NAME=VALUE"),
         (("queues", "add", "s", "--needs", "a=x"), "--needs should be a integer"),
     ],
