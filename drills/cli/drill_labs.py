@@ -17,7 +17,7 @@ from typing import Self
 
 import msgspec
 
-from drills.cli.entering import run_inside
+from drills.cli.entering import run_inside, see_that_it_is_in_reach
 from drills.cli.errors import CommandError, Exit
 from drills.due import Due
 from drills.lab.enter import enter
@@ -51,6 +51,7 @@ def run_some(
 
     None is begun later than `begin_within_s`, nor in a lab that is not as it was.
     """
+    see_that_it_is_in_reach(shelf.home)
     before = set(shelf.runs())
     status = run_inside(MODULE, [_options(due, shelf, begin_within_s)])
     return status, [run for run in shelf.runs() if run not in before]
@@ -70,7 +71,8 @@ class SideBySide:
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        """Be the only one who drills here. CommandError: somebody else does."""
+        """Be the only one who drills here. CommandError: somebody else does, or no lab can."""
+        see_that_it_is_in_reach(self._shelf.home)
         if not self._held.enter_context(Lever(self._shelf.home).running()):
             self._held.close()
             raise CommandError("another drill runs here: ./everline drill abort stops it")

@@ -6,16 +6,12 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from drills.cli.errors import CommandError, Exit
 from drills.demo.scenario import SITES
 from drills.desk import doors
-from drills.lab.enter import enter
+from drills.lab.enter import covered_by, enter
 from drills.lab.errors import EnterError
-
-_COVERED: Final = "/run"
-"""In there it is another."""
 
 
 def run_inside(module: str, argv: Sequence[str], *, inherited: Collection[int] = ()) -> int:
@@ -47,7 +43,14 @@ def reachable(file: Path | None) -> str:
     CommandError: it has no folder, or none that is in reach from there.
     """
     file = absolute(file)
-    if file is not None and file.is_relative_to(_COVERED):
-        text = f"{file} is out of reach in there; choose a file outside {_COVERED}"
-        raise CommandError(text, Exit.USAGE)
+    if file is not None:
+        see_that_it_is_in_reach(file)
     return str(file or "")
+
+
+def see_that_it_is_in_reach(path: Path) -> None:
+    """Refuse what a lab would write into a folder of its own, and lose. CommandError."""
+    own = covered_by(path)
+    if own is not None:
+        text = f"{path} is out of reach in there; choose a place outside {own}"
+        raise CommandError(text, Exit.USAGE)

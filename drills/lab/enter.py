@@ -37,6 +37,8 @@ RUN_ROOT = Path("/run/everline")
 """The lab's run directory: on a tmpfs that only the lab's processes see."""
 RUN_SIZE = "4g"
 SHARED = Path("/dev/shm")  # noqa: S108 - a mount point
+COVERED = (Path("/run"), SHARED)
+"""In there these are others, which vanish with the lab."""
 GRACE_S = 15.0
 """How long the lab may take to end after the first signal."""
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -167,6 +169,12 @@ def _forwarding(
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def covered_by(path: Path) -> Path | None:
+    """Return under which folder, that a lab has of its own, a path is; None: it is in reach."""
+    whole = path.resolve()
+    return next((each for each in COVERED if whole.is_relative_to(each)), None)
 
 
 def _mount_own() -> None:

@@ -29,7 +29,7 @@ from drills.lab.certs import Authority, make_authority
 from drills.lab.commands import Commands, Done
 from drills.lab.database import LabDatabase
 from drills.lab.delays import RelayDelays, find_delays
-from drills.lab.enter import RUN_ROOT, inside
+from drills.lab.enter import RUN_ROOT, covered_by, inside
 from drills.lab.errors import EnterError, LabError
 from drills.lab.keys import make_audit_keys, make_recording_keys, make_secrets
 from drills.lab.network import raise_network, remove_network
@@ -344,9 +344,9 @@ class Lab:
         It also works after the lab has been taken down. LabError: it cannot be written there.
         """
         target = directory.absolute()
-        if target.is_relative_to("/run"):
+        if (own := covered_by(target)) is not None:
             raise LabError(
-                f"{target} would vanish with the lab, which covers /run; choose another directory"
+                f"{target} would vanish with the lab, which covers {own}; choose another directory"
             )
         try:
             shutil.copytree(self.paths.run / "log", target, dirs_exist_ok=True)
