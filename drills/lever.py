@@ -50,8 +50,9 @@ class Lever:
         return ASKED if self._requests() != self._asked_ns else None
 
     def pull(self) -> None:
-        """Stop every drill, and let none begin."""
-        self._touch(_LEVER)
+        """Stop every drill, and let none begin. OSError: the disk; one that is pulled stays so."""
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._home / _LEVER).touch(mode=0o600)
 
     def release(self) -> None:
         """Let drills begin again."""

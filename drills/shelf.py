@@ -50,6 +50,7 @@ TRIALS_A_RUN = 20
 PIECE_BYTES: Final = 64 << 20
 """No piece has needed as much, with its capture and logs."""
 _AT_WORK: Final = "at-work-"
+_ADDING: Final = "adding"
 _STAMP: Final = "%Y%m%d-%H%M%S"
 
 
@@ -128,7 +129,7 @@ class Shelf:
         Labs that stand side by side keep what they bring in one chain.
         """
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.home / "adding").open("w") as file:
+        with (self.home / _ADDING).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             runs = self.runs()
             yield run_name(drill, runs[-1] if runs else ""), self.last_hash()
@@ -197,7 +198,11 @@ class Shelf:
         self._signer()
 
     def has_room(self) -> bool:
-        """Tell whether the disk takes one more piece, as far as that can be known before."""
+        """Tell whether the disk takes one more piece, as far as that can be known before.
+
+        OSError: it takes nothing. A key that is here says nothing of whether it does.
+        """
+        (self.home / _ADDING).open("a").close()
         return shutil.disk_usage(self.home).free >= PIECE_BYTES
 
     def read_all(self) -> Iterator[Evidence]:

@@ -13,7 +13,7 @@ from drills.cli.drill_labs import run_some
 from drills.cli.drill_live import approve, ask, check_live, run_live
 from drills.cli.drill_report import last, print_beside, report, tell
 from drills.cli.drill_schedule import app as schedule_app
-from drills.cli.drill_words import Json, Keep, Name, Seed, every, one
+from drills.cli.drill_words import Json, Keep, Name, Seed, every, on_disk, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
@@ -197,11 +197,12 @@ def abort(*, keep: Keep = HOME) -> int:
     For example:
       ./everline drill abort
     """
-    lever = Lever(keep)
-    if not lever.is_running():
-        note("no drill runs here")
-        return Exit.FAILED
-    lever.abort()
+    with on_disk(keep):
+        lever = Lever(keep)
+        if not lever.is_running():
+            note("no drill runs here")
+            return Exit.FAILED
+        lever.abort()
     note("the drill will stop within a second and mend everything")
     return Exit.OK
 
@@ -224,10 +225,11 @@ def lever(
       ./everline drill lever pull
       ./everline drill lever release
     """
-    hand = Lever(keep)
-    if do == "pull":
-        hand.pull()
-    elif do == "release":
-        hand.release()
+    with on_disk(keep):
+        hand = Lever(keep)
+        if do == "pull":
+            hand.pull()
+        elif do == "release":
+            hand.release()
     note("pulled: no drill may run" if hand.is_pulled else "released: drills may run")
     return Exit.OK

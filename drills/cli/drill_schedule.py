@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from drills.cli.asking import print_json
 from drills.cli.drill_live import blackouts_now, check_is_for_live, forbidden_because
-from drills.cli.drill_words import Json, Keep, every, one
+from drills.cli.drill_words import Json, Keep, every, on_disk, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.lane import ROPE
 from drills.cli.progress import console
@@ -135,8 +135,7 @@ def add(  # noqa: PLR0913 - the options of one command
     )
     if live:
         check_is_for_live(one(name))
-    book = Book(keep.absolute())
-    _kindly(book, entry)
+    _kindly(keep, entry)
     window = entry.next_after(_now())
     note(f"{called}: {entry.drill}, {_window(window)}")
     return Exit.OK
@@ -174,7 +173,7 @@ def blackout(  # noqa: PLR0913 - the options of one command
     black = Blackout(
         name=called, zone=zone, scope=scope, begins=from_, ends=until, rule=at, minutes=within
     )
-    _kindly(Book(keep.absolute()), black)
+    _kindly(keep, black)
     note(f"{called}: no drill {_when(black)}")
     return Exit.OK
 
@@ -187,7 +186,8 @@ def remove(called: Called, /, *, keep: Keep = HOME) -> int:
       ./everline drill schedule remove christmas
     """
     try:
-        Book(keep.absolute()).remove(called)
+        with on_disk(keep):
+            Book(keep.absolute()).remove(called)
     except CalendarError as error:
         raise CommandError(str(error), Exit.USAGE) from error
     note(f"{called} is no longer in the calendar")
@@ -244,7 +244,7 @@ def run(*, keep: Keep = HOME) -> int:
     """
     home = keep.absolute()
     book = Book(home)
-    with book.keeping() as is_alone:
+    with on_disk(home), book.keeping() as is_alone:
         if not is_alone:
             raise CommandError(f"somebody keeps the calendar of {home} already")
         _read(book)
@@ -348,9 +348,10 @@ def _next(calendar: Calendar, entry: Entry, span: Span) -> NextWindow:
     )
 
 
-def _kindly(book: Book, thing: Entry | Blackout) -> None:
+def _kindly(keep: Path, thing: Entry | Blackout) -> None:
     try:
-        book.add(thing)
+        with on_disk(keep):
+            Book(keep.absolute()).add(thing)
     except CalendarError as error:
         raise CommandError(str(error), Exit.USAGE) from error
 

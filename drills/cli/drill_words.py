@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -31,3 +33,14 @@ def every() -> dict[str, Experiment]:
         return experiments()
     except ExperimentError as error:
         raise CommandError(str(error)) from error
+
+
+@contextmanager
+def on_disk(folder: Path) -> Iterator[None]:
+    """Tell in a line what the disk of a folder refuses. CommandError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # of whoever reads what we print
+    except OSError as error:
+        raise CommandError(f"{error.filename or folder}: {error.strerror or error}") from error

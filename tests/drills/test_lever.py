@@ -66,3 +66,37 @@ def test_the_commands_pull_release_and_say_when_there_is_nothing_to_abort(
     assert "no drill runs here" in capsys.readouterr().err
     with Lever(tmp_path).running():
         assert main(["drill", "abort", *keep]) == Exit.OK
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lever", "pull"),
+        ("abort",),
+        ("schedule", "add", "weekly", "edge_killed", "--at", "0 3 * * *"),
+        ("schedule", "blackout", "x", "--from", "2026-12-24", "--until", "2026-12-25"),
+        ("schedule", "remove", "weekly"),
+        ("schedule", "run"),
+        ("run", "edge_killed"),
+    ],
+    ids=" ".join,
+)
+def test_what_the_disk_refuses_is_told_in_one_line(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kept").write_text("no folder")
+    assert main(["drill", *words, "--keep", str(tmp_path / "kept" / "deep")]) == Exit.FAILED
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert "Not a directory" in line
+
+
+def test_a_lever_that_is_pulled_again_is_never_released_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lever = Lever(tmp_path)
+    lever.pull()
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: pytest.fail("it was released"))
+    lever.pull()
+    assert lever.is_pulled

@@ -352,3 +352,17 @@ def test_a_key_in_any_form_is_the_same_key() -> None:
     assert parse(digits.upper()) == parse(f" {digits}\n") == parse(pem(OTHER)) == digits
     with pytest.raises(SigningError, match="there is no file away"):
         given("away.pub")
+
+
+def test_a_folder_that_has_a_key_and_takes_no_evidence_is_found_before_anything_is_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.ensure_key()
+    assert shelf.has_room()
+    (tmp_path / "adding").unlink()
+    (tmp_path / "adding").mkdir()  # as a disk that is for reading alone refuses it
+    with pytest.raises(OSError, match="Is a directory"):
+        shelf.has_room()
+    assert main(["drill", "run", "site_killed", "--live", "--really", "--keep", str(tmp_path)]) == 1
+    assert f"{tmp_path} takes no evidence: Is a directory" in capsys.readouterr().err
