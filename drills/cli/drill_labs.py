@@ -32,6 +32,7 @@ ROPE = ("setpriv", "--pdeathsig", "TERM", "--")
 start in the background ignore that, until the holder asks for it."""
 HOLDER = (sys.executable, "-m", __name__)
 """What holds one lab of several."""
+ANOTHER = "another drill runs here: ./everline drill abort stops it"
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,9 +50,12 @@ def run_some(
 ) -> tuple[int, list[str]]:
     """Carry drills out in one lab; return the exit status and the runs that are on the shelf.
 
-    None is begun later than `begin_within_s`, nor in a lab that is not as it was.
+    None is begun later than `begin_within_s`, nor in a lab that is not as it was. CommandError:
+    another drill runs, whose guard would have each of these refused when its callers have come.
     """
     see_that_it_is_in_reach(shelf.home)
+    if Lever(shelf.home).is_running():
+        raise CommandError(ANOTHER)
     before = set(shelf.runs())
     status = run_inside(MODULE, [_options(due, shelf, begin_within_s)])
     return status, [run for run in shelf.runs() if run not in before]
@@ -75,7 +79,7 @@ class SideBySide:
         see_that_it_is_in_reach(self._shelf.home)
         if not self._held.enter_context(Lever(self._shelf.home).running()):
             self._held.close()
-            raise CommandError("another drill runs here: ./everline drill abort stops it")
+            raise CommandError(ANOTHER)
         self._shelf.clear_away()
         return self
 

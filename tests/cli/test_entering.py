@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from drills.cli import drill_labs
 from drills.cli.drill_labs import SideBySide, run_some
 from drills.cli.entering import reachable
 from drills.cli.errors import CommandError, Exit
 from drills.due import Due
+from drills.lab import enter
 from drills.lab.enter import SHARED
+from drills.lever import Lever
 from drills.library import experiment_of
 from drills.shelf import Shelf
 
@@ -33,3 +36,25 @@ def test_evidence_that_would_vanish_with_the_lab_is_refused_before_one_comes_up(
     with pytest.raises(CommandError, match=f"outside {SHARED}"), SideBySide(shelf, 2):
         pass
     assert not shelf.home.exists()
+
+
+def test_no_lab_comes_up_for_drills_of_which_each_would_be_refused_as_another_one_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+
+    def run_inside(*asked: object) -> int:
+        begun.append(asked)
+        return Exit.OK
+
+    monkeypatch.setattr(enter, "COVERED", ())
+    monkeypatch.setattr(drill_labs, "run_inside", run_inside)
+    due = [Due(experiment=experiment_of("edge_killed"), seed=1)]
+    with (
+        Lever(tmp_path).running(),
+        pytest.raises(CommandError, match="another drill runs here"),
+    ):
+        run_some(due, Shelf(tmp_path))
+    assert not begun
+    assert run_some(due, Shelf(tmp_path)) == (Exit.OK, [])
+    assert len(begun) == 1
