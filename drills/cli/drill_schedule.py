@@ -299,28 +299,31 @@ class Starting:
         program = (*ROPE, sys.executable, "-m", "drills", *words)
         child = await asyncio.create_subprocess_exec(*program, cwd=ROOT, start_new_session=True)
         try:
-            held = await child.wait() == Exit.OK
+            status = await child.wait()
         except asyncio.CancelledError:
             child.send_signal(signal.SIGINT)
             await child.wait()
             raise
-        if held:
+        if status == Exit.OK:
             return Ended(became=Became.HELD, why="all held")
-        return self._shown(entry, before) or Ended(
-            became=Became.BROKEN, why="it did not hold: ./everline drill report"
-        )
+        return self._shown(entry, before, status)
 
-    def _shown(self, entry: Entry, before: Container[str]) -> Ended | None:
-        """Return why nothing was shown, by the evidence that came; None: something was, or none."""
+    def _shown(self, entry: Entry, before: Container[str], status: int) -> Ended:
+        """Return what the evidence shows that came, if any did, of a drill that did not hold."""
         shelf = Shelf(self._home)
+        new = [run for run in shelf.runs(entry.drill) if run not in before]
+        if not new:
+            why = f"it brought no evidence (exit code {status}): schedule run has said why"
+            return Ended(became=Became.BROKEN, why=why)
         with contextlib.suppress(TamperedError, SigningError, OSError):
-            for run in shelf.runs(entry.drill):
-                brought = None if run in before else shelf.peek(run)
-                if brought is not None and not brought.was_begun:
+            for brought in map(shelf.peek, new):
+                if not brought.was_begun:
                     return Ended(became=Became.NOT_BEGUN, why=brought.why)
-                if brought is not None and brought.was_stopped:
+                if brought.was_stopped:
                     return Ended(became=Became.STOPPED, why=brought.why)
-        return None
+        return Ended(
+            became=Became.BROKEN, why=f"it did not hold: ./everline drill report {new[-1]}"
+        )
 
 
 def _listed(name: str) -> str:

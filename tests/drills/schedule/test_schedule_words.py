@@ -19,6 +19,8 @@ from drills.schedule.outcomes import Became, Ended
 from drills.shelf import Shelf
 from tests.drills.pieces import EXPERIMENT, FILES, piece
 
+BROUGHT = "20261130-090000-site_killed"
+
 
 def test_only_reviewed_drills_can_be_in_the_calendar(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
@@ -59,8 +61,8 @@ def test_a_blackout_is_made_in_one_of_two_ways_and_not_in_half_of_each(
         (End.REFUSED, Became.NOT_BEGUN, "no steady state within 15 s"),
         (End.ABORTED, Became.STOPPED, "the safety lever was pulled"),
         (End.ABORTED, Became.STOPPED, "an operator aborted it"),
-        (End.NOT_BACK, Became.BROKEN, "it did not hold: ./everline drill report"),
-        (None, Became.BROKEN, "it did not hold: ./everline drill report"),
+        (End.NOT_BACK, Became.BROKEN, f"it did not hold: ./everline drill report {BROUGHT}"),
+        (None, Became.BROKEN, "it brought no evidence (exit code 1): schedule run has said why"),
     ],
 )
 async def test_what_was_not_begun_or_was_stopped_is_not_told_as_broken(
@@ -76,7 +78,7 @@ async def test_what_was_not_begun_or_was_stopped_is_not_told_as_broken(
 
     async def drill(*_: str, **__: object) -> asyncio.subprocess.Process:
         if end is not None:
-            brought = piece("20261130-090000-site_killed", shelf.last_hash())
+            brought = piece(BROUGHT, shelf.last_hash())
             shelf.put(replace(brought, end=end, why=why), FILES, "page")
         return await begin("false")
 
