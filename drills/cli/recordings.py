@@ -22,7 +22,8 @@ from state.model import SiteId
 
 HELP = """\
 Look at the recordings of sites that are up: what there is of every
-answered call, whether it is as it was written, and what is missing;
+answered call, also of those that a fault cut off, whether it is as it
+was written, and what is missing;
 whether copies open with each site's own keys. Rotate those keys.
 
 To hear one, ask the API: GET /v1/recordings/CALL/audio.

@@ -145,7 +145,7 @@ class CancelCallbackAsk(_Ask, frozen=True, kw_only=True, tag="cancel_callback"):
 
 
 class RecordingsAsk(_Ask, frozen=True, kw_only=True, tag="recordings"):
-    """What is there of the answered calls? Answer: `Recordings`."""
+    """What is there of the answered calls, also of those cut off? Answer: `Recordings`."""
 
     call: str = ""
     """How the id begins; empty: all."""

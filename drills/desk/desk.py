@@ -69,7 +69,7 @@ from drills.lab.lab import Lab
 from state.clock import SystemClock
 from state.errors import StateError
 from state.mirror import Mirror
-from state.model import Outcome, SiteId
+from state.model import SiteId
 from state.snapshot import Snapshot
 from state.store import Store
 
@@ -291,8 +291,7 @@ class Desk:
     async def _recordings(self, ask: RecordingsAsk) -> Recordings:
         begins = ledger.check_prefix(ask.call) if ask.call else ""
         over = await ledger.read_ledger(self._store, begins)
-        answered = [each for each in over.records if each.outcome is Outcome.ANSWERED]
-        kept = answered[: ask.last]
+        kept = list(filter(recordings.has_talk, over.records))[: ask.last]
         lab = self._place.launcher
         return await recordings.look(
             self._lab, lab, kept, self._mirror.snapshot, thoroughly=ask.is_thorough

@@ -24,13 +24,15 @@ class SegmentRow(Struct, frozen=True, kw_only=True):
 
 
 class RecordingRow(Struct, frozen=True, kw_only=True):
-    """An answered call and what is kept of it."""
+    """A call in which an agent talked with the caller, and what is kept of it."""
 
     call: CallId
     queue: QueueId
     agent: AgentId | None
     site: SiteId
     ended_ms: int
+    cut_off: str = ""
+    """By which fault the talk was cut off; empty: one of the two ended it."""
     is_kept: bool = False
     is_complete: bool = False
     length_s: float = 0.0
@@ -51,7 +53,7 @@ class Samples(Struct, frozen=True, kw_only=True):
 
 
 class Recordings(Struct, frozen=True, kw_only=True):
-    """The recordings of the answered calls, the newest first."""
+    """The recordings of answered calls, also of those that a fault cut off, the newest first."""
 
     lab: int
     is_thorough: bool

@@ -40,11 +40,13 @@ def summed(found: Recordings) -> str:
     kept = [row for row in found.recordings if row.is_kept]
     wrong = sum(1 for row in found.recordings if row.faults)
     unrecorded = sum(1 for row in found.recordings if row.unrecorded)
+    gone = sum(1 for row in found.recordings if row.cut_off and not (row.is_kept or row.unrecorded))
     incomplete = sum(1 for row in kept if not row.is_complete)
     how = "hashed and opened" if found.is_thorough else "by their manifests"
     return (
         f"{len(kept)} of {len(found.recordings)} answered calls have a recording, {how}; "
         f"{incomplete} incomplete with a reason, {unrecorded} not recorded with a reason, "
+        f"{gone} cut off by a fault without one, "
         f"{wrong} with a fault."
     )
 
@@ -102,6 +104,7 @@ def _state(row: RecordingRow) -> Text:
         return Text("; ".join(row.faults), style="bold red")
     if row.unrecorded:
         return Text(f"not recorded: {row.unrecorded}", style="yellow")
-    return (
-        Text("complete", style="green") if row.is_complete else Text("incomplete", style="yellow")
-    )
+    told = "complete" if row.is_complete else "incomplete" if row.is_kept else "none"
+    if row.cut_off:
+        told += f", cut off: {row.cut_off}"
+    return Text(told, style="green" if row.is_complete else "yellow")

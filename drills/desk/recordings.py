@@ -41,18 +41,23 @@ async def look(
     *,
     thoroughly: bool,
 ) -> Recordings:
-    """Return a row for every answered call; `thoroughly`: hash and open each of them.
+    """Return a row for every call in which an agent talked; `thoroughly`: hash and open each.
 
     Each is opened with the keys of another site than its own, where there is another. Whose a call
     is, its queue in `snapshot` tells.
     """
-    answered = [each for each in records if each.outcome is Outcome.ANSWERED]
     rows = [
         await _row(lab, each, tenant_of(snapshot, each.did, each.queue), thoroughly=thoroughly)
-        for each in answered
+        for each in records
+        if has_talk(each)
     ]
     samples = tuple(filter(None, (_last_sample(lab, site) for site in lab.plan.sites)))
     return Recordings(lab=launcher, is_thorough=thoroughly, recordings=tuple(rows), samples=samples)
+
+
+def has_talk(record: CallRecord) -> bool:
+    """Tell whether an agent talked with the caller, also if a fault cut that off."""
+    return record.outcome is Outcome.ANSWERED or record.agent is not None
 
 
 def _last_sample(lab: Lab, site: SiteId) -> Sample | None:
@@ -106,7 +111,9 @@ async def _row(lab: Lab, record: CallRecord, tenant: str, *, thoroughly: bool) -
         account = await library.manifest(tenant, record.call)
         faults = list(await _faults(library, account)) if thoroughly else []
     except FileNotFoundError:
-        return _empty(record, "" if record.unrecorded else NOT_THERE)
+        # What a fault cut off may be gone with what was lost in it.
+        is_due = record.outcome is Outcome.ANSWERED and not record.unrecorded
+        return _empty(record, NOT_THERE if is_due else "")
     except CustodyError as error:
         return replace(_empty(record, str(error)), is_kept=True)
     except (OSError, BaseError) as error:
@@ -118,6 +125,7 @@ async def _row(lab: Lab, record: CallRecord, tenant: str, *, thoroughly: bool) -
         agent=record.agent,
         site=record.site,
         ended_ms=record.ended_ms,
+        cut_off=_cut_off(record),
         is_kept=True,
         is_complete=account.is_complete,
         unrecorded=record.unrecorded,
@@ -156,6 +164,10 @@ async def _faults(library: Library, account: Manifest) -> Iterable[str]:
     return []
 
 
+def _cut_off(record: CallRecord) -> str:
+    return "" if record.outcome is Outcome.ANSWERED else record.cause
+
+
 def _empty(record: CallRecord, fault: str) -> RecordingRow:
     return RecordingRow(
         call=record.call,
@@ -163,6 +175,7 @@ def _empty(record: CallRecord, fault: str) -> RecordingRow:
         agent=record.agent,
         site=record.site,
         ended_ms=record.ended_ms,
+        cut_off=_cut_off(record),
         faults=(fault,) if fault else (),
         unrecorded=record.unrecorded,
     )

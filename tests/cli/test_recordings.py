@@ -43,6 +43,10 @@ UNRECORDED = row("aa", is_kept=False, is_complete=False, unrecorded="no_consent"
 MISSING = row("ef", is_kept=False, is_complete=False, faults=("no recording",))
 
 
+LOST = row("ba", cut_off="edge_died")
+GONE = row("be", is_kept=False, is_complete=False, cut_off="edge_died")
+
+
 def found(*rows: RecordingRow) -> Recordings:
     return Recordings(lab=7, is_thorough=True, recordings=rows)
 
@@ -66,14 +70,17 @@ def answering(monkeypatch: pytest.MonkeyPatch, *rows: RecordingRow) -> list[Reco
 
 
 def test_the_list_says_of_each_call_what_there_is_and_sums_up() -> None:
-    text = printed(tables.listed(found(KEPT, CUT, MISSING, UNRECORDED)), width=140)
+    text = printed(tables.listed(found(KEPT, CUT, MISSING, UNRECORDED, LOST, GONE)), width=200)
     assert "abababab" in text
     assert "12.50 s" in text
     assert "incomplete" in text
     assert "no recording" in text
     assert "not recorded: no_consent" in text
-    assert "2 of 4 answered calls have a recording, hashed and opened" in text
-    assert "1 incomplete with a reason, 1 not recorded with a reason, 1 with a fault" in text
+    assert "complete, cut off: edge_died" in text
+    assert "none, cut off: edge_died" in text
+    assert "3 of 6 answered calls have a recording, hashed and opened" in text
+    assert "1 incomplete with a reason, 1 not recorded with a reason" in text
+    assert "1 cut off by a fault without one, 1 with a fault" in text
 
 
 def test_one_recording_is_shown_with_segments_and_gaps() -> None:
@@ -96,8 +103,9 @@ def test_a_missing_recording_is_a_difference_and_an_incomplete_one_is_explained(
     assert "efef" in shown
     assert "cdcd" in shown
     assert "abab" not in shown
-    answering(monkeypatch, KEPT, CUT)
-    assert command.reconcile(json=True) is Exit.OK
+    answering(monkeypatch, KEPT, CUT, LOST, GONE)
+    assert command.reconcile(json=True) is Exit.OK, "what was lost in a fault is explained by it"
+    assert "bebe" in capsys.readouterr().out
 
 
 def test_verify_hashes_and_opens_all_and_fails_for_one_that_was_changed(

@@ -6,12 +6,23 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from custody.library import Library
 from drills.desk import recordings
 from drills.desk.recordings import NOT_THERE
 from drills.lab.plan import Part
-from state.model import CallId, CallRecord, DidNumber, EdgeId, Outcome, QueueId, SiteId
+from state.model import (
+    AgentId,
+    CallId,
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    QueueId,
+    SiteId,
+)
+from state.snapshot import Snapshot
 from tests.recorder.made import PUBLIC, Archive
 from tests.recorder.test_copying import CALLS, SpoiltStore
 
@@ -21,6 +32,33 @@ RECORD = CallRecord(
     cause="caller_hung_up", edge=EdgeId("a1"), site=SiteId("a"), via=SiteId("a"), sip_call_id=CALL,
     arrived_ms=1_000, queued_ms=1_000, connected_ms=2_000, ended_ms=9_000,
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_talk_that_a_fault_cut_off_is_listed_with_what_there_is_of_it(
+    tmp_path: Path, *, is_there: bool
+) -> None:
+    archive = Archive(tmp_path)
+    await archive.make_key()
+    if is_there:
+        archive.record(CALL, 1.2)
+        archive.end()
+        await archive.ship()
+    lab = SimpleNamespace(
+        plan=SimpleNamespace(parts={Part.RECORDER}, sites=()),
+        library=lambda *_, **__: archive.library(),
+    )
+    cut = replace(RECORD, outcome=Outcome.LOST, cause="edge_died", agent=AgentId("ann"))
+    waited = replace(RECORD, outcome=Outcome.ABANDONED)
+    found = await recordings.look(
+        lab,  # type: ignore[arg-type]  # what it uses of one
+        7,
+        [cut, waited],
+        Snapshot(revision=1),
+        thoroughly=False,
+    )
+    (row,) = found.recordings
+    assert (row.cut_off, row.is_kept, row.faults) == ("edge_died", is_there, ())
 
 
 @pytest.mark.parametrize("how", ["changed", "not given", "gone"])
