@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,6 +36,8 @@ PERIOD_S: Final = 0.5
 RETRY_S: Final = 5.0
 AGAIN_S: Final = 60.0
 """Between two tries with a recording that has trouble of its own."""
+MOST_IN_A_ROW: Final = 3
+"""So many recordings that the store does not take, and it is the store that is away."""
 
 log = structlog.get_logger()
 
@@ -53,6 +55,14 @@ class _Trouble(NamedTuple):
     told: str
 
 
+class _NotTaken(NamedTuple):
+    """What the store did not take: for a reason of its own, or as it is away."""
+
+    folder: Path
+    call: str
+    error: OSError | BaseError
+
+
 class Shipper:
     """One spool's way to one store."""
 
@@ -66,6 +76,8 @@ class Shipper:
         self._sent: set[Path] = set()
         """Segments that are in the store, of recordings that are not over."""
         self._troubles: dict[Path, _Trouble] = {}
+        self._not_taken: set[Path] = set()
+        """What the store did not take when it was last asked: it may never, and comes last."""
         self._wake = Wake()
         self.kept = 0
         """Recordings that the store has whole, since this process began."""
@@ -93,19 +105,11 @@ class Shipper:
 
     async def ship(self) -> None:
         """Send what has ended and has not been sent."""
-        whole: list[tuple[Path, Manifest]] = []
-        folders = sorted(self._spool.iterdir())
+        folders = sorted(self._spool.iterdir(), key=lambda each: (each in self._not_taken, each))
         self._troubles = {each: self._troubles[each] for each in self._troubles if each in folders}
-        for folder in folders:
-            facts = read_facts(folder)
-            if facts is None or self._is_to_wait(folder):
-                continue
-            try:
-                if (account := await self._ship(folder, facts)) is not None:
-                    whole.append((folder, account))
-            except _OWN_TROUBLES as error:
-                # Only a person can say which of two objects is right; both are kept.
-                self._note(folder, facts.call, error)
+        sent = len(self._sent)
+        whole, not_taken = await self._ship_all(folders)
+        takes_others = bool(whole) or len(self._sent) > sent
         if whole:
             await self._store.settle()
             for folder, account in whole:
@@ -113,6 +117,36 @@ class Shipper:
                     await self._give_up(folder, account)
                 except OSError as error:
                     self._note(folder, account.call, error)
+        self._not_taken = {each.folder for each in not_taken}
+        for each in not_taken:
+            if not takes_others:
+                raise each.error
+            self._note(each.folder, each.call, each.error)
+
+    async def _ship_all(
+        self, folders: Iterable[Path]
+    ) -> tuple[list[tuple[Path, Manifest]], list[_NotTaken]]:
+        """Return what the store has whole now, and what it did not take."""
+        whole: list[tuple[Path, Manifest]] = []
+        not_taken: list[_NotTaken] = []
+        in_a_row = 0
+        for folder in folders:
+            facts = read_facts(folder)
+            if facts is None or self._is_to_wait(folder):
+                continue
+            try:
+                if (account := await self._ship(folder, facts)) is not None:
+                    whole.append((folder, account))
+                    in_a_row = 0
+            except _OWN_TROUBLES as error:
+                # Only a person can say which of two objects is right; both are kept.
+                self._note(folder, facts.call, error)
+            except (OSError, BaseError) as error:
+                not_taken.append(_NotTaken(folder, facts.call, error))
+                in_a_row += 1
+                if in_a_row == MOST_IN_A_ROW:
+                    break
+        return whole, not_taken
 
     def _is_to_wait(self, folder: Path) -> bool:
         trouble = self._troubles.get(folder)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 from structlog.testing import capture_logs
 
 from custody.store import RecordingStore, manifest_name
@@ -71,6 +73,52 @@ async def test_a_file_that_cannot_be_read_keeps_no_other_recording_from_the_stor
     await site.shipper.ship()
     assert await site.has(SECOND)
     assert [each.name for each in site.archive.spool.iterdir()] == [FIRST]
+
+
+@pytest.mark.parametrize("spoilt", [1, 3])
+async def test_what_the_store_does_not_take_keeps_no_other_recording_from_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, spoilt: int
+) -> None:
+    calls = [letter * 24 for letter in "abcd"]
+    for call in calls:
+        site.record(call)
+    put = CountingStore.put
+
+    async def refuse(store: CountingStore, name: str, content: bytes) -> bool:
+        if any(f"/{call}/" in name for call in calls[:spoilt]):
+            raise GenericError("Input/output error")
+        return await put(store, name, content)
+
+    monkeypatch.setattr(CountingStore, "put", refuse)
+    with capture_logs() as said:
+        for _ in range(2):
+            with contextlib.suppress(GenericError):
+                await site.shipper.ship()
+    assert [call for call in calls if not await site.has(call)] == calls[:spoilt]
+    told = [each["call"] for each in said if each["event"] == "recording_not_shipped"]
+    assert sorted(told) == calls[:spoilt]
+    monkeypatch.setattr(CountingStore, "put", put)
+    monkeypatch.setattr(shipping, "AGAIN_S", 0.0)
+    await site.shipper.ship()
+    assert not list(site.archive.spool.iterdir())
+
+
+async def test_a_store_that_is_away_is_not_asked_for_every_recording(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for letter in "abcdef":
+        site.record(letter * 24)
+    asked = 0
+
+    async def refuse(*_: object) -> bool:
+        nonlocal asked
+        asked += 1
+        raise GenericError("Connection refused")
+
+    monkeypatch.setattr(CountingStore, "put", refuse)
+    with pytest.raises(GenericError):
+        await site.shipper.ship()
+    assert asked == 3
 
 
 async def test_a_folder_that_cannot_be_given_up_keeps_no_other_in_the_spool(
