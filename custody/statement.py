@@ -37,6 +37,7 @@ class Gone(Struct, frozen=True, kw_only=True):
 
     name: str
     sha256: str
+    """Empty: the store could not read it any more when it was deleted."""
 
 
 class Statement(Struct, frozen=True, kw_only=True):

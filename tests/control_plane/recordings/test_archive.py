@@ -22,7 +22,7 @@ from control_plane.recordings import archive
 from control_plane.recordings.archive import LATE_MS, Archive
 from control_plane.recordings.caretaker import look_after
 from control_plane.services import Services
-from custody import keyring
+from custody import keyring, statement
 from custody.keyring import Keyring, RecordingKey
 from custody.library import Library
 from custody.providers import LocalFile
@@ -31,6 +31,8 @@ from custody.store import RecordingStore
 from state.clock import ManualClock
 
 NOW_MS = 10 * LATE_MS
+SIGNING = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+KEEPERS = {"a": SIGNING.public_key().public_bytes_raw()}
 PROVIDERS = {name: LocalFile(name.encode() * 32) for name in "ab"}
 
 
@@ -64,7 +66,7 @@ class Site:
             store=self.store,
             ring=self.ring,
             database=self.database,
-            key=Ed25519PrivateKey.from_private_bytes(b"k" * 32),
+            key=SIGNING,
             keepers={},
         )
         return self.archive
@@ -214,6 +216,22 @@ async def test_orders_that_the_store_did_not_carry_out_are_not_passed_over(
             with pytest.raises(OSError, match="does not let go"):
                 await site.archive.carry_out(NOW_MS)
     assert await site.archive.carry_out(NOW_MS) == 1
+
+
+async def test_what_the_store_does_not_give_any_more_is_deleted_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.put(name(1), "keys", "audio")
+    await site.order(deletions.recording(name(1)))
+
+    async def fail(_self: RecordingStore, _name: str) -> bytes:
+        raise OSError(errno.EIO, "the disk does not give it")
+
+    monkeypatch.setattr(RecordingStore, "get", fail)
+    assert await site.archive.carry_out(NOW_MS) == 1
+    assert [each async for each in site.store.recordings("main")] == []
+    _, (told,) = await deletions.page(site.database, "main", None, 10)
+    assert [each.sha256 for each in statement.read(told.signed, KEEPERS).objects] == ["", "aa"]
 
 
 async def test_what_came_back_and_cannot_be_deleted_keeps_nothing_else_here(
