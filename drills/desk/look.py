@@ -193,7 +193,7 @@ def running_row(snapshot: Snapshot, ticket: Ticket, now: Now) -> CallRow:
         outcome=None,
         cause="",
         waited_s=waited_s(ticket, now),
-        talked_s=talked_s(ticket, now),
+        talked_s=talked_s(ticket, now.wall_ms),
         ended_ms=None,
         agent=ticket.agent,
         agent_site=None if agent is None else agent.value.site,

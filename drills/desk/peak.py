@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from edge.steering.coming import coming, demand_of
-from state.model import CallRecord
+from state.model import CallRecord, Ticket
 from state.snapshot import Snapshot
 
 WINDOW_S: Final = 600.0
@@ -20,11 +20,12 @@ def peak_erlangs(snapshot: Snapshot, records: Iterable[CallRecord], now_ms: int)
     """
     day = [each for each in records if each.arrived_ms > now_ms - DAY_S * 1000]
     ends = (now_ms - round(WINDOW_S * 1000) * back for back in range(round(DAY_S / WINDOW_S)))
-    return max((_erlangs(snapshot, day, end_ms) for end_ms in ends), default=0.0)
+    on = [entry.value for entry in snapshot.tickets.values()]
+    return max((_erlangs(snapshot, day, on, end_ms) for end_ms in ends), default=0.0)
 
 
-def _erlangs(snapshot: Snapshot, records: list[CallRecord], end_ms: int) -> float:
-    what = coming(records, end_ms, WINDOW_S)
+def _erlangs(snapshot: Snapshot, records: list[CallRecord], on: list[Ticket], end_ms: int) -> float:
+    what = coming(records, end_ms, WINDOW_S, on=on)
     # Where the first calls came in its last moments, they are no load of a whole window.
     share = what.seconds / WINDOW_S
     return share * sum(each.erlangs for each in demand_of(what, snapshot).values())

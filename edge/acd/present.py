@@ -120,8 +120,8 @@ def waited_s(ticket: Ticket, now: Now) -> float:
     return between_s(ticket.arrived_ms, ticket.connected_ms)
 
 
-def talked_s(ticket: Ticket, now: Now) -> float | None:
-    """Return how long agents have talked with somebody up to now; None: nobody has.
+def talked_s(ticket: Ticket, now_ms: int) -> float | None:
+    """Return how long agents have talked with somebody up to then; None: nobody has.
 
     All of them together, as `edge.acd.service_level.talk_s` says it of a call that is over: what is
     waited between two talks is none.
@@ -133,7 +133,7 @@ def talked_s(ticket: Ticket, now: Now) -> float | None:
     if ticket.state is not TicketState.CONNECTED or is_passed_on:
         return round(over_s, 3)
     since_ms = ticket.talking_ms or ticket.connected_ms
-    return round(over_s + between_s(since_ms, now.wall_ms), 3)
+    return round(over_s + between_s(since_ms, now_ms), 3)
 
 
 def between_s(earlier_ms: int, later_ms: int) -> float:

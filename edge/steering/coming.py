@@ -1,21 +1,29 @@
 """What comes: how many calls a second, by number and by the site whose proxy gets them. PURE.
 
-Owns what recent records say of the calls to come. What becomes of them is `prediction`'s.
+Owns what recent calls say of those to come. What becomes of them is `prediction`'s.
+
+Calls that are on have come, too, and have no record yet: where talks take five minutes, nearly half
+of those of the last ten. Those that are over by then are the short ones. So a talk is taken to last
+as long as all have talked so far, by how many talks are over: the most likely mean of exponential
+times of which some are not seen to their end (Lawless, "Statistical Models and Methods for Lifetime
+Data", 2nd ed., section 4.1). But not for longer than the longest so far: when a center opens a few
+are over and many are on, which says little.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from statistics import fmean
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.present import talked_s
 from edge.acd.service_level import talk_s
 from edge.steering.capacity import Demand
-from state.model import CallRecord, DidNumber, QueueId, SiteId
+from state.model import CallRecord, DidNumber, QueueId, SiteId, Ticket
 from state.snapshot import Snapshot
 
 LEAST_MS: Final = 10_000
@@ -27,6 +35,8 @@ TALK_S: Final = 180.0
 LONGEST_RING_S: Final = 120.0
 """Nobody rings for longer: a clock was set meanwhile."""
 
+_Call: TypeAlias = CallRecord | Ticket
+
 
 class Stream(Struct, frozen=True, kw_only=True):
     """Calls of one number that come to one site's proxy."""
@@ -37,8 +47,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     """Where they waited."""
     calls: int
     talk_s: float
-    """On average, of its queue's calls; of all, where none of its queue's was answered; where none
-    was at all, a usual one."""
+    """On average, of its queue's calls; of all, where no talk of its queue is over; where none is
+    at all, a usual one."""
     ring_s: float = RING_S
     """How long it rings until an agent answers, on average of all calls."""
 
@@ -56,24 +66,27 @@ class Coming(Struct, frozen=True, kw_only=True):
         return max(1.0, (self.to_ms - self.from_ms) / 1000)
 
 
-def coming(records: Iterable[CallRecord], now_ms: int, window_s: float) -> Coming:
+def coming(
+    records: Iterable[CallRecord], now_ms: int, window_s: float, *, on: Iterable[Ticket] = ()
+) -> Coming:
     """Return what came in the last `window_s`, or since the first call if that is less long ago.
 
-    Whom the center called back did not come by themselves. Where nobody was answered nothing tells
-    how long a talk is, and a caller or two who gave up are no rush: they came in the whole while.
+    `on`: the calls that are not over; of one that has a record by now, that tells. Whom the center
+    called back did not come by themselves. Where no talk is over nothing tells how long one is, and
+    a caller or two who gave up are no rush: they came in the whole while.
     """
-    known = [each for each in records if each.callback_of is None and each.arrived_ms <= now_ms]
-    first_ms = min((each.arrived_ms for each in known), default=now_ms)
+    known = [each for each in records if _came(each, now_ms)]
+    over = {each.call for each in known}
+    there = [each for each in on if _came(each, now_ms) and each.call not in over]
+    everybody: list[_Call] = [*known, *there]
+    first_ms = min((each.arrived_ms for each in everybody), default=now_ms)
     begins_ms = now_ms - round(window_s * 1000)
     from_ms = max(begins_ms, min(first_ms, now_ms - LEAST_MS))
     recent = [each for each in known if each.arrived_ms >= from_ms]
-    counts: defaultdict[tuple[DidNumber, SiteId, QueueId], int] = defaultdict(int)
-    talks: defaultdict[QueueId, list[float]] = defaultdict(list)
-    for each in recent:
-        counts[each.did, each.via, each.queue] += 1
-        if each.connected_ms is not None:
-            talks[each.queue].append(talk_s(each))
-    everybody = [talk for some in talks.values() for talk in some]
+    still = [each for each in there if each.arrived_ms >= from_ms]
+    lately = (each for each in everybody if each.arrived_ms >= from_ms)
+    counts = Counter((each.did, each.via, each.queue) for each in lately)
+    talks = _Talks(recent, still, now_ms)
     rings = [ring_s for each in recent if (ring_s := _ring_s(each)) is not None]
     streams = tuple(
         Stream(
@@ -81,14 +94,51 @@ def coming(records: Iterable[CallRecord], now_ms: int, window_s: float) -> Comin
             via=via,
             queue=queue,
             calls=calls,
-            talk_s=fmean(talks[queue] or everybody or (TALK_S,)),
+            talk_s=talks.mean_s(queue),
             ring_s=fmean(rings) if rings else RING_S,
         )
         for (did, via, queue), calls in sorted(counts.items())
     )
-    if counts and not everybody:
+    if counts and not talks.are_known:
         from_ms = begins_ms
     return Coming(from_ms=from_ms, to_ms=now_ms, streams=streams)
+
+
+def _came(call: _Call, now_ms: int) -> bool:
+    return call.callback_of is None and call.arrived_ms <= now_ms
+
+
+class _Talks:
+    """How long talks last, by queue."""
+
+    def __init__(self, over: Iterable[CallRecord], still: Iterable[Ticket], now_ms: int) -> None:
+        self._ended: Counter[QueueId] = Counter()
+        self._talked_s: defaultdict[QueueId, float] = defaultdict(float)
+        self._longest_s: defaultdict[QueueId, float] = defaultdict(float)
+        for record in over:
+            if record.connected_ms is not None:
+                self._ended[record.queue] += 1
+                self._note(record.queue, talk_s(record))
+        for ticket in still:
+            self._note(ticket.queue, talked_s(ticket, now_ms) or 0.0)
+
+    def _note(self, queue: QueueId, seconds: float) -> None:
+        self._talked_s[queue] += seconds
+        self._longest_s[queue] = max(self._longest_s[queue], seconds)
+
+    @property
+    def are_known(self) -> bool:
+        """Whether one is over."""
+        return bool(self._ended)
+
+    def mean_s(self, queue: QueueId) -> float:
+        """Return how long one of a queue takes."""
+        if queue in self._ended:
+            return min(self._talked_s[queue] / self._ended[queue], self._longest_s[queue])
+        if self._ended:
+            mean_s = sum(self._talked_s.values()) / self._ended.total()
+            return min(mean_s, max(self._longest_s.values()))
+        return TALK_S
 
 
 def _ring_s(record: CallRecord) -> float | None:

@@ -106,7 +106,8 @@ def outlook(
     `most_calls`: so many callers are imagined at most; fewer are quicker, and say less exactly.
     `members`: of etcd, as they were asked; none: nobody knows them.
     """
-    what = coming(records, now.wall_ms, WINDOW_S)
+    tickets = (entry.value for entry in snapshot.tickets.values())
+    what = coming(records, now.wall_ms, WINDOW_S, on=tickets)
     horizon = horizon_of(snapshot)
     if most_calls is not None:
         horizon = replace(horizon, most_calls=min(horizon.most_calls, most_calls))

@@ -22,10 +22,11 @@ from state.model import (
     PresenceState,
     QueueId,
     SiteId,
+    TicketState,
     Unreplicated,
 )
 from state.space import QUOTA_BYTES, Space
-from tests.acd.worlds import NOW, WALL_MS, World, call_id
+from tests.acd.worlds import NOW, WALL_MS, World, call_id, ticket
 
 SALES = QueueId("sales")
 
@@ -86,6 +87,24 @@ def test_who_has_signed_out_or_is_at_work_elsewhere_is_not_lost_with_a_site() ->
     world.presence("sa2", site="b")
     by_site = {site.site: site for site in ask(world, lately(30, 15.0)).sites}
     assert by_site[SiteId("a")].agents_lost == 4, "who only takes a break has to come in elsewhere"
+
+
+def test_long_talks_that_are_on_are_a_load_though_no_record_tells_of_them() -> None:
+    """Of twenty who came in the last ten minutes five have talked, and fifteen still do."""
+    world, short = center({"a": 6, "b": 6, "c": 6}), lately(5, 60.0)
+    assert ask(world, short).can_lose_any
+    for number in range(15):
+        came_ms = WALL_MS - 20_000 * (number + 1)
+        told = replace(
+            ticket(100 + number, state=TicketState.CONNECTED, sales=1),
+            did=DidNumber("15550100"),
+            arrived_ms=came_ms,
+            connected_ms=came_ms + 1_000,
+        )
+        world.set_ticket(told)
+    answer = ask(world, short)
+    assert answer.as_it_is.queues[0].erlangs > 12.0
+    assert not answer.can_lose_any
 
 
 def test_the_loss_of_the_site_where_most_people_are_is_the_alarm() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import factorial, inf
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -23,8 +24,10 @@ from state.model import (
     QueueId,
     SiteId,
     Talk,
+    Ticket,
+    TicketState,
 )
-from tests.acd.worlds import PATIENT, WALL_MS, World, call_id
+from tests.acd.worlds import PATIENT, WALL_MS, World, call_id, ticket
 
 SALES, HELP = QueueId("sales"), QueueId("help")
 
@@ -168,6 +171,58 @@ def test_music_between_the_talks_of_a_call_that_was_passed_on_keeps_nobody_busy(
     )
     (stream,) = coming([replace(call, talks=talks)], WALL_MS + 610_000, 900.0).streams
     assert stream.talk_s == 40.0
+
+
+def on(number: int, *, arrived_s: float, talks_for_s: float | None) -> Ticket:
+    arrived_ms, ago_ms = WALL_MS + round(arrived_s * 1000), round((talks_for_s or 0.0) * 1000)
+    return replace(
+        ticket(number),
+        did=DidNumber("1"),
+        arrived_ms=arrived_ms,
+        connected_ms=None if talks_for_s is None else WALL_MS + 600_000 - ago_ms,
+        state=TicketState.QUEUED if talks_for_s is None else TicketState.CONNECTED,
+    )
+
+
+def test_calls_that_are_on_have_come_and_their_talks_are_longer_than_those_that_are_over() -> None:
+    records = [record(number, arrived_s=number * 60.0, talk_s=30.0) for number in range(10)]
+    there = [
+        on(20, arrived_s=100.0, talks_for_s=400.0),
+        on(21, arrived_s=590.0, talks_for_s=None),
+        on(3, arrived_s=180.0, talks_for_s=400.0),  # and its record has come meanwhile
+        replace(on(22, arrived_s=1.0, talks_for_s=9.0), callback_of=call_id(1)),
+        on(23, arrived_s=-1.0, talks_for_s=600.0),
+    ]
+    (stream,) = coming(records, WALL_MS + 600_000, 600.0, on=there).streams
+    assert (stream.calls, stream.talk_s) == (12, (10 * 30.0 + 400.0) / 10)
+
+
+def test_no_talk_is_taken_for_longer_than_the_longest_yet_when_a_center_has_just_opened() -> None:
+    records = [record(number, arrived_s=560.0 + number, talk_s=30.0) for number in range(2)]
+    there = [on(n, arrived_s=562.0 + n / 2, talks_for_s=28.0 - n / 2) for n in range(2, 40)]
+    (stream,) = coming(records, WALL_MS + 600_000, 600.0, on=there).streams
+    assert (stream.calls, stream.talk_s) == (40, 30.0)
+
+
+def test_callers_whom_nobody_answers_have_come_though_they_still_wait() -> None:
+    there = [on(number, arrived_s=number * 6.0, talks_for_s=None) for number in range(60)]
+    found = coming([], WALL_MS + 600_000, 600.0, on=there)
+    assert (found.streams[0].calls, found.seconds) == (60, 600.0)
+
+
+@pytest.mark.parametrize("talk_s", [60.0, 300.0])
+def test_the_load_of_a_steady_state_is_what_it_is_however_long_a_talk_takes(talk_s: float) -> None:
+    chance = Random(7)  # noqa: S311 - an example, no secret
+    at_s, number, records, there = -3600.0, 0, [], []
+    while (at_s := at_s + chance.expovariate(2.0)) < 600.0:
+        number, lasts_s = number + 1, chance.expovariate(1 / talk_s)
+        if at_s + 5.0 + lasts_s <= 600.0:
+            records.append(record(number, arrived_s=at_s, talk_s=lasts_s))
+        else:
+            there.append(on(number, arrived_s=at_s, talks_for_s=max(0.0, 600.0 - at_s - 5.0)))
+    (stream,) = coming(records, WALL_MS + 600_000, 600.0, on=there).streams
+    assert stream.calls / 600.0 == pytest.approx(2.0, rel=0.1)
+    assert stream.talk_s == pytest.approx(talk_s, rel=0.1)
 
 
 def test_what_came_longer_ago_than_the_window_does_not_count() -> None:

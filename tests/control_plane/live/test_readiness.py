@@ -82,11 +82,13 @@ async def test_the_alarm_is_streamed_when_it_goes_on_and_off_and_keeps_its_begin
         on = (await ear.of("readiness"))["data"]
         assert not on["can_lose_any"]
         assert on == {**(await manager.get(PATH)).json, "as_of": on["as_of"], "since": on["since"]}
-        await scene.arrive(1)
+        call = await scene.arrive(1)
         await scene.advance(30)
         await watch(scene).look()
         later = (await ear.of("readiness"))["data"]
         assert (later["can_lose_any"], later["alarm_since"]) == (False, on["alarm_since"])
+        # Whoever called would have nobody left without site a, where all agents are.
+        await scene.write(Delete(key=keys.ticket(call)))
         await scene.put((keys.edge(EdgeId("c1")), life("c")))
         await watch(scene).look()
         assert (await ear.of("readiness"))["data"]["can_lose_any"]
