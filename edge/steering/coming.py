@@ -20,10 +20,12 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.admission import CLOSED
+from edge.acd.hours import is_closed
 from edge.acd.present import talked_s
 from edge.acd.service_level import talk_s
 from edge.steering.capacity import Demand
-from state.model import CallRecord, DidNumber, QueueId, SiteId, Ticket
+from state.model import CallRecord, DidNumber, Now, QueueId, SiteId, Ticket
 from state.snapshot import Snapshot
 
 LEAST_MS: Final = 10_000
@@ -72,10 +74,11 @@ def coming(
     """Return what came in the last `window_s`, or since the first call if that is less long ago.
 
     `on`: the calls that are not over; of one that has a record by now, that tells. Whom the center
-    called back did not come by themselves. Where no talk is over nothing tells how long one is, and
-    a caller or two who gave up are no rush: they came in the whole while.
+    called back did not come by themselves, and who found it closed came to no queue. Where no talk
+    is over nothing tells how long one is, and a caller or two who gave up are no rush: they came in
+    the whole while.
     """
-    known = [each for each in records if _came(each, now_ms)]
+    known = [each for each in records if _came(each, now_ms) and each.cause != CLOSED]
     over = {each.call for each in known}
     there = [each for each in on if _came(each, now_ms) and each.call not in over]
     everybody: list[_Call] = [*known, *there]
@@ -148,17 +151,17 @@ def _ring_s(record: CallRecord) -> float | None:
     return ring_s if 0.0 <= ring_s <= LONGEST_RING_S else None
 
 
-def redirected(what: Coming, before: Snapshot, after: Snapshot) -> Coming:
+def redirected(what: Coming, before: Snapshot, after: Snapshot, now: Now) -> Coming:
     """Return the same calls as they come when their numbers lead elsewhere, or out of the center.
 
-    Streams that lead into one queue then are one: a stream's name is what its callers are drawn by.
+    To a number that is closed by `now` nobody comes, or all to its queue for that hour. Streams
+    that lead into one queue then are one: a stream's name is what its callers are drawn by.
     """
     found: dict[tuple[DidNumber, SiteId, QueueId], Stream] = {}
     for each in what.streams:
-        did = after.dids.get(each.did)
-        if did is not None and did.value.forward:
+        led = _led(each, before, after, now)
+        if led is None:
             continue
-        led = _led(each, before, after)
         key = led.did, led.via, led.queue
         found[key] = led if key not in found else _together(found[key], led)
     return replace(what, streams=tuple(found.values()))
@@ -174,16 +177,19 @@ def _together(one: Stream, other: Stream) -> Stream:
     )
 
 
-def _led(stream: Stream, before: Snapshot, after: Snapshot) -> Stream:
-    was, now = before.dids.get(stream.did), after.dids.get(stream.did)
-    if was is None or now is None:
+def _led(stream: Stream, before: Snapshot, after: Snapshot, now: Now) -> Stream | None:
+    was, did = before.dids.get(stream.did), after.dids.get(stream.did)
+    if did is None:
         return stream
-    to = stream.queue
-    if stream.queue == was.value.queue:
-        to = now.value.queue
-    elif stream.queue == was.value.closed_queue and now.value.closed_queue is not None:
-        to = now.value.closed_queue
-    return replace(stream, queue=to)
+    if did.value.forward:
+        return None
+    if is_closed(after, did.value, now):
+        to = did.value.closed_queue
+        return None if to is None else replace(stream, queue=to)
+    if was is None or stream.queue not in {was.value.queue, was.value.closed_queue}:
+        # Where a limit or an agent has sent them, they may be sent again.
+        return stream
+    return replace(stream, queue=did.value.queue)
 
 
 def demand_of(what: Coming, snapshot: Snapshot) -> Mapping[QueueId, Demand]:

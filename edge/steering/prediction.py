@@ -20,6 +20,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.admission import CLOSED
 from edge.acd.service_level import wait_s
 from edge.acd.simulation import Caller, Day, World, replay, supposed
 from edge.steering.capacity import LEVEL, TARGET_S, QueueForecast, present_at, without
@@ -198,11 +199,15 @@ def predict(  # noqa: PLR0913 - what is supposed
     horizon = horizon or horizon_of(snapshot)
     begin = supposed(snapshot, now, rules=rules, lost=lost)
     then = World(begin).snapshot
-    comes = redirected(what, snapshot, then)
+    comes = redirected(what, snapshot, then, now)
     serving = _serving(snapshot, then, comes, now)
     people = tuple(callers(comes, serving, now, horizon))
     there = tuple(under_way(snapshot, comes, serving, now, horizon.seed))
-    records = replay(Day(begin=begin, changes=(), callers=there + people)).records
+    ended = replay(Day(begin=begin, changes=(), callers=there + people)).records
+    # Whoever comes after closing time is turned away by intent.
+    late = {each.call for each in ended if each.cause == CLOSED}
+    records = [each for each in ended if each.call not in late]
+    people = tuple(each for each in people if each.record.call not in late)
     imagined = {each.record.call for each in people}
     return Prediction(
         queues=_queues(then, comes, [each for each in records if each.call in imagined], people),

@@ -9,7 +9,7 @@ from edge.steering.coming import Coming, Stream, redirected
 from edge.steering.forwarding import trunk_for
 from state import keys
 from state.model import MAIN, Did, DidNumber, QueueId, SiteId, TenantId, Trunk, TrunkId
-from tests.acd.worlds import World
+from tests.acd.worlds import NOW, World
 
 OUT = "+493012345678"
 ACME = TenantId("acme")
@@ -62,5 +62,5 @@ def test_calls_that_go_outside_come_to_nobody_here() -> None:
     )
     other = replace(stream, did=DidNumber("2"))
     what = Coming(from_ms=0, to_ms=60_000, streams=(stream, other))
-    assert redirected(what, before, before).streams == (stream, other)
-    assert redirected(what, before, world().snapshot).streams == (other,)
+    assert redirected(what, before, before, NOW).streams == (stream, other)
+    assert redirected(what, before, world().snapshot, NOW).streams == (other,)

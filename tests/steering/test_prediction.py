@@ -19,9 +19,13 @@ from state import keys
 from state.configuration import Configuration
 from state.model import (
     AgentId,
+    Calendar,
+    CalendarId,
     CallRecord,
+    Did,
     DidNumber,
     EdgeId,
+    Opening,
     Outcome,
     Queue,
     QueueId,
@@ -368,6 +372,50 @@ def record(number: int, did: DidNumber, via: SiteId) -> CallRecord:
 def test_a_number_that_is_known_no_more_frightens_nobody() -> None:
     what = coming([record(n, DidNumber("1"), A) for n in range(20)], WALL_MS, 600.0)
     assert predict(line(3).snapshot, what, NOW).sites[0].calls_per_s > 0.0
+
+
+def closing(minute: int, *, closed_queue: QueueId | None = None) -> World:
+    """Return a center with one agent, for another queue, whose number closes at that minute."""
+    world = line(0)
+    world.agent("night", site="a", help=3)
+    world.set_queue(Queue(id=HELP, needs=needs(help=1), wrap_up_s=0.0))
+    week = tuple((Opening(begin=0, end=minute),) for _ in range(7))
+    calendar = Calendar(id=CalendarId("office"), zone="UTC", week=week)
+    world.put(keys.calendar(calendar.id), calendar)
+    did = Did(number=NUMBER, queue=SALES, calendar=calendar.id, closed_queue=closed_queue)
+    world.put(keys.did(NUMBER), did)
+    return world
+
+
+def test_to_a_number_that_is_closed_nobody_comes_and_who_found_it_so_is_no_load() -> None:
+    came = [record(n, NUMBER, A) for n in range(20)]
+    sent_away = [
+        replace(each, outcome=Outcome.REFUSED, cause="closed", connected_ms=None) for each in came
+    ]
+    shut, day = closing(60), line(3)
+    assert predict(shut.snapshot, coming(came, WALL_MS, 600.0), NOW).fits
+    assert predict(day.snapshot, coming(sent_away, WALL_MS, 600.0), NOW).queues == ()
+
+
+def test_at_night_callers_are_those_of_the_queue_for_the_night() -> None:
+    shut, what = closing(60, closed_queue=HELP), steady(0.3, 10.0)
+    (found,) = predict(shut.snapshot, what, NOW).queues
+    assert (found.queue, found.forecast.suited) == (HELP, 1)
+    assert found.level is not None
+    assert found.level > 0.8
+    dawn = closing(24 * 60, closed_queue=HELP)
+    night = replace(what.streams[0], queue=HELP)
+    (found,) = predict(dawn.snapshot, replace(what, streams=(night,)), NOW).queues
+    assert found.queue == SALES
+
+
+def test_who_comes_after_closing_time_is_turned_away_by_intent() -> None:
+    world, soon = line(9), closing(22 * 60 + 14)  # it is 22:13:20
+    for key in (keys.calendar(CalendarId("office")), keys.did(NUMBER)):
+        world.put(key, soon.snapshot.raw[key].value)
+    (found,) = predict(world.snapshot, steady(3.0, 10.0), NOW).queues
+    assert 0 < found.calls < 40, "in forty seconds, and not in five minutes"
+    assert (found.turned_away, found.fits) == (0, True)
 
 
 def test_all_proxies_calls_are_told_apart() -> None:
