@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -43,7 +43,7 @@ from edge.steering.prediction import Move, QueuePrediction, SitePrediction, move
 from edge.steering.standing import ill_sites
 from state.configuration import Configuration
 from state.mirror import Mirror, MirrorState
-from state.model import MAIN, SiteId
+from state.model import MAIN, CallRecord, SiteId
 from state.snapshot import Snapshot
 
 AnyAsk = Ask[Any, Any, Any]
@@ -98,7 +98,7 @@ async def judged(
         move,
         snapshot,
         checked.configuration,
-        coming(records, ask.now_ms, WINDOW_S, on=tickets),
+        coming(records, ask.now_ms, WINDOW_S, on=tickets, known_from_ms=known_from_ms(records)),
         ask.services.clock.now(),
         # A version that was written a moment ago is not in the snapshot yet.
         present=newest.checked.configuration,
@@ -121,6 +121,11 @@ def _unknown(why: NotKnown, waited_s: float | None, *, is_forced: bool) -> MoveV
     if is_forced:
         return TOO_LATE
     raise not_predicted(waited_s)
+
+
+def known_from_ms(records: Sequence[CallRecord]) -> int | None:
+    """PURE. Return since when all of these are here that came, the latest first; None: all are."""
+    return records[-1].arrived_ms if len(records) >= MOST_RECORDS else None
 
 
 def can_see(mirror: Mirror) -> bool:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from control_plane.calls import store as calls
-from control_plane.configuration.moving import MOST_RECORDS, can_see
+from control_plane.configuration.moving import MOST_RECORDS, can_see, known_from_ms
 from control_plane.configuration.standing import Room
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.readiness import views
@@ -122,7 +122,10 @@ class Watch:
             return
         room = self._room()
         members = () if room is None else room.members
-        found = await asyncio.to_thread(outlook, snapshot, records, now, CALLS, members)
+        known = known_from_ms(records)
+        found = await asyncio.to_thread(
+            outlook, snapshot, records, now, CALLS, members, known_from_ms=known
+        )
         self._take(found, views.owners(snapshot), room)
 
     def _stale(self) -> None:

@@ -69,11 +69,17 @@ class Coming(Struct, frozen=True, kw_only=True):
 
 
 def coming(
-    records: Iterable[CallRecord], now_ms: int, window_s: float, *, on: Iterable[Ticket] = ()
+    records: Iterable[CallRecord],
+    now_ms: int,
+    window_s: float,
+    *,
+    on: Iterable[Ticket] = (),
+    known_from_ms: int | None = None,
 ) -> Coming:
     """Return what came in the last `window_s`, or since the first call if that is less long ago.
 
-    `on`: the calls that are not over; of one that has a record by now, that tells. Whom the center
+    `on`: the calls that are not over; of one that has a record by now, that tells. `known_from_ms`:
+    of who came earlier not all records are here. Whom the center
     called back did not come by themselves, and who found it closed came to no queue. Where no talk
     is over nothing tells how long one is, and a caller or two who gave up are no rush: they came in
     the whole while.
@@ -83,7 +89,7 @@ def coming(
     there = [each for each in on if _came(each, now_ms) and each.call not in over]
     everybody: list[_Call] = [*known, *there]
     first_ms = min((each.arrived_ms for each in everybody), default=now_ms)
-    begins_ms = now_ms - round(window_s * 1000)
+    begins_ms = max(now_ms - round(window_s * 1000), known_from_ms or 0)
     from_ms = max(begins_ms, min(first_ms, now_ms - LEAST_MS))
     recent = [each for each in known if each.arrived_ms >= from_ms]
     still = [each for each in there if each.arrived_ms >= from_ms]

@@ -94,20 +94,23 @@ class Outlook(Struct, frozen=True, kw_only=True):
     """Those of them that do not take part."""
 
 
-def outlook(
+def outlook(  # noqa: PLR0913 - all that is known
     snapshot: Snapshot,
     records: Iterable[CallRecord],
     now: Now,
     most_calls: int | None = None,
     members: Sequence[EtcdMember] = (),
+    *,
+    known_from_ms: int | None = None,
 ) -> Outlook:
     """Return, for each site, how callers would fare without it.
 
     `most_calls`: so many callers are imagined at most; fewer are quicker, and say less exactly.
-    `members`: of etcd, as they were asked; none: nobody knows them.
+    `members`: of etcd, as they were asked; none: nobody knows them. `known_from_ms`: of who came
+    earlier not all records are here.
     """
     tickets = (entry.value for entry in snapshot.tickets.values())
-    what = coming(records, now.wall_ms, WINDOW_S, on=tickets)
+    what = coming(records, now.wall_ms, WINDOW_S, on=tickets, known_from_ms=known_from_ms)
     horizon = horizon_of(snapshot)
     if most_calls is not None:
         horizon = replace(horizon, most_calls=min(horizon.most_calls, most_calls))

@@ -211,6 +211,17 @@ def test_callers_whom_nobody_answers_have_come_though_they_still_wait() -> None:
 
 
 @pytest.mark.parametrize("talk_s", [60.0, 300.0])
+def test_where_not_all_records_are_here_what_came_is_counted_in_the_while_of_which_they_are() -> (
+    None
+):
+    records = [record(n, arrived_s=540.0 + n, talk_s=10.0) for n in range(45)]
+    there = [on(99, arrived_s=5.0, talks_for_s=590.0)]
+    known_from_ms = records[0].arrived_ms
+    end_ms = WALL_MS + 600_000
+    found = coming(records, end_ms, 600.0, on=there, known_from_ms=known_from_ms)
+    assert (found.streams[0].calls, found.seconds) == (45, 60.0)
+
+
 def test_the_load_of_a_steady_state_is_what_it_is_however_long_a_talk_takes(talk_s: float) -> None:
     chance = Random(7)  # noqa: S311 - an example, no secret
     at_s, number, records, there = -3600.0, 0, [], []
