@@ -30,7 +30,7 @@ from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from edge.acd.service_level import figures
 from state.mirror import MirrorState
-from state.model import MAIN, CallRecord, QueueId, SiteId
+from state.model import MAIN, CallRecord, QueueId, SiteId, Ticket
 
 Listed: TypeAlias = Ask[Nothing, ServiceQuery, Nothing]
 Named: TypeAlias = Ask[QueuePath, ServiceQuery, Nothing]
@@ -88,7 +88,9 @@ class _Past(Struct, frozen=True):
     """The calls that came of late."""
 
     records: Mapping[str, list[CallRecord]]
-    """By queue."""
+    """By queue: those that are over."""
+    on: Mapping[str, list[Ticket]]
+    """Likewise: those that are not."""
     interval_s: int
     """Over so long all of them are known."""
 
@@ -100,6 +102,8 @@ async def _past(ask: Ask[Any, ServiceQuery, Any], queue: str | None = None) -> _
     """
     interval_s = ask.query.interval_s
     since_ms = ask.now_ms - interval_s * 1000
+    # Before the database is: a call that ends meanwhile is in one of the two, or in both.
+    tickets = follower_of(ask.request.app).mirror.snapshot.tickets
     try:
         async with ask.services.database.read() as connection:
             found = await store.since(connection, ask.tenant, since_ms, MOST_RECORDS, queue=queue)
@@ -110,7 +114,12 @@ async def _past(ask: Ask[Any, ServiceQuery, Any], queue: str | None = None) -> _
     records: dict[str, list[CallRecord]] = {}
     for each in found:
         records.setdefault(each.queue, []).append(each)
-    return _Past(records, interval_s)
+    over, since_ms = {each.call for each in found}, ask.now_ms - interval_s * 1000
+    on: dict[str, list[Ticket]] = {}
+    for entry in tickets.values():
+        if entry.value.arrived_ms >= since_ms and entry.value.call not in over:
+            on.setdefault(entry.value.queue, []).append(entry.value)
+    return _Past(records, on, interval_s)
 
 
 def _service(
@@ -121,7 +130,8 @@ def _service(
     entry = follower_of(ask.request.app).mirror.snapshot.queues.get(QueueId(queue))
     wrap_ups = {} if entry is None else {entry.value.id: entry.value.wrap_up_s}
     target_s = ask.query.target_s
-    found = figures(past.records.get(queue, ()), target_s, wrap_ups)
+    over, on = past.records.get(queue, ()), past.on.get(queue, ())
+    found = figures(over, target_s, wrap_ups, on=on)
     return views.service(found, past.interval_s, target_s)
 
 

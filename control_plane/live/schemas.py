@@ -270,7 +270,10 @@ class ServiceQuery(ApiModel):
 
 
 class ServiceView(ApiModel):
-    """How callers were served who came in the interval; null: nothing to count."""
+    """How callers were served who came in the interval; null: nothing to count.
+
+    Those with whom an agent talks are among them; only their handling is not known yet.
+    """
 
     interval_s: int
     """Over how long, up to now: less than was asked for where more calls came than are looked at

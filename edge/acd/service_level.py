@@ -11,7 +11,10 @@ Common to all:
   an agent and the caller heard each other, or until its end;
 - *answered*: an agent and the caller heard each other, however the call ended;
 - *abandoned*: the caller left the queue before that. Calls that a fault cut off in the queue, or
-  that were refused, are neither: they are counted as outcomes, not as service.
+  that were refused, are neither: they are counted as outcomes, not as service;
+- a live view has calls that are on as well, and of them those count in which an agent has answered:
+  they are service, and the longer agents talk the more of what was answered of late they are. What
+  their handling comes to nobody knows yet.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from state.model import CallRecord, Outcome, QueueId
+from state.model import CallRecord, Outcome, QueueId, Ticket
 
 _MS = 1000.0
 
@@ -35,15 +38,22 @@ class Queued(Struct, frozen=True):
     abandoned: tuple[float, ...]
 
     @classmethod
-    def of(cls, records: Iterable[CallRecord]) -> Queued:
-        """Sort the records."""
+    def of(cls, records: Iterable[CallRecord], talking: Iterable[Ticket] = ()) -> Queued:
+        """Sort the records; `talking`: calls that are on, and answered."""
         queued = [
             record
             for record in records
             if record.queued_ms is not None and record.callback_of is None
         ]
         return cls(
-            answered=tuple(wait_s(each) for each in queued if each.connected_ms is not None),
+            answered=(
+                *(wait_s(each) for each in queued if each.connected_ms is not None),
+                *(
+                    _waited_s(each.queued_ms, each.connected_ms)
+                    for each in talking
+                    if each.queued_ms is not None and each.connected_ms is not None
+                ),
+            ),
             abandoned=tuple(
                 wait_s(each)
                 for each in queued
@@ -55,7 +65,10 @@ class Queued(Struct, frozen=True):
 def wait_s(record: CallRecord) -> float:
     """Return how long the caller waited in the queue; never negative, whatever the clocks say."""
     until_ms = record.ended_ms if record.connected_ms is None else record.connected_ms
-    since_ms = until_ms if record.queued_ms is None else record.queued_ms
+    return _waited_s(until_ms if record.queued_ms is None else record.queued_ms, until_ms)
+
+
+def _waited_s(since_ms: int, until_ms: int) -> float:
     return max(0.0, (until_ms - since_ms) / _MS)
 
 
@@ -181,18 +194,23 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 
 def figures(
-    records: Iterable[CallRecord], target_s: float, wrap_up_s: Mapping[QueueId, float]
+    records: Iterable[CallRecord],
+    target_s: float,
+    wrap_up_s: Mapping[QueueId, float],
+    *,
+    on: Iterable[Ticket] = (),
 ) -> Figures:
-    """Return the figures of some calls."""
+    """Return the figures of some calls. `on`: of a live view, those that are not over."""
     known = tuple(records)
     callers = tuple(record for record in known if record.callback_of is None)
     backs = tuple(record for record in known if record.callback_of is not None)
-    queued = Queued.of(callers)
+    talking = [e for e in on if e.connected_ms is not None and e.callback_of is None]
+    queued = Queued.of(callers, talking)
     waits = (*queued.answered, *queued.abandoned)
     wrap_ups = [wrap_up_s.get(r.queue, 0.0) for r in known for _ in range(wrap_up_count(r))]
     wrap_up = sum(wrap_ups) / len(wrap_ups) if wrap_ups else 0.0
     return Figures(
-        calls=len(callers),
+        calls=len(callers) + len(talking),
         answered=len(queued.answered),
         abandoned=len(queued.abandoned),
         turned_away=sum(r.outcome in {Outcome.REFUSED, Outcome.CALLBACK} for r in callers),

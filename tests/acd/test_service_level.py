@@ -13,8 +13,18 @@ from edge.acd.service_level import (
     talk_s,
     wait_s,
 )
-from state.model import AgentId, CallRecord, DidNumber, EdgeId, Outcome, QueueId, SiteId, Talk
-from tests.acd.worlds import call_id
+from state.model import (
+    AgentId,
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    QueueId,
+    SiteId,
+    Talk,
+    TicketState,
+)
+from tests.acd.worlds import call_id, ticket
 
 START_MS = 1_000_000
 
@@ -131,6 +141,18 @@ def test_calls_that_called_somebody_back_are_no_callers_and_no_service() -> None
     assert (with_them.callbacks, with_them.callbacks_reached) == (2, 1)
     for name in ("calls", "answered", "turned_away", "lost", "service_level", "asa_s"):
         assert getattr(with_them, name) == getattr(alone, name), name
+
+
+def test_who_is_being_talked_with_has_been_answered_though_the_call_is_not_over() -> None:
+    came = ticket(7, state=TicketState.CONNECTED)
+    talks = replace(came, queued_ms=START_MS, connected_ms=START_MS + 30_000)
+    on = [talks, ticket(8), replace(talks, call=call_id(9), callback_of=call_id(1))]
+    before, found = (figures(DAY, 20.0, {}, on=each) for each in ((), on))
+    assert (found.calls, found.answered) == (before.calls + 1, before.answered + 1)
+    assert (found.abandoned, found.aht_s) == (before.abandoned, before.aht_s)
+    assert found.abandon_rate == 2 / 6
+    assert found.asa_s == (5 + 20 + 50 + 30) / 4
+    assert found.service_level["answered_in_time_of_all"] == 2 / 6
 
 
 def test_a_figure_without_anything_to_count_is_none() -> None:
