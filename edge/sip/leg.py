@@ -119,6 +119,8 @@ class OwnOffer:
     method: str
     sdp: bytes | None
     attempts: int = 0
+    put_off: int = 0
+    """How often they have said that it may be made again later."""
     refresh: bool = False
     """A session refresh of the stack's own: the user hears nothing of it unless it fails."""
 

@@ -25,8 +25,8 @@ PUTS_OFF = frozenset({500, 503})
 """With Retry-After."""
 MAX_ATTEMPTS = 8
 """How often an offer of ours is made before glare counts as a refusal."""
-MAX_PUT_OFF = 3
-"""How often it is made to who puts it off: whoever waits for it hears nobody meanwhile."""
+MAX_PUT_OFF = 2
+"""How often they may put it off: whoever waits for it hears nobody meanwhile."""
 LONGEST_PUT_OFF_S = 10
 """RFC 3261 §14.2. Who is away for longer takes no offer now."""
 SESSION_TOO_SMALL = 422
@@ -209,10 +209,11 @@ class OwnOffers:
             # RFC 3261 §14.1: the owner of the Call-ID waits 2.1 to 4 s, the other up to 2 s.
             chance = self._core.chance()
             return round(2.1 + 1.9 * chance if peer.dialog.caller else 2.0 * chance, 2)
-        if response.status in PUTS_OFF and own.attempts < MAX_PUT_OFF:
+        if response.status in PUTS_OFF and own.put_off < MAX_PUT_OFF:
             # An offer of theirs is under way (§14.2), or at whoever they speak for (§21.5.4).
             asked_s = seconds_in(response.first("retry-after"))
             if asked_s is not None and asked_s <= LONGEST_PUT_OFF_S:
+                own.put_off += 1
                 return max(asked_s, BUSY_S)
         return None
 

@@ -206,7 +206,29 @@ def test_an_offer_that_is_put_off_for_ever_is_refused() -> None:
     caller, _, _ = put_off(network, b"500 Server Internal Error\r\nRetry-After: 2", times=99)
     network.run(10)
     assert caller.only(OfferRefused).status == 500
-    assert len(network.sent("alice", "INVITE")) == MAX_PUT_OFF
+    assert len(network.sent("alice", "INVITE")) == 1 + MAX_PUT_OFF
+
+
+def test_an_offer_that_has_crossed_theirs_often_may_be_put_off_all_the_same() -> None:
+    network = Network()
+    caller, callee, leg, _ = established(network)
+    says = iter([b"491 Request Pending"] * 3 + [b"500 Server Internal Error\r\nRetry-After: 1"])
+
+    def take(party: Party, event: Event) -> None:
+        if not isinstance(event, OfferReceived):
+            return
+        if len(party.of(OfferReceived)) <= 4:
+            party.stack.refuse_offer(event.leg, 500, network.now)
+        else:
+            party.stack.answer_offer(event.leg, ANSWER, network.now)
+
+    callee.on_event = take
+    network.tamper = lambda wire: (
+        wire.replace(b"500 Server Internal Error", next(says)) if wire[8:11] == b"500" else wire
+    )
+    caller.stack.reinvite(leg, b"v=0 mine", network.now)
+    network.run(20)
+    assert caller.only(OfferAnswered).sdp == ANSWER
 
 
 def test_a_second_offer_while_the_first_waits_is_a_local_error() -> None:
