@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 _PAUSE_S = 0.01
 """Doubts come in bursts."""
+_AGAIN_S = 1.0
+"""After a look at which nobody knew what stands, as while a sister serves alone."""
 
 
 class DoubtedGates:
@@ -58,8 +60,12 @@ class DoubtedGates:
         while True:
             await self._due.wait(None)
             agents, self._agents = self._agents, set()
+            pause_s = _PAUSE_S
             try:
-                await self._proxy.settle_gate(agents)
+                if await self._proxy.settle_gate(agents) is None:
+                    self._agents |= agents
+                    self._due.set()
+                    pause_s = _AGAIN_S
             except ProxyError as error:
                 log.warning("gates_not_settled", error=str(error))
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(pause_s)

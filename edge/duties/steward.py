@@ -169,7 +169,11 @@ class Steward:
             log.warning("gates_not_settled", error=str(error))
 
     async def edge_died(self, edge: EdgeId) -> None:
-        """Free what a dead edge left here: its media if it was of this site, and agents' gates."""
+        """Free what a dead edge left here: its media if it was of this site, and agents' gates.
+
+        Told again and again, it does what it could not do before: what stands may not be known yet,
+        if that edge served alone.
+        """
         if edge in self._dead:
             return
         self._dead.add(edge)
@@ -178,6 +182,9 @@ class Steward:
             freed = await self._proxy.settle_gate()
         except (MediaError, ProxyError) as error:
             log.warning("dead_edge_not_cleared", edge=edge, error=str(error))
+            self._dead.discard(edge)
+            return
+        if freed is None:
             self._dead.discard(edge)
             return
         # If it was of this site, it may have told Kamailio of sites as it alone saw them.

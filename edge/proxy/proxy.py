@@ -262,17 +262,22 @@ class Proxy:
                 await self.settle_gate()
             pace.took(loop.time() - began_s)
 
-    async def settle_gate(self, agents: Collection[AgentId] | None = None) -> frozenset[AgentId]:
+    async def settle_gate(
+        self, agents: Collection[AgentId] | None = None
+    ) -> frozenset[AgentId] | None:
         """Free the gates that hold agents for offers that are gone; return whose.
 
-        `run` does it from time to time for all; `agents`: only of these. Raises ProxyError.
+        None: nobody knows now which offers stand. `run` does it from time to time for all;
+        `agents`: only of these. Raises ProxyError.
         """
         standing = await self._standing()
+        if standing is None:
+            return None
         freed = set()
-        homed = self._wanted.home if self._wanted and standing else {}
+        homed = self._wanted.home if self._wanted else {}
         for agent in homed if agents is None else homed.keys() & set(agents):
             entry = await self.gate_of(agent)
-            if entry is not None and standing and gate.is_stuck(agent, entry, standing):
+            if entry is not None and gate.is_stuck(agent, entry, standing):
                 log.warning("gate_stuck", agent=agent, token=str(entry.token), state=entry.state)
                 await self.free_gate(agent, entry.token)
                 freed.add(agent)

@@ -17,7 +17,7 @@ from edge.duties.presence import PresenceKeeper
 from edge.duties.steward import MERGED_S, Steward
 from edge.media.relay import Relay
 from edge.proxy.errors import ProxyError
-from edge.proxy.events import Forwarded, GoodbyeUnheard
+from edge.proxy.events import Forwarded, GoodbyeUnheard, Refused
 from edge.proxy.gate import GateEntry, GateLoad, GateState
 from edge.proxy.proxy import SETTLE_S
 from edge.proxy.tables import Tables
@@ -148,9 +148,9 @@ class House:
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[House]:
+async def house(made: House | None = None) -> AsyncIterator[House]:
     """Bring one up."""
-    made = House()
+    made = made or House()
     await made.put(keys.agent(ANN), Agent(id=ANN, name="Ann", site=SITE, skills={}))
     following = asyncio.create_task(made.mirror.run())
     await until(lambda: made.mirror.state is MirrorState.LIVE, "the mirror is live")
@@ -299,6 +299,74 @@ async def test_nobody_is_freed_for_a_second_call_who_talks_with_a_caller_of_a_si
         made.sister.alone_ago_s = alone_ago_s
         await made.steward.settle()
     assert freed == ([token] if is_freed else [])
+
+
+class Doubted(House):
+    """The gate of the agent holds them for a call of a sister who is dead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freed: list[Token] = []
+        self.released: list[EdgeId] = []
+        self.steward._media = cast("Relay", self)  # noqa: SLF001 - no relay
+
+    async def gate_of(self, _: AgentId) -> GateEntry:
+        """Tell it."""
+        token = Token(epoch=1, revision=1)
+        return GateEntry(token=token, state=GateState.TALKING, call=CallId("c1"))
+
+    async def free_gate(self, _: AgentId, token: Token) -> None:
+        """Note it."""
+        self.freed.append(token)
+
+    async def release_all_of(self, edge: EdgeId) -> int:
+        """Let go of the media of an edge."""
+        self.released.append(edge)
+        return 0
+
+
+@asynccontextmanager
+async def doubted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Doubted]:
+    async with house(Doubted()) as made:
+        assert isinstance(made, Doubted)
+        proxy = made.steward._proxy  # noqa: SLF001 - no Kamailio
+        await proxy.apply(Tables(home={ANN: "0.0"}))
+        monkeypatch.setattr(proxy, "gate_of", made.gate_of)
+        monkeypatch.setattr(proxy, "free_gate", made.free_gate)
+        yield made
+
+
+@in_virtual_time
+async def test_a_gate_that_refused_while_a_sister_was_alone_is_freed_when_that_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with doubted(monkeypatch) as made:
+        looking = asyncio.create_task(made.steward._doubted.run())  # noqa: SLF001 - what it runs
+        made.sister.alone_ago_s = 0.0
+        refused = Refused(agent=ANN, call=CallId("c2"), why="busy")
+        await made.steward._hear(refused)  # noqa: SLF001 - news
+        await asyncio.sleep(3.0)
+        assert not made.freed
+        made.sister.alone_ago_s = inf
+        await until(lambda: bool(made.freed), "she can be rung again", within_s=2.0)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+@in_virtual_time
+async def test_what_a_sister_held_who_died_while_she_was_alone_is_freed_once_she_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with doubted(monkeypatch) as made:
+        sister = EdgeId("a2")
+        made.sister.alone_ago_s = 0.0
+        await made.steward.edge_died(sister)
+        assert not made.freed
+        made.sister.alone_ago_s = inf
+        for _ in range(3):  # as the janitor says, twice a second
+            await made.steward.edge_died(sister)
+        assert len(made.freed) == 1
+        assert set(made.released) == {sister}
 
 
 @in_virtual_time

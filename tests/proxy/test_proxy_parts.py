@@ -368,7 +368,7 @@ async def test_a_gate_that_holds_an_agent_for_an_offer_that_is_gone_is_freed(sit
         standing.load = GateLoad(floor=Token(epoch=1, revision=299), offers={})
         assert await proxy.settle_gate() == frozenset()  # newer than the snapshot
         standing.load = GateLoad(floor=Token(epoch=1, revision=300), offers={})
-        assert await proxy.settle_gate() == {ALICE}
+        assert await proxy.settle_gate() == frozenset({ALICE})
 
         async def row() -> str | None:
             return site.row("gate", "alice")
