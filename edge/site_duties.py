@@ -78,6 +78,7 @@ class SiteDuties:
             on_dead=self.steward.edge_died,
             is_alone=is_alone,
             lives=sisters.lives,
+            copy=shared.snapshot,
         )
         self.replication = (
             None

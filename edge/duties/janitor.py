@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from math import inf
 
 import structlog
 from msgspec import Struct
@@ -58,6 +59,9 @@ LATE_S = 1.0
 merge may wait for the very agent whom nobody else would free."""
 
 
+NAMED_KEPT_S = 30.0
+"""So long after it served alone a site looks whether those who were named on its copy are dead: a
+lease may take 20 s to run out when there is a leader again."""
 OFTEN = 5
 """Refused so often on end, a close is said to be: what others have done shows long before."""
 AT_ONCE = 64
@@ -87,8 +91,12 @@ class Janitor:
         on_dead: Callable[[EdgeId], Awaitable[None]],
         is_alone: Callable[[], bool] = lambda: False,
         lives: Callable[[EdgeId], bool] = lambda _: False,
+        copy: Callable[[], Snapshot] | None = None,
     ) -> None:
-        """`lives` tells of edges that were heard of lately, whatever their lease says."""
+        """`lives` tells of edges that were heard of lately, whatever their lease says.
+
+        `copy`: the state as it is seen while the site serves alone.
+        """
         self._store = store
         self._clock = clock
         self._mirror = mirror
@@ -97,6 +105,10 @@ class Janitor:
         self._on_dead = on_dead
         self._is_alone = is_alone
         self._lives = lives
+        self._copy = copy
+        self._named_alone: frozenset[EdgeId] = frozenset()
+        """Who had something on the copy, when the site served alone last."""
+        self._alone_s = -inf
         self._absent_since: dict[EdgeId, float] = {}
         self._refused: Counter[CallId] = Counter()
         """How often on end what a call has left could not be cleared away."""
@@ -105,6 +117,7 @@ class Janitor:
         """Clear away until cancelled."""
         while True:
             await asyncio.sleep(PERIOD_S)
+            self._note_alone()
             if self._mirror.state is not MirrorState.LIVE or self._is_alone():
                 continue
             snapshot, now = self._mirror.snapshot, self._clock.now()
@@ -118,10 +131,20 @@ class Janitor:
             await self._forget_old_places(snapshot, now)
             await self._forget_old_wishes(snapshot, now)
 
+    def _note_alone(self) -> None:
+        """Note whose calls this site knows of alone.
+
+        Who dies meanwhile has left nothing in the store, and media and gates here all the same.
+        """
+        if self._copy is not None and self._is_alone():
+            self._named_alone |= _named(self._copy())
+            self._alone_s = self._clock.now().mono_s
+
     def _dead(self, snapshot: Snapshot, now: Now) -> frozenset[EdgeId]:
         """Return the edges that have left something and have been away long enough."""
-        named = {ticket.value.holder for ticket in snapshot.tickets.values()}
-        named |= {offer.value.edge for offer in snapshot.offers.values()}
+        if now.mono_s - self._alone_s >= NAMED_KEPT_S:
+            self._named_alone = frozenset()
+        named = _named(snapshot) | self._named_alone
         # Once noticed, an edge is absent until it comes back: somebody else may have closed all
         # that named it, and its media and gates are at some site all the same.
         named |= self._absent_since.keys()
@@ -289,6 +312,12 @@ _WISHED: Mapping[type, Callable[[CallId], str]] = {
     Claim: keys.claim,
     Clearance: keys.clearance,
 }
+
+
+def _named(snapshot: Snapshot) -> frozenset[EdgeId]:
+    """Return the edges in whose name tickets or offers stand."""
+    holders = {ticket.value.holder for ticket in snapshot.tickets.values()}
+    return frozenset(holders | {offer.value.edge for offer in snapshot.offers.values()})
 
 
 def _is_of_none(snapshot: Snapshot, clearance: Entry[Clearance]) -> bool:

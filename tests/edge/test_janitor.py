@@ -7,9 +7,10 @@ import asyncio
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from edge.duties.janitor import GRACE_S, OFTEN, WISH_KEPT_S
+from edge.duties.janitor import GRACE_S, OFTEN, PERIOD_S, WISH_KEPT_S, Janitor
 from edge.steering import janitor
 from state import keys
+from state.codec import encode
 from state.model import (
     AgentId,
     CallId,
@@ -21,7 +22,10 @@ from state.model import (
     RecordingStatus,
     RecordingWish,
 )
+from state.raw import Change
 from tests.acd.worlds import ticket
+from tests.edge.lone import A1, CALL, configured
+from tests.edge.lone import ticket as waiting_at
 from tests.edge.stage import center
 from tests.edge.virtual_time import WALL_MS, in_virtual_time, settle, until
 
@@ -55,6 +59,44 @@ async def test_every_survivor_hears_of_a_death_whoever_closes_the_tickets() -> N
         others = [made.edges[name] for name in ("a2", "b1", "b2")]
         await until(lambda: all(each.cleared for each in others), "all have cleared", within_s=15)
         assert all(each.cleared == ["a1"] for each in others)
+
+
+@in_virtual_time
+async def test_a_sister_who_died_while_her_site_was_alone_is_missed_though_none_names_her() -> None:
+    """Her media is at this site, and her agents' gates."""
+    bench = await configured()
+    cleared: list[EdgeId] = []
+
+    async def clear(edge: EdgeId) -> None:
+        cleared.append(edge)
+
+    survivor = Janitor(
+        store=bench.store,
+        clock=bench.clock,
+        mirror=bench.mirror,
+        edge=A1,
+        holds=lambda _: False,
+        on_dead=clear,
+        is_alone=lambda: bench.store.is_alone,
+        copy=lambda: bench.store.snapshot,
+    )
+    running = asyncio.create_task(survivor.run())
+    bench.store.begin()
+    hers = Change(
+        key=keys.ticket(CALL),
+        value=encode(waiting_at(CALL, holder="a2")),
+        create_revision=0,
+        mod_revision=0,
+    )
+    bench.store.note([hers], is_ours=False)
+    await asyncio.sleep(2 * PERIOD_S)
+    assert not cleared
+    bench.store.end({})
+    await bench.read()
+    await asyncio.sleep(GRACE_S + 2 * PERIOD_S)
+    assert set(cleared) == {"a2"}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 @in_virtual_time
