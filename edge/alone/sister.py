@@ -212,7 +212,7 @@ class Sisters:
         self._are_alone: set[EdgeId] = set()
         """Whose last word that was."""
         self._told: dict[EdgeId, dict[str, Told]] = {}
-        """What each said last: what is the same is not taken twice."""
+        """What each said in her last answer: what is the same is not taken twice."""
         self._since: dict[EdgeId, int] = {}
         """Up to which revision of her copy each has told all."""
         self._untaken: dict[EdgeId, list[str]] = {}
@@ -282,10 +282,13 @@ class Sisters:
 
     def _take(self, edge: EdgeId, records: Iterable[object]) -> None:
         """Take in what a sister has written, as far as it is hers to say now."""
-        before = self._told.setdefault(edge, {})
-        fresh = [told for told in _readable(records) if told != before.get(told.key)]
+        before, said = self._told.get(edge, {}), list(_readable(records))
+        fresh = [told for told in said if told != before.get(told.key)]
         taken = self._on_told(edge, [told.change() for told in fresh]) if fresh else frozenset()
-        before.update({told.key: told for told in fresh if told.key in taken})
+        # Of what she said before that she speaks again only when she has written it anew.
+        self._told[edge] = {
+            told.key: told for told in said if told.key in taken or told == before.get(told.key)
+        }
         left = [told.key for told in fresh if told.key not in taken]
         # As she says it then, if it is hers to say yet: what stands here may have become hers.
         self._untaken[edge] = [*self._untaken.get(edge, [])[MOST_TOLD:], *left]

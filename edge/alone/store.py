@@ -23,7 +23,7 @@ from state import keys
 from state.clock import Clock
 from state.errors import UnavailableError
 from state.mirror import Mirror
-from state.model import CallId
+from state.model import AgentId, CallId
 from state.nesting import done_by
 from state.overlay import ALONE_FROM, Overlay, carry_out, translated, written
 from state.raw import Change
@@ -314,9 +314,18 @@ class SiteStore:
     # -- inside
 
     def _follow_works(self, changes: Sequence[Change]) -> None:
-        """Let an offer of ours end on the work record that a sister has written meanwhile."""
+        """Let an offer of ours end on the work record that a sister has written meanwhile.
+
+        Of whom no call has any more, nobody holds a revision.
+        """
+        over = {each.key for each in changes if each.value is None}
         for change in changes:
             if self._overlay is None or not change.key.startswith(keys.WORK):
+                continue
+            offer = keys.offer(AgentId(change.key.removeprefix(keys.WORK)))
+            if offer in over or offer not in self._overlay.snapshot.raw:
+                for which in [each for each in self._revisions if each[0] == change.key]:
+                    del self._revisions[which]
                 continue
             record = self._overlay.record(change.key)
             was = 0 if record is None else record.mod_revision

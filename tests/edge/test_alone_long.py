@@ -18,7 +18,7 @@ from edge.alone.store import SiteStore, revision_at
 from edge.calls.records import Landed
 from state import keys
 from state.codec import decode, encode
-from state.model import CallId, CallRecord, Place
+from state.model import CallId, CallRecord, EdgeId, Offer, OfferState, Place, Work, WorkEnd
 from state.raw import Change
 from state.store import Put
 from tests.edge.lone import ANN, CALL, NUMBER, OTHER, Bench, configured, guess, living, ticket
@@ -26,6 +26,7 @@ from tests.edge.troubled import TroubledStore
 from tests.edge.virtual_time import in_virtual_time, until
 
 CALLS = [CallId(f"{number:024x}") for number in range(0x100, 0x100 + 300)]
+A2 = EdgeId("a2")
 LATER_S = SETTLED_S + PUT_AWAY_S + 1.0
 
 
@@ -179,6 +180,28 @@ async def test_what_the_store_has_yet_of_a_call_that_is_over_is_left_to_the_merg
         assert await causes(bench, CALL, OTHER) == ["agent_hung_up"] * 2
         assert await bench.has(key)
         assert not await bench.has(keys.ticket(CALL))
+
+
+@in_virtual_time
+async def test_what_a_sisters_agents_have_done_leaves_no_trail_of_revisions() -> None:
+    bench = await configured()
+    bench.store.begin()
+    store = bench.store
+    for calls in range(5):
+        given = Change(
+            key=keys.offer(ANN),
+            value=encode(
+                Offer(agent=ANN, call=OTHER, edge=A2, state=OfferState.TALKING, since_ms=0)
+            ),
+            create_revision=0,
+            mod_revision=0,
+        )
+        work = Work(agent=ANN, calls=calls, end=WorkEnd.TALKED, rest_s=1.0)
+        store.note([given], is_ours=False)
+        done = replace(given, key=keys.work(ANN), value=encode(work))
+        store.note([done, replace(given, value=None)], is_ours=False)
+    assert bench.store.snapshot.works[ANN].value.calls == 4
+    assert not store._revisions  # noqa: SLF001 - what it costs
 
 
 @in_virtual_time

@@ -225,6 +225,16 @@ async def test_what_has_been_told_is_not_told_again_however_much_it_was(tmp_path
         ]
 
 
+async def test_what_a_sister_has_told_is_not_kept_for_a_second_time(tmp_path: Path) -> None:
+    """She may serve alone for a day."""
+    async with telling_sister(tmp_path) as sockets:
+        for number in range(5):
+            sockets.write(f"a{number}", f"b{number}")
+            await sockets.once()
+        assert len(sockets.taken) == 10
+        assert len(sockets.sisters._told[A2]) == 2  # noqa: SLF001 - what it costs
+
+
 async def test_very_much_is_told_in_parts_and_what_is_had_behind_all_of_it(tmp_path: Path) -> None:
     async with telling_sister(tmp_path) as sockets:
         names = [f"a{number}" for number in range(2 * MOST_TOLD + 3)]
