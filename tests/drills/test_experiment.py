@@ -16,7 +16,7 @@ FIGURES = {
     *("called_back", "called_back_share", "called_back_twice", "called_back_in_order"),
     "same_agent_share",
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
-    *("setup_p99_ratio", "short_calls_failed"),
+    *("setup_p99_ratio", "setup_max_ms", "short_calls_failed"),
     *("writes_lost", "writes_after", "write_gap_s", "database_whole_s"),
     *(
         "agents_back_s",

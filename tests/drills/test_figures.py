@@ -133,6 +133,21 @@ def test_one_call_that_is_refused_while_a_leader_is_elected_is_a_failed_call() -
     assert evidence.figures["failed"] == 0, "that is of those who come later"
 
 
+def test_one_answer_that_waits_for_the_election_of_a_leader_is_one_too_many() -> None:
+    index = min(i for i, each in enumerate(CALLERS) if each.invite_ms > KILL_MS)
+    lost = Fault(kind=FaultKind.HOLD_DOWN, target=f"etcd-{DEAD}", ttl_s=10.0)
+
+    def broken(setup_ms: int) -> list[str]:
+        callers = invented.swap(CALLERS, index, ok_ms=CALLERS[index].invite_ms + setup_ms)
+        whole = evidence_of_run(seen(lost, callers=callers), "etcd_leader_lost")
+        return [each for each in whole.findings if "setup" in each]
+
+    usual_ms = max((each.ok_ms or 0) - each.invite_ms for each in CALLERS if each.ok_ms)
+    assert usual_ms < 500
+    assert broken(300) == []
+    assert broken(1200) == ["expected setup_max_ms <= 500, found 1200"], "the middle is as it was"
+
+
 def test_where_nobody_calls_once_the_dust_has_settled_nothing_tells_whether_calls_fail() -> None:
     whole = seen()
     # Of the fault that comes when the last callers come, nobody can say that it was over.
