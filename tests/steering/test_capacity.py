@@ -210,7 +210,6 @@ def test_callers_whom_nobody_answers_have_come_though_they_still_wait() -> None:
     assert (found.streams[0].calls, found.seconds) == (60, 600.0)
 
 
-@pytest.mark.parametrize("talk_s", [60.0, 300.0])
 def test_where_not_all_records_are_here_what_came_is_counted_in_the_while_of_which_they_are() -> (
     None
 ):
@@ -222,6 +221,7 @@ def test_where_not_all_records_are_here_what_came_is_counted_in_the_while_of_whi
     assert (found.streams[0].calls, found.seconds) == (45, 60.0)
 
 
+@pytest.mark.parametrize("talk_s", [60.0, 300.0])
 def test_the_load_of_a_steady_state_is_what_it_is_however_long_a_talk_takes(talk_s: float) -> None:
     chance = Random(7)  # noqa: S311 - an example, no secret
     at_s, number, records, there = -3600.0, 0, [], []
