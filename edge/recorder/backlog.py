@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from custody.frame import RATE_HZ
-from edge.recorder.folder import closed_samples, is_over, read_facts
+from edge.recorder.folder import closed_samples, folders, is_over, read_facts
 
 LATE_S: Final = 60.0
 """A copy is made within seconds; one that has not been for so long is no matter of chance."""
@@ -63,7 +63,7 @@ class Backlog:
 
     def _in_spool(self, under_way: frozenset[str]) -> Mapping[str, int]:
         found, whole = {}, {}
-        for folder in self._spool.iterdir():
+        for folder in folders(self._spool):
             call = folder.name
             if call in under_way or not folder.is_dir():
                 continue

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -33,6 +34,7 @@ OVER: Final = "over"
 TORN: Final = "not_on_disk"
 RESTARTED: Final = "recorder_restarted"
 SHORTEST_GAP: Final = RATE_HZ // 5
+_REMOVED: Final = ".removed-"
 T = TypeVar("T", bound=Struct)
 
 
@@ -120,6 +122,26 @@ def add(path: Path, what: Facts | Marks) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
+
+
+def folders(spool: Path) -> list[Path]:
+    """Return the folders of recordings, in order; what is just being removed is none any more."""
+    return sorted(each for each in spool.iterdir() if not each.name.startswith(_REMOVED))
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder of a recording that the store has. Raise OSError.
+
+    Under another name first: what is left of it by a kill would pass for another account of the
+    same recording.
+    """
+    shutil.rmtree(folder.rename(folder.with_name(f"{_REMOVED}{folder.name}")))
+
+
+def remove_left(spool: Path) -> None:
+    """Remove what a kill, or the disk, has left of folders that were being removed."""
+    for each in spool.glob(f"{_REMOVED}*/"):
+        shutil.rmtree(each, ignore_errors=True)
 
 
 def read_facts(folder: Path) -> Facts | None:

@@ -29,7 +29,7 @@ from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.asked import Asked, asked_of, word
 from edge.recorder.backlog import Backlog
-from edge.recorder.folder import Facts, finish_left, is_over, read_facts
+from edge.recorder.folder import Facts, finish_left, folders, is_over, read_facts
 from edge.recorder.forks import Forks, soon
 from edge.recorder.hushing import Hushing
 from edge.recorder.intake import Intake, Stream
@@ -354,7 +354,7 @@ class Recorder:
     async def _finish_left(self) -> None:
         """Finish what a former life left and nobody has taken up, when its call is over."""
         try:
-            for folder in list(self._spool.iterdir()):
+            for folder in folders(self._spool):
                 facts = read_facts(folder)
                 if facts is None or folder.name in self._sessions or is_over(folder):
                     continue

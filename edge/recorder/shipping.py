@@ -12,7 +12,6 @@ again from time to time, and when its call is over.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +26,7 @@ from custody import manifest
 from custody.errors import ConflictError, FormatError
 from custody.manifest import Manifest, Segment
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
+from edge.recorder import folder as folders
 from edge.recorder.folder import Facts, is_over, manifest_of, read_facts
 from edge.recorder.segments import KEY, SEALED
 from state.discreet import fault
@@ -105,10 +105,11 @@ class Shipper:
 
     async def ship(self) -> None:
         """Send what has ended and has not been sent."""
-        folders = sorted(self._spool.iterdir(), key=lambda each: (each in self._not_taken, each))
-        self._troubles = {each: self._troubles[each] for each in self._troubles if each in folders}
+        folders.remove_left(self._spool)
+        there = sorted(folders.folders(self._spool), key=self._not_taken.__contains__)
+        self._troubles = {each: self._troubles[each] for each in self._troubles if each in there}
         sent = len(self._sent)
-        whole, not_taken = await self._ship_all(folders)
+        whole, not_taken = await self._ship_all(there)
         takes_others = bool(whole) or len(self._sent) > sent
         if whole:
             await self._store.settle()
@@ -124,13 +125,13 @@ class Shipper:
             self._note(each.folder, each.call, each.error)
 
     async def _ship_all(
-        self, folders: Iterable[Path]
+        self, there: Iterable[Path]
     ) -> tuple[list[tuple[Path, Manifest]], list[_NotTaken]]:
         """Return what the store has whole now, and what it did not take."""
         whole: list[tuple[Path, Manifest]] = []
         not_taken: list[_NotTaken] = []
         in_a_row = 0
-        for folder in folders:
+        for folder in there:
             facts = read_facts(folder)
             if facts is None or self._is_to_wait(folder):
                 continue
@@ -194,7 +195,7 @@ class Shipper:
         return account
 
     async def _give_up(self, folder: Path, account: Manifest) -> None:
-        await asyncio.to_thread(shutil.rmtree, folder)
+        await asyncio.to_thread(folders.remove, folder)
         self._sent = {path for path in self._sent if path.parent != folder}
         self.kept += 1
         self.on_kept()

@@ -12,7 +12,8 @@ from obstore.exceptions import GenericError
 from structlog.testing import capture_logs
 
 from custody.store import RecordingStore, manifest_name
-from edge.recorder import shipping
+from edge.recorder import folder, shipping
+from edge.recorder.folder import FACTS, MARKS, OVER
 from edge.recorder.shipping import Shipper
 from tests.recorder.made import SIGNING, Archive
 
@@ -129,13 +130,36 @@ async def test_a_folder_that_cannot_be_given_up_keeps_no_other_in_the_spool(
     remove = shutil.rmtree
 
     def stubborn(folder: Path) -> None:
-        if folder.name == FIRST:
+        if folder.name.endswith(FIRST):
             raise OSError(errno.EIO, "Input/output error")
         remove(folder)
 
     monkeypatch.setattr(shutil, "rmtree", stubborn)
     await site.shipper.ship()
-    assert [each.name for each in site.archive.spool.iterdir()] == [FIRST]
+    (left,) = site.archive.spool.iterdir()
+    assert left.name.endswith(FIRST)
+
+
+@pytest.mark.parametrize("gone", [MARKS, FACTS, OVER, "0001.seg", "0001.json", "0001.begun"])
+async def test_what_a_kill_has_left_of_a_folder_is_no_other_recording(
+    site: Site, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    site.record(FIRST)
+
+    def killed(folder: Path, **_: object) -> None:
+        (folder / gone).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            folder.remove(site.archive.spool / FIRST)
+        # The store had it whole before.
+    assert folder.folders(site.archive.spool) == []
+    with capture_logs() as said:
+        await site.shipper.ship()
+    assert said == []
+    assert not list(site.archive.spool.iterdir())
 
 
 async def test_what_only_a_person_can_mend_is_said_once_and_tried_again_later(
