@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api import paging
 from control_plane.cases.schemas import CaseListing
 from control_plane.cases.tables import CaseRow
 from control_plane.cases.workflow import ENDED, Kind, State
+from control_plane.users.tables import UserRow
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,14 +35,23 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-_COLUMNS = [getattr(CaseRow, name) for name in Case.__struct_fields__]
+_OWNER_AGENT = func.coalesce(UserRow.agent, "").label("owner_agent")
+"""As whom the owner takes calls now; of one who is disabled nothing: another may have that id."""
+_COLUMNS = [
+    *(getattr(CaseRow, name) for name in Case.__struct_fields__ if name != "owner_agent"),
+    _OWNER_AGENT,
+]
+_WITH_OWNER: Select[Any] = select(*_COLUMNS).outerjoin(
+    UserRow,
+    and_(UserRow.id == CaseRow.owner, UserRow.tenant == CaseRow.tenant, UserRow.is_active),
+)
 
 
 async def page(
     connection: AsyncConnection, tenant: str, listing: CaseListing, now_ms: int
 ) -> tuple[list[Case], str | None]:
     """Return one page of a tenant's cases, those due first coming first."""
-    statement: Select[Any] = select(*_COLUMNS).where(CaseRow.tenant == tenant)
+    statement = _WITH_OWNER.where(CaseRow.tenant == tenant)
     for name in ("state", "kind", "owner", "customer", "is_escalated"):
         if (wanted := getattr(listing, name)) is not None:
             statement = statement.where(getattr(CaseRow, name) == wanted)
@@ -65,7 +75,7 @@ async def page(
 
 async def find(connection: AsyncConnection, tenant: str, customer: str, case: str) -> Case | None:
     """Return one, or None."""
-    statement = select(*_COLUMNS).where(
+    statement = _WITH_OWNER.where(
         CaseRow.tenant == tenant, CaseRow.customer == customer, CaseRow.id == case
     )
     row = (await connection.execute(statement)).one_or_none()

@@ -27,7 +27,7 @@ class CaseRow(Table):
     owner: Mapped[str]
     """The user who has to move it; empty: nobody yet."""
     owner_agent: Mapped[str]
-    """The same person as an agent: what the condition `own_call` asks."""
+    """As whom the owner took calls when they were given it; what counts is as whom they do now."""
     due_ms: Mapped[Ms]
     is_escalated: Mapped[bool]
     created_ms: Mapped[Ms]

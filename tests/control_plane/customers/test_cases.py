@@ -89,6 +89,33 @@ async def test_an_agent_sees_the_callers_cases_and_moves_their_own_only(center: 
     assert [each["id"] for each in listed] == [own.rpartition("/")[2]], "who owns a case follows it"
 
 
+async def test_a_case_follows_whoever_owns_it_and_not_the_agents_id_they_had(
+    center: Center,
+) -> None:
+    """Ids of agents are given to others: they are no word about who looks after a customer."""
+    manager, made = await add(center)
+    admin = await center.person(Role.TENANT_ADMIN)
+    owner = await center.person(Role.AGENT, agent="a1")
+    draft = DRAFT | {"owner": owner.id}
+    case = (await manager.post(f"{made.headers['Location']}/cases", draft)).headers["Location"]
+
+    async def becomes(change: dict[str, Any]) -> None:
+        etag = {"If-Match": (await admin.get(f"/v1/users/{owner.id}")).headers["ETag"]}
+        assert (await admin.ask("PATCH", f"/v1/users/{owner.id}", change, etag)).status == 200
+
+    await becomes({"agent": "a2"})
+    successor = await center.person(Role.AGENT, agent="a1")
+    assert (await owner.get(case)).status == 200
+    assert (await successor.get(case)).status == 404
+    assert (await successor.get("/v1/cases")).json["items"] == []
+    assert len((await owner.get("/v1/cases")).json["items"]) == 1
+    await becomes({"is_active": False})
+    after = await center.person(Role.AGENT, agent="a2")
+    assert (await after.get(case)).status == 404
+    moved = await manager.ask("PATCH", case, {"owner": after.id}, {"If-Match": '"1"'})
+    assert (moved.status, (await after.get(case)).status) == (200, 200)
+
+
 async def test_cases_are_in_the_access_export_and_go_with_the_customer(center: Center) -> None:
     manager, made = await add(center)
     where, customer = made.headers["Location"], made.json["id"]
