@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 import msgspec
@@ -188,7 +189,7 @@ async def _carry_out(api: Api, typed: Line, schemas: Schemas, document: Mapping[
     reply = await _answered(api, command, sent, before)
     told = await published.followed(api, reply.json, request.headers)
     if command.is_listing and typed.has("all"):
-        told = {"items": [each async for each in _pages(api, request, told)], "next": None}
+        told = {"items": [each async for each in pages(api, request, told)], "next": None}
     telling.tell(told, as_json=typed.has("json"))
     return Exit.OK
 
@@ -279,9 +280,12 @@ def _tell_conflict(
     say(show.differences(there, sent, ("there", "yours")))
 
 
-async def _pages(
+async def pages(
     api: Api, request: Request, first: Mapping[str, Any]
 ) -> AsyncIterator[Mapping[str, Any]]:
+    """Yield the items of all pages from the first one on, wherever that began."""
+    where, _, query = request.path.partition("?")
+    asked = [each for each in parse_qsl(query, keep_blank_values=True) if each[0] != "cursor"]
     told = first
     with progress("pages") as task:
         while True:
@@ -290,8 +294,7 @@ async def _pages(
             if told["next"] is None:
                 return
             task.advance()
-            joint = "&" if "?" in request.path else "?"
-            path = f"{request.path}{joint}cursor={told['next']}"
+            path = f"{where}?{urlencode([*asked, ('cursor', told['next'])])}"
             told = (await api.ask("GET", path, headers=request.headers)).json
 
 

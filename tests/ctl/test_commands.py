@@ -20,7 +20,8 @@ from control_plane.api import docstrings, openapi
 from control_plane.api.route import Public
 from control_plane.app import ROUTES
 from drills.cli.progress import console
-from drills.ctl import follow, line, manual, problems, show
+from drills.ctl import follow, line, manual, problems, run, show
+from drills.ctl.client import Api, Reply
 from drills.ctl.commands import RESERVED, Command, commands
 from drills.ctl.line import LineError
 from drills.ctl.problems import Problem
@@ -167,6 +168,26 @@ def test_the_command_lines_of_the_readme_make_sense() -> None:
             line.request(typed(*words), SCHEMAS, None, is_partial=True)
         else:
             sent(*words)
+
+
+async def test_all_pages_from_a_cursor_on_are_asked_for_by_one_cursor_each() -> None:
+    """As what is printed below a page offers both: --all, or --cursor."""
+    paths: list[str] = []
+
+    class Asked(Api):
+        def __init__(self) -> None:
+            """Speak to nobody."""
+
+        async def ask(self, method: str, path: str, **_words: object) -> Reply:
+            """Return the last page."""
+            paths.append(f"{method} {path}")
+            return Reply(status=200, body=b'{"items": [{"id": "b"}], "next": null}', etag="")
+
+    request = sent("queues", "list", "--limit", "1", "--cursor", "old", "--sort=-id")
+    first = {"items": [{"id": "a"}], "next": "new"}
+    found = [each["id"] async for each in run.pages(Asked(), request, first)]
+    assert found == ["a", "b"]
+    assert paths == ["GET /v1/queues?limit=1&sort=-id&cursor=new"]
 
 
 def test_a_file_is_sent_as_it_is() -> None:
