@@ -58,9 +58,11 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
-    """Sign what goes out: streams, too, whose head has gone long before their end."""
-    if (request_id := request.get(REQUEST_ID)) is not None:
-        answering.sign(response, request_id)
+    """Sign what goes out: streams, too, whose head has gone long before their end.
+
+    Also what aiohttp refuses before `around`: an expectation that is none (RFC 9110 10.1.1).
+    """
+    answering.sign(response, request.get(REQUEST_ID) or secrets.token_hex(12))
 
 
 @contextmanager

@@ -165,6 +165,9 @@ async def test_a_database_that_goes_is_told_a_second_later(
 
 async def test_no_answer_tells_which_software_this_is(center: Center) -> None:
     assert (await center.ask("GET", "/health")).headers["Server"] == "Everline"
+    refused = await center.ask("GET", "/health", headers={"Expect": "the unexpected"})
+    assert (refused.status, refused.headers["Server"]) == (417, "Everline")
+    assert refused.headers["X-Request-Id"]
 
 
 def test_the_openapi_document_names_every_route_with_its_permission() -> None:
