@@ -13,7 +13,7 @@ from math import inf
 from msgspec.structs import replace
 
 from edge.sip.builder import Identity, Outgoing, write_response
-from edge.sip.dialog import Dialog, dialog_of_uac
+from edge.sip.dialog import Dialog, dialog_of_uac, leapt
 from edge.sip.digest import challenge_in, proof
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, Ended, EndedBy, Event, LegId, TransactionId
@@ -230,7 +230,8 @@ class Core:
             hop=source,
         )
         self._acknowledge(dialog, response.cseq[0], None)
-        self.abandon(leg, Peer(dialog))
+        # That life may have said more in it: a PRACK while it rang.
+        self.abandon(leg, Peer(leapt(dialog)))
 
     def acknowledge_unasked(self, peer: Peer, response: Response) -> None:
         """Acknowledge a 2xx in a dialog that goes on, to an INVITE that only a former life knew of.

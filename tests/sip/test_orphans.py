@@ -72,6 +72,19 @@ def test_an_answer_to_a_former_life_is_acknowledged_and_hung_up() -> None:
     assert next_life.transactions() == 0
 
 
+def test_an_answer_after_a_prack_of_the_former_life_is_hung_up_too() -> None:
+    former, callee, next_life = stack(A), stack(B), stack(A, "again")
+    (incoming,) = callee.receive(ring(former), A, 0.0)
+    assert isinstance(incoming, IncomingInvite)
+    callee.progress(incoming.leg, 180, 0.0, reliable=True)
+    heard(callee, former)
+    heard(former, callee)
+    callee.answer(incoming.leg, SDP, 0.0)
+    heard(callee, next_life)
+    assert any(isinstance(each, Ended) for each in heard(next_life, callee))
+    assert callee.legs() == 0
+
+
 def test_an_answer_that_is_repeated_meanwhile_does_no_harm() -> None:
     callee, next_life = stack(B), stack(A, "again")
     answer = answered(callee, ring(stack(A)))
