@@ -99,9 +99,9 @@ def report(  # noqa: PLR0913 - the options of one command
     try:
         if json:
             print_json(_as_json(shelf, whose, chosen, pieces), indent=2)
-            return Exit.OK
-        tell(shelf, chosen)
-        tell_key(whose)
+        else:
+            tell(shelf, chosen)
+            tell_key(whose)
         if pdf is not None:
             _print(shelf, chosen, pdf.absolute())
     except TamperedError as error:

@@ -366,3 +366,16 @@ def test_a_folder_that_has_a_key_and_takes_no_evidence_is_found_before_anything_
         shelf.has_room()
     assert main(["drill", "run", "site_killed", "--live", "--really", "--keep", str(tmp_path)]) == 1
     assert f"{tmp_path} takes no evidence: Is a directory" in capsys.readouterr().err
+
+
+def test_a_page_that_is_asked_for_beside_json_is_printed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Shelf(tmp_path).put(piece(), FILES, "page")
+    printed: list[tuple[str, Path]] = []
+    monkeypatch.setattr(
+        "drills.cli.drill_report._print", lambda _, run, file: printed.append((run, file))
+    )
+    assert report(tmp_path, "--json", "--pdf", str(tmp_path / "page.pdf")) == Exit.OK
+    assert json.loads(capsys.readouterr().out)["run"] == "r1"
+    assert printed == [("r1", tmp_path / "page.pdf")]
