@@ -25,7 +25,7 @@ from state.clock import Clock
 from state.codec import decode
 from state.errors import StateError
 from state.keys import Kind, parse
-from state.model import AgentId, CallId, EdgeId, Work
+from state.model import AgentId, CallId, EdgeId, Entry, Work
 from state.overlay import Overlay
 from state.raw import Change, KeyValue
 
@@ -61,14 +61,16 @@ class Told(Struct, frozen=True, kw_only=True):
     key: str
     value: str | None
     create_revision: int
+    revision: int = 0
+    """Of her copy, by the clock that both go by: when she wrote it; 0: she does not say."""
 
     def change(self) -> Change:
-        """Return it as a change, for the copy to number."""
+        """Return it as a change; the copy numbers it anew."""
         return Change(
             key=self.key,
             value=None if self.value is None else self.value.encode(),
             create_revision=self.create_revision,
-            mod_revision=0,
+            mod_revision=self.revision,
         )
 
 
@@ -101,8 +103,8 @@ def telling(
 
 def _told(key: str, record: KeyValue | None) -> Mapping[str, object]:
     value = None if record is None else record.value.decode()
-    created = 0 if record is None else record.create_revision
-    return {"key": key, "value": value, "create_revision": created}
+    created, revision = (0, 0) if record is None else (record.create_revision, record.mod_revision)
+    return {"key": key, "value": value, "create_revision": created, "revision": revision}
 
 
 def over(overlay: Overlay, sister: EdgeId, holding: Holding) -> Iterator[str]:
@@ -149,12 +151,24 @@ def _is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
     if kind is Kind.OFFER:
         offer = overlay.snapshot.offers.get(AgentId(agent))
         return offer is None or offer.value.edge != edge
-    held = overlay.snapshot.works.get(AgentId(agent))
-    if kind is not Kind.WORK or held is None or not overlay.written.get(change.key):
+    if kind is not Kind.WORK or not overlay.written.get(change.key):
         return True
-    # Both are written on one host: here its clock says which came later.
+    held = overlay.snapshot.works.get(AgentId(agent))
+    return held is None or _is_later(change, held)
+
+
+def _is_later(change: Change, held: Entry[Work]) -> bool:
+    """Tell which came later, of what an agent did for a sister and for this edge.
+
+    Both are written on one host: its monotonic clock says so. An edge of another version says no
+    more than the wall clock's time, which may have been set meanwhile.
+    """
     told = None if change.value is None else decode(Work, change.value, change.key)
-    return told is not None and told.ended_ms > held.value.ended_ms
+    if told is None:
+        return False
+    if change.mod_revision:
+        return change.mod_revision > held.mod_revision
+    return told.ended_ms > held.value.ended_ms
 
 
 def _may_end(overlay: Overlay, edge: EdgeId, call: CallId, change: Change) -> bool:

@@ -9,15 +9,28 @@ from itertools import count
 from math import inf
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
+
 from edge.acd.token import Token
 from edge.alone.alone import OVER_S, Alone
 from edge.alone.mode import Mode
-from edge.alone.sister import GONE_S, MOST_TOLD, Holding, Sisters, telling
+from edge.alone.sister import GONE_S, MOST_TOLD, Holding, Sisters, Told, is_acceptable, telling
 from edge.commands import CommandPort
 from state import keys
 from state.clock import ManualClock
 from state.codec import encode
-from state.model import AgentId, EdgeId, EdgeLife, EdgeState, Offer, OfferState, SiteId
+from state.model import (
+    AgentId,
+    EdgeId,
+    EdgeLife,
+    EdgeState,
+    Offer,
+    OfferState,
+    SiteId,
+    Work,
+    WorkEnd,
+)
 from state.raw import Change
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
 from tests.edge.virtual_time import in_virtual_time
@@ -233,6 +246,26 @@ async def test_what_a_sister_has_told_is_not_kept_for_a_second_time(tmp_path: Pa
             await sockets.once()
         assert len(sockets.taken) == 10
         assert len(sockets.sisters._told[A2]) == 2  # noqa: SLF001 - what it costs
+
+
+@pytest.mark.parametrize("is_later", [True, False])
+async def test_who_wrote_last_is_told_by_no_clock_that_people_set(*, is_later: bool) -> None:
+    """The host's was set back, or forward, between the two."""
+    bench = await configured()
+    bench.store.begin()
+    ours = Work(agent=ANN, calls=1, end=WorkEnd.TALKED, rest_s=1.0, ended_ms=600_000)
+    text, key = encode(ours), keys.work(ANN)
+    mine = Change(key=key, value=text, create_revision=0, mod_revision=0)
+    bench.store.note([mine], is_ours=True)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    held = overlay.snapshot.works[ANN].mod_revision
+    hers = encode(replace(ours, calls=2, ended_ms=1 if is_later else 1_200_000))
+    revision = held + 5 if is_later else held - 5
+    told = Told(key=key, value=hers.decode(), create_revision=0, revision=revision)
+    assert is_acceptable(overlay, A1, told.change()) is is_later
+    told_by_her = telling(overlay, A1, bench.store.own_since(0))["records"]
+    assert [each["revision"] for each in told_by_her] == [held]  # type: ignore[attr-defined]
 
 
 async def test_very_much_is_told_in_parts_and_what_is_had_behind_all_of_it(tmp_path: Path) -> None:
