@@ -41,7 +41,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 def compare(day: Day, rules: Configuration | None, target_s: float) -> Comparison:
     """Replay a day under its own rules, and under others if they are given."""
-    staff_s, old = staffed_s(day), _wrap_ups_of(day)
+    old = _wrap_ups_of(day)
+    staff_s = staffed_s(day, old)
     same = replay(day)
     new = None
     if rules is not None:

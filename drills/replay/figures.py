@@ -5,7 +5,7 @@ Every figure is `edge.acd.service_level`'s, from the calls' stamps alone, for bo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -59,13 +59,29 @@ def day_figures(
     )
 
 
-def staffed_s(day: Day) -> float:
-    """Return for how long agents were ready, summed, from the first call to the last one's end."""
+def staffed_s(day: Day, wrap_up_s: Mapping[QueueId, float]) -> float:
+    """Return for how long agents were at work, summed, from the first call to the last one's end.
+
+    Ready, or in a call and resting after it: who pauses as they talk works until that is over.
+    """
     if not day.records:
         return 0.0
     begins = min(record.arrived_ms for record in day.records)
     ends = max(record.ended_ms for record in day.records)
-    return sum(_overlap(spans, begins, ends) for spans in _ready(day, ends).values()) / 1000.0
+    spans = _ready(day, ends)
+    for record in day.records:
+        rest_ms = round(wrap_up_s.get(record.queue, 0.0) * 1000)
+        for agent, since_ms, until_ms in _talks(record):
+            spans.setdefault(agent, []).append((since_ms, until_ms + rest_ms))
+    return sum(_covered(each, begins, ends) for each in spans.values()) / 1000.0
+
+
+def _talks(record: CallRecord) -> Iterator[tuple[AgentId, int, int]]:
+    """Yield who talked with a caller, from when to when."""
+    if record.talks:
+        yield from ((each.agent, each.since_ms, each.until_ms) for each in record.talks)
+    elif record.agent is not None and record.connected_ms is not None:
+        yield record.agent, record.connected_ms, record.ended_ms
 
 
 def _ready(day: Day, ends_ms: int) -> dict[AgentId, list[tuple[int, int]]]:
@@ -101,5 +117,12 @@ def _is_ready(key: str, value: bytes) -> bool:
         return False
 
 
-def _overlap(spans: Iterable[tuple[int, int]], begins: int, ends: int) -> int:
-    return sum(max(0, min(end, ends) - max(begin, begins)) for begin, end in spans)
+def _covered(spans: Iterable[tuple[int, int]], begins: int, ends: int) -> int:
+    """Return how much of a time these spans cover, each moment once."""
+    covered = 0
+    for begin, end in sorted(spans):
+        since, until = max(begin, begins), min(end, ends)
+        if since < until:
+            covered += until - since
+            begins = until
+    return covered

@@ -124,6 +124,16 @@ def test_shorter_rests_serve_callers_sooner_and_fewer_leave() -> None:
     assert 0.5 < (found.recorded.occupancy or 0) < 1.0
 
 
+def test_who_pauses_as_they_talk_is_at_work_until_that_is_over() -> None:
+    world, calls = staff(1, queue()), line_of(30, 1, seed=3, load=0.5)
+    last = max((e for e in calls if e.connected_ms is not None), key=lambda each: each.ended_ms)
+    assert last.connected_ms is not None
+    whole = compare(day_of(world, [last]), None, 20.0).recorded.occupancy
+    paused = presence_gone(world, "agent0", last.connected_ms + 1)
+    found = compare(day_of(world, [last], paused), None, 20.0).recorded.occupancy
+    assert found == pytest.approx(whole)
+
+
 def test_a_skill_that_nobody_has_leaves_everyone_waiting_until_they_go() -> None:
     day = busy_day(count=40)
     again = replay(day, rules(needs=needs(sales=9)))
