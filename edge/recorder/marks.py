@@ -49,7 +49,7 @@ class Marks(Struct, kw_only=True):
         return next((each.what for each in self.parts if each.end is None), "")
 
     def mask(self, start: int, end: int) -> None:
-        """Note keyed digits; what touches the last span goes into it."""
+        """Note keyed digits, in the order of time; what touches the last span goes into it."""
         if self.masks and start <= self.masks[-1].end:
             start, end = self.masks[-1].start, max(end, self.masks.pop().end)
         self.masks.append(Span(start=start, end=end, because=KEYED))
@@ -76,14 +76,15 @@ def end(marks: list[Mark], now: int, what: str | None = None) -> None:
 def spans(marks: list[Mark], reached: int) -> tuple[Span, ...]:
     """Return them for the manifest; `reached` is where the recording ends."""
     return tuple(
-        Span(start=each.start, end=reached if each.end is None else each.end, because=each.what)
-        for each in marks
+        Span(start=each.start, end=_end(each, reached), because=each.what) for each in marks
     )
 
 
 def parts(marks: list[Mark], reached: int) -> tuple[Part, ...]:
     """Return who was in the call when."""
-    return tuple(
-        Part(agent=each.what, start=each.start, end=reached if each.end is None else each.end)
-        for each in marks
-    )
+    return tuple(Part(agent=each.what, start=each.start, end=_end(each, reached)) for each in marks)
+
+
+def _end(mark: Mark, reached: int) -> int:
+    """Return where it ended: what has begun behind the last of the sound has lasted no time."""
+    return max(mark.start, reached) if mark.end is None else mark.end

@@ -222,14 +222,13 @@ class Recording:
 
     def _note_masks(self, frame: Frame) -> bool:
         """Tell whether there were any."""
-        is_masked = False
-        for states in frame.states:
-            for block, state in enumerate(states if State.MASKED in states else b""):
-                if state == State.MASKED:
-                    start = frame.start + block * BLOCK
-                    self.marks.mask(start, start + BLOCK)
-                    is_masked = True
-        return is_masked
+        if not any(State.MASKED in states for states in frame.states):
+            return False
+        for block, states in enumerate(zip(*frame.states, strict=True)):
+            if State.MASKED in states:
+                start = frame.start + block * BLOCK
+                self.marks.mask(start, start + BLOCK)
+        return True
 
     def _keep_marks(self) -> None:
         self._marks_kept = self._disk.submit(self._save_marks)

@@ -10,9 +10,10 @@ import pytest
 from custody import keyring
 from custody.errors import ConflictError, NoKeyError
 from custody.frame import SAMPLES
-from custody.manifest import Span
+from custody.manifest import Part, Span
 from custody.store import RecordingStore, manifest_name
 from edge.recorder import segments
+from edge.recorder.folder import finish_left
 from tests.recorder.made import Archive
 
 CALL = "c" * 24
@@ -141,6 +142,40 @@ async def test_a_pause_outlives_the_recorder(archive: Archive) -> None:
     archive.end()
     await archive.ship()
     assert await heard(archive) <= 3 * SAMPLES
+
+
+async def test_what_began_after_the_last_sealed_second_of_a_dead_recorder_does_not_end_before(
+    archive: Archive,
+) -> None:
+    """The call was over before a next life could take it up."""
+    archive.record(CALL, 3.5)
+    archive.last.leave(round(3.4 * SAMPLES))
+    archive.last.join("ben", round(3.45 * SAMPLES))
+    archive.last.pause(round(3.5 * SAMPLES), "agent")
+    archive.last.hold(round(3.5 * SAMPLES), on=True)
+    archive.last.abandon()
+    finish_left(archive.spool / CALL)
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    assert account.samples == 3 * SAMPLES
+    told: tuple[Span | Part, ...] = (*account.pauses, *account.holds, *account.parts)
+    assert len(told) == 5
+    assert all(each.start <= each.end for each in told)
+
+
+async def test_digits_that_both_key_in_one_second_are_all_told_of(archive: Archive) -> None:
+    archive.record(CALL, 0.5)
+    for side, keyed_s in enumerate(((0.2, 0.8), (0.4,))):
+        for each in keyed_s:
+            channel = archive.last.timeline.sides[side]
+            channel.key(round((each + 0.02) * SAMPLES), round(0.02 * SAMPLES))
+    archive.now = 2 * SAMPLES
+    archive.end()
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    assert [(each.start, each.end) for each in account.masks] == [
+        (round((each - 0.04) * SAMPLES), round((each + 0.06) * SAMPLES)) for each in (0.2, 0.4, 0.8)
+    ]
 
 
 @pytest.mark.parametrize(
