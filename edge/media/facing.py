@@ -24,14 +24,16 @@ def standing_answer(last: bytes, offer: bytes) -> bytes:
     if not sections[chosen].is_usable and not _have_in_common(sections[chosen], talk(last)):
         raise SdpError("the other side speaks in no codec of the offer")
     head, *theirs = _groups(last)
+    spoken = first_spoken(parse(last))
     answer = [line for line in head if line.strip() not in _LINES]
     for index, section in enumerate(sections):
-        same = theirs[index] if index < len(theirs) and _goes_on(theirs[index], section) else None
-        if same is None and index == chosen:
-            same = next((each for each in theirs if _goes_on(each, section)), None)
-            if same is None:
-                raise SdpError("the other side has no audio to answer with")
-        answer += _refused(section) if same is None else _facing(same, section)
+        if index == chosen:
+            # It may stand elsewhere: behind the same audio, encrypted, that they had offered too.
+            answer += _facing(theirs[spoken], section)
+        elif index != spoken and index < len(theirs) and _goes_on(theirs[index], section):
+            answer += _facing(theirs[index], section)
+        else:
+            answer += _refused(section)
     return b"".join(line + b"\r\n" for line in answer)
 
 
@@ -50,9 +52,11 @@ def _groups(sdp: bytes) -> list[list[bytes]]:
 
 
 def _goes_on(theirs: list[bytes], section: Section) -> bool:
-    """Tell whether it is a medium of that kind, refused by neither."""
-    kind, port = theirs[0][2:].split()[:2]
-    return section.port > 0 and kind == section.kind.encode() and port != b"0"
+    """Tell whether it is a medium of that kind and transport, refused by neither, nor by us."""
+    kind, port, profile = theirs[0][2:].split()[:3]
+    is_same = (kind, profile) == (section.kind.encode(), section.profile.encode())
+    is_ours = section.is_spoken or (section.kind != "audio" and section.port > 0)
+    return is_ours and is_same and port != b"0"
 
 
 def _facing(theirs: list[bytes], section: Section) -> list[bytes]:

@@ -66,6 +66,20 @@ def test_the_answer_has_the_media_of_the_offer_in_their_order(
     assert [(section.kind, section.port) for section in parse(answer)] == answered
 
 
+def test_who_had_offered_the_audio_encrypted_too_answers_with_what_they_talk_on() -> None:
+    """Of two media, as optional SRTP has them; the one that we refused is not to come back."""
+    encrypted = b"m=audio 4002 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"
+    last = LAST.replace(b"m=", encrypted + b"m=", 1)
+    for offer, ports in (
+        (OFFER, [4000]),
+        (OFFER.replace(b"m=", encrypted + b"m=", 1), [0, 4000]),
+        (OFFER + encrypted, [4000, 0]),
+    ):
+        answer = parse(standing_answer(last, offer.replace(b"sendrecv", b"sendonly")))
+        assert [each.port for each in answer] == ports
+        assert [each.profile for each in answer] == [each.profile for each in parse(offer)]
+
+
 def test_a_party_without_audio_answers_nothing() -> None:
     with pytest.raises(SdpError):
         standing_answer(b"v=0\r\nm=audio 0 RTP/AVP 0\r\n", OFFER)
