@@ -133,7 +133,8 @@ def moment_ms(option: str, typed: str, today: dt.date) -> int | None:
     if not typed:
         return None
     try:
-        if "-" in typed:
+        # West of Greenwich a time has a hyphen, too: 08:00-05:00.
+        if "-" in typed.partition(":")[0]:
             at = dt.datetime.fromisoformat(typed)
         else:
             at = dt.datetime.combine(today, dt.time.fromisoformat(typed))

@@ -139,7 +139,8 @@ def test_a_moment_is_typed_as_a_time_of_today_a_day_or_both() -> None:
     assert moment_ms("--since", "00:30", today) == begins
     assert moment_ms("--since", "2026-11-28T00:30", today) == begins
     assert moment_ms("--since", "2026-11-28", today) == begins - 1_800_000
-    assert moment_ms("--since", "2026-11-28T14:30+01:00", today) == 1_795_872_600_000
+    for typed in ("2026-11-28T14:30+01:00", "14:30+01:00", "08:30-05:00"):
+        assert moment_ms("--since", typed, today) == 1_795_872_600_000
     assert moment_ms("--since", "", today) is None
     with pytest.raises(CommandError, match="--until noon: no moment such as 14:30"):
         moment_ms("--until", "noon", today)
