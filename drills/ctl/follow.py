@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from drills.cli.errors import CommandError
-from drills.ctl.client import Api
+from drills.ctl.client import Api, ProblemError
 from drills.ctl.line import Request
 from drills.ctl.show import cell, flattened
 
@@ -22,6 +22,10 @@ OVER: Final = {
     4003: "the control plane does not know any more who may listen: its database is away",
 }
 """Close codes after which nobody comes back."""
+
+
+_PASSING: Final = frozenset({426, 429, 502, 503, 504})
+"""Of HTTP: refusals that are over in a moment, as at the start of a control plane."""
 
 
 async def messages(api: Api, request: Request) -> AsyncIterator[Mapping[str, Any]]:
@@ -36,6 +40,12 @@ async def messages(api: Api, request: Request) -> AsyncIterator[Mapping[str, Any
                 yield said
         except (aiohttp.ClientConnectionError, TimeoutError):
             if failures >= len(AGAIN_S):
+                raise
+        except ProblemError as error:
+            # Where a control plane starts, it may refuse for a moment; or what it refused for is
+            # over when that is asked for, and then it only says that this is a WebSocket.
+            passes = error.problem.status in _PASSING
+            if revision is None or not passes or failures >= len(AGAIN_S):
                 raise
         await asyncio.sleep(AGAIN_S[min(failures, len(AGAIN_S) - 1)])
         failures += 1
