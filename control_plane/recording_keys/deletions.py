@@ -132,14 +132,21 @@ async def take_back(
 
 
 async def undone(
-    database: Database, site: str, since_ms: int = 0, most: int = 200
+    database: Database,
+    site: str,
+    since_ms: int = 0,
+    after: tuple[int, str] | None = None,
+    most: int = 200,
 ) -> tuple[Order, ...]:
     """Return orders given since then of which this site has said nothing yet, the oldest first.
 
-    Of those that wait nothing is done.
+    Only those behind `after` (when, subject). Of those that wait nothing is done.
     """
     given = ORDERS.c.ordered_ms >= since_ms
     statement = select(ORDERS).where(given, ~_is_stated(site), ~_waits())
+    if after is not None:
+        same = and_(ORDERS.c.ordered_ms == after[0], ORDERS.c.subject > after[1])
+        statement = statement.where(or_(ORDERS.c.ordered_ms > after[0], same))
     return await _orders(database, statement.limit(most))
 
 

@@ -26,7 +26,7 @@ from custody.store import RecordingStore
 
 log = structlog.get_logger()
 AWAY: Final = 20
-"""Failures in a row, after which it is not this or that order, but the store."""
+"""Failures in a row, after which it is taken to be the store; the next look goes on behind them."""
 TOGETHER: Final = 200
 """What is here is asked about so many at a time."""
 LATE_MS: Final = 3_600_000
@@ -55,6 +55,8 @@ class Archive:
         self._key = key
         self._since_ms = 0
         """This site has said of all older orders that they are carried out."""
+        self._after: tuple[int, str] | None = None
+        """Where the last look was given up: an order's time and subject. None: it was not."""
 
     @property
     def deletes(self) -> bool:
@@ -65,19 +67,23 @@ class Archive:
         """Carry out what this site has not yet; return how many orders that was.
 
         What the store does not let go of stays ordered, and the others are carried out: then raise
-        what it said to the first of these, OSError or obstore's.
+        what it said to the first of these, OSError or obstore's. Where it lets go of nothing this
+        is given up until the next time, which goes on with the orders behind: that the oldest
+        cannot be carried out keeps nobody else's from it.
         """
         if self._key is None:
             return 0
         count, in_a_row = 0, 0
         failure: OSError | BaseError | None = None
-        orders = await deletions.undone(self.database, self.site, self._since_ms)
+        after, self._after = self._after, None
+        orders = await deletions.undone(self.database, self.site, self._since_ms, after)
         for order in orders:
             try:
                 done = await self._done(order, now_ms)
             except (OSError, BaseError) as error:
                 failure, in_a_row = failure or error, in_a_row + 1
                 if in_a_row == AWAY:
+                    self._after = (order.ordered_ms, order.subject)
                     break
                 continue
             in_a_row = 0
@@ -87,7 +93,7 @@ class Archive:
             count += 1
         if failure is not None:
             raise failure
-        if not orders:
+        if not orders and after is None:
             self._since_ms = max(self._since_ms, now_ms - LATE_MS)
         return count
 

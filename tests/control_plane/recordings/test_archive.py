@@ -174,9 +174,11 @@ async def test_orders_of_long_ago_are_not_gone_through_again_each_time(
     since: list[int] = []
     undone = deletions.undone
 
-    async def spy(database: Database, site_: str, since_ms: int = 0) -> tuple[Order, ...]:
+    async def spy(
+        database: Database, site_: str, since_ms: int = 0, after: tuple[int, str] | None = None
+    ) -> tuple[Order, ...]:
         since.append(since_ms)
-        return await undone(database, site_, since_ms)
+        return await undone(database, site_, since_ms, after)
 
     monkeypatch.setattr(deletions, "undone", spy)
     await site.order(deletions.recording(name(1)), ordered_ms=5)
@@ -216,6 +218,32 @@ async def test_orders_that_the_store_did_not_carry_out_are_not_passed_over(
             with pytest.raises(OSError, match="does not let go"):
                 await site.archive.carry_out(NOW_MS)
     assert await site.archive.carry_out(NOW_MS) == 1
+
+
+@pytest.mark.parametrize("refused", [archive.AWAY, 250])
+async def test_however_many_of_the_oldest_cannot_be_deleted_those_behind_are(
+    site: Site, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    names = [name(each) for each in range(refused + 1)]
+    for each in names:
+        await site.put(each, "keys")
+    await site.order(*(deletions.recording(each) for each in names))
+    deleting = RecordingStore.delete
+
+    async def delete(self: RecordingStore, object_: str) -> None:
+        if names[-1] not in object_:
+            raise OSError(errno.EIO, "the disk does not let go of it")
+        await deleting(self, object_)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RecordingStore, "delete", delete)
+        for _ in range(refused // archive.AWAY + 1):
+            with contextlib.suppress(OSError):
+                await site.archive.carry_out(NOW_MS)
+        assert await site.store.of_recording("main", names[-1]) == []
+    # What was refused is tried again, from the oldest on.
+    await site.carry_out_all()
+    assert [each async for each in site.store.recordings("main")] == []
 
 
 async def test_what_the_store_does_not_give_any_more_is_deleted_all_the_same(
