@@ -293,7 +293,7 @@ def _told(agent: AgentFacts | None) -> AgentFacts | None:
 
 
 def _quiet(queue: QueueFacts | None) -> QueueFacts | None:
-    """Return what is worth telling: not how long the first has waited, which passes by itself."""
+    """Return what is worth telling: since when the first waits, and not for how long by now."""
     return None if queue is None else replace(queue, longest_s=None, estimate_s=None)
 
 

@@ -111,6 +111,8 @@ class QueueFacts(Struct, frozen=True, kw_only=True):
     tenant: str
     employer: str
     waiting: int
+    first_ms: int | None
+    """Since when whoever has waited longest does."""
     longest_s: float | None
     ringing: int
     talking: int
@@ -324,6 +326,7 @@ def _queue(
         tenant=queue.tenant,
         employer=queue.employer,
         waiting=callers.waiting,
+        first_ms=callers.first_ms,
         longest_s=callers.longest_s,
         ringing=callers.ringing,
         talking=callers.talking,

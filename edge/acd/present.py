@@ -82,8 +82,10 @@ class Callers(Struct, frozen=True, kw_only=True):
     """How far the callers of a queue have come."""
 
     waiting: int
+    first_ms: int | None
+    """Since when whoever of them has waited longest does; None: nobody waits."""
     longest_s: float | None
-    """How long whoever of them has waited longest has; None: nobody waits."""
+    """How long that is."""
     ringing: int
     talking: int
 
@@ -92,10 +94,12 @@ class Callers(Struct, frozen=True, kw_only=True):
         """Count the tickets of one queue."""
         mine = list(tickets)
         states = Counter(each.state for each in mine)
-        waiting = [waits_s(each, now) for each in mine if each.state.is_waiting]
+        waiting = [_waits_since_ms(each) for each in mine if each.state.is_waiting]
+        first_ms = min(waiting, default=None)
         return cls(
             waiting=len(waiting),
-            longest_s=max(waiting, default=None),
+            first_ms=first_ms,
+            longest_s=None if first_ms is None else between_s(first_ms, now.wall_ms),
             ringing=states[TicketState.OFFERED],
             talking=states[TicketState.CONNECTED],
         )
@@ -106,8 +110,12 @@ def waits_s(ticket: Ticket, now: Now) -> float:
 
     What they have talked, before an agent was lost or passed them on to a queue, is no waiting.
     """
+    return between_s(_waits_since_ms(ticket), now.wall_ms)
+
+
+def _waits_since_ms(ticket: Ticket) -> int:
     talked_ms = sum(each.until_ms - each.since_ms for each in ticket.talks)
-    return between_s(ticket.arrived_ms + talked_ms, now.wall_ms)
+    return ticket.arrived_ms + talked_ms
 
 
 def waited_s(ticket: Ticket, now: Now) -> float:

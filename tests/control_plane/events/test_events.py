@@ -208,6 +208,22 @@ async def test_a_rest_that_is_over_is_told_although_nothing_was_written(scene: S
         assert (await ear.of("agents", "ann"))["data"]["state"] == "ready"
 
 
+async def test_that_another_caller_is_the_first_is_told_though_as_many_wait(scene: Scene) -> None:
+    await scene.arrive(1)
+    await scene.advance(60)
+    await scene.arrive(2)
+    async with listening(await manager(scene), "?topics=queues") as ear:
+        await scene.advance(10)
+        third = scene.ticket(3)
+        await scene.write(
+            Put(key=keys.ended(call_id(1)), value=encode(scene.record(1))),
+            Delete(key=keys.ticket(call_id(1))),
+            Put(key=keys.ticket(third.call), value=encode(third)),
+        )
+        told = (await ear.event(lambda each: each["data"]["longest_s"] < 60))["data"]
+        assert (told["waiting"], told["longest_s"]) == (2, 10.0)
+
+
 async def test_sites_versions_and_customers_are_told(scene: Scene) -> None:
     person = await manager(scene)
     async with listening(person, "?topics=sites&topics=configuration&topics=customers") as ear:
