@@ -17,7 +17,7 @@ from drills.comparison import LOSSES, MOST_COMPARED, RULE, compare, is_comparabl
 from drills.evidence import Evidence, Judgement, extent, verdict
 from drills.experiment import Bound
 from drills.markup import items, mark, no_break, number, table
-from drills.wording import called, limit, told
+from drills.wording import called, limit, missed, told
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
@@ -224,12 +224,10 @@ def _still_on(figures: Mapping[str, float | None]) -> str:
 
 def _judged(each: Judgement, bound: Bound | None) -> tuple[str, ...]:
     expected = each.expected if bound is None else limit(bound)
-    return (
-        mark(held=each.held),
-        _named(each.figure),
-        escape(expected),
-        escape(told(each.figure, each.value)),
-    )
+    found = told(each.figure, each.value)
+    if bound is not None and not each.held:
+        found = missed(bound, each.value)
+    return mark(held=each.held), _named(each.figure), escape(expected), escape(found)
 
 
 def _unjudged(bound: Bound, figures: Mapping[str, float | None]) -> tuple[str, ...]:

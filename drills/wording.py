@@ -139,5 +139,15 @@ def limit(bound: Bound) -> str:
     return ", ".join(each for each in (least, most) if each)
 
 
+def missed(bound: Bound, value: float | None) -> str:
+    """Return a value that is not within, in its unit: never rounded to what was asked for."""
+    found = told(bound.figure, value)
+    limits = {told(bound.figure, each) for each in (bound.at_least, bound.at_most)}
+    if value is None or not math.isfinite(value) or found not in limits:
+        return found
+    exact, unit = float(bound.missed_by(value)), FIGURES.get(bound.figure, Figure("")).unit
+    return f"{exact * 100:.10g} %" if unit == _SHARE else f"{exact:.10g} {unit}".strip()
+
+
 def _rounded(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:.0f}"  # noqa: PLR2004 - two places

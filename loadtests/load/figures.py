@@ -52,6 +52,13 @@ class Judged(Struct, frozen=True, kw_only=True):
     limit: str
     value: float | None
     held: bool
+    missed: str = ""
+    """What is not within, never rounded to what is; empty: it held, or was not measured."""
+
+    @property
+    def found(self) -> str:
+        """What was found, as people read it."""
+        return self.missed or ("not measured" if self.value is None else f"{self.value:.4g}")
 
 
 def read_limits(text: str, source: str) -> Limits:
@@ -118,14 +125,13 @@ def people(rows: Iterable[TableRow], caller_hours: float) -> dict[str, float]:
 
 def judge(limits: Limits, found: Mapping[str, float]) -> tuple[Judged, ...]:
     """Return each limit with what was found; what was not measured does not hold."""
-    return tuple(
-        Judged(
-            limit=limit.told(),
-            value=found.get(limit.figure),
-            held=limit.holds(found.get(limit.figure)),
-        )
-        for limit in limits.limit
-    )
+    return tuple(_judged(limit, found.get(limit.figure)) for limit in limits.limit)
+
+
+def _judged(limit: Bound, value: float | None) -> Judged:
+    held = limit.holds(value)
+    missed = "" if held or value is None else limit.missed_by(value)
+    return Judged(limit=limit.told(), value=value, held=held, missed=missed)
 
 
 def _word(text: str) -> str:

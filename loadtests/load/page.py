@@ -51,10 +51,7 @@ def _verdict(report: Report) -> str:
         *(f'<p class="bad">{escape(each)}</p>' for each in report.incomplete),
         _table(
             ("limit", "found", ""),
-            (
-                (each.limit, _number(each.value), "held" if each.held else "BROKEN")
-                for each in report.limits
-            ),
+            ((each.limit, each.found, "held" if each.held else "BROKEN") for each in report.limits),
         ),
     ]
     for title, told in (
@@ -110,10 +107,6 @@ def _grown(report: Report) -> Iterable[Sequence[str]]:
         bounds = f"{each.low_per_h:+.1f} and {each.high_per_h:+.1f}"
         ends = (f"{each.first:.1f}", f"{each.last:.1f}", f"{each.per_h:+.1f}")
         yield program, what, *ends, bounds, f"{each.surely:.1f}" if each.surely else "-"
-
-
-def _number(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.4g}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -74,9 +74,8 @@ def shown(report: Report) -> RenderableType:
         )
     limits = table("Limits", "limit", "found", "")
     for each in report.limits:
-        found = "not measured" if each.value is None else f"{each.value:.4g}"
         style = "" if each.held else "red"
-        limits.add_row(each.limit, found, "held" if each.held else "BROKEN", style=style)
+        limits.add_row(each.limit, each.found, "held" if each.held else "BROKEN", style=style)
     parts: list[RenderableType] = [rows]
     if report.growth:
         parts.append(_growth(report))

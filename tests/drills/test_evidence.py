@@ -36,7 +36,7 @@ from drills.experiment import Bound
 from drills.library import experiment_of, experiments
 from drills.page import lines, page
 from drills.shelf import EVIDENCE, PAGE, TRIALS_A_RUN, NotKeptError, Shelf, tamper
-from drills.wording import FIGURES, limit, told
+from drills.wording import FIGURES, limit, missed, told
 from tests.acd.worlds import PATIENT
 from tests.demo.invented import CALLERS
 from tests.drills.good_run import evidence_of_run, seen
@@ -267,6 +267,16 @@ def test_charts_show_no_answer_and_no_look_where_there_was_none() -> None:
     blind = tuple((float(at_s), {} if at_s in {3, 4} else {"waiting": 1.0}) for at_s in range(8))
     assert looks_chart(blind).count("<polyline") == 2, "no line over what nobody saw"
     assert looks_chart(tuple(each for each in blind if each[1])).count("<polyline") == 1
+
+
+def test_what_was_missed_is_not_rounded_to_what_was_asked_for() -> None:
+    late = Judgement(expected="rto_s <= 5", figure="rto_s", value=5.004, held=False)
+    assert "<td>at most 5 s</td><td>5.004 s</td>" in page(replace(piece(), judgements=(late,)))
+    assert missed(Bound(figure="rto_s", at_most=5.0), 5.3333) == "5.33 s"
+    assert missed(Bound(figure="kept_share", at_least=1.0), 0.99996) == "99.996 %"
+    assert missed(Bound(figure="setup_p99_ratio", at_most=1.2), 1.2004) == "1.2004 times"
+    assert missed(Bound(figure="setup_after_ms", at_most=100.0), 100.3) == "100.3 ms"
+    assert missed(Bound(figure="rto_s", at_most=5.0), None) == "not measured"
 
 
 def test_findings_that_are_left_out_are_counted() -> None:

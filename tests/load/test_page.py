@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from drills.experiment import Bound
 from loadtests.load.complaints import Complaint
-from loadtests.load.figures import Judged
+from loadtests.load.figures import Judged, Limits, judge
 from loadtests.load.growth import Slope
 from loadtests.load.page import EMPTY_PAGE, with_verdict
 from loadtests.load.plan import Request, ShapeName
@@ -55,6 +56,14 @@ def test_broken_limits_faults_growth_and_errors_are_told() -> None:
     assert "<td>+3.0</td><td>-1.0 and +7.0</td>" in page
     assert "&lt;KeyError&gt;" in page
     assert "<KeyError>" not in page
+
+
+def test_what_was_missed_is_not_rounded_to_the_limit() -> None:
+    limits = Limits(limit=(Bound(figure="calls.cut_off_share", at_most=0.35),))
+    (missed,) = judge(limits, {"calls.cut_off_share": 0.350004})
+    assert '<td>0.350004</td><td class="bad">BROKEN</td>' in with_verdict(PAGE, report(missed))
+    (kept,) = judge(limits, {"calls.cut_off_share": 0.123456})
+    assert "<td>0.1235</td><td>held</td>" in with_verdict(PAGE, report(kept))
 
 
 def test_page_of_another_make_stays_as_it_is() -> None:
