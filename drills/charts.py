@@ -68,8 +68,10 @@ def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
                 shapes.append(
                     f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>'
                 )
-        # Below the axis, where no mark of a moment comes.
-        shapes.append(text(LEFT + 160 + 220 * number, _HEIGHT - 6, words, colour))
+        # Below the axis, where no mark of a moment comes. As words, colours of lines are too pale.
+        x, y = LEFT + 160 + 220 * number, _HEIGHT - 6
+        shapes.append(f'<rect x="{x - 20}" y="{y - 5}" width="15" height="3" fill="{colour}"/>')
+        shapes.append(text(x, y, words))
     words = "callers without an agent yet (greeted, or waiting), and agents, second by second"
     return svg(shapes, _HEIGHT, words)
 
@@ -106,7 +108,7 @@ def _bars(
             text(4, floor - 30 - 14 * (len(name) - 1 - number), words)
             for number, words in enumerate(name)
         ),
-        text(4, floor - 14, limit(bound), GRAY),
+        text(4, floor - 14, limit(bound)),
         line((left, y(most)), (WIDTH, y(most)), RED, is_dashed=True),
         line((left, floor), (WIDTH, floor), GRAY),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import resource
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -267,6 +268,22 @@ def test_charts_show_no_answer_and_no_look_where_there_was_none() -> None:
     blind = tuple((float(at_s), {} if at_s in {3, 4} else {"waiting": 1.0}) for at_s in range(8))
     assert looks_chart(blind).count("<polyline") == 2, "no line over what nobody saw"
     assert looks_chart(tuple(each for each in blind if each[1])).count("<polyline") == 1
+
+
+def test_words_of_charts_can_be_read_on_paper() -> None:
+    """WCAG 2.2, 1.4.3: a contrast of 4.5 at least."""
+
+    def luminance(colour: str) -> float:
+        red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+        return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+
+    def linear(part: float) -> float:
+        return ((part + 0.055) / 1.055) ** 2.4 if part > 0.04 else part / 12.92
+
+    colours = set(re.findall('<text [^>]*fill="([^"]+)"', page(piece(), [piece("r0")])))
+    assert "currentColor" in colours
+    pale = {each for each in colours - {"currentColor"} if 1.05 / (luminance(each) + 0.05) < 4.5}
+    assert pale == set()
 
 
 def test_what_was_missed_is_not_rounded_to_what_was_asked_for() -> None:
