@@ -6,7 +6,7 @@ others' would suffer, and whom and what a site's death would meet; no other tena
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from control_plane.api.model import instant
 from control_plane.configuration.standing import Room
@@ -42,22 +42,30 @@ def view(  # noqa: PLR0913 - the outlook, and how it was come by
 ) -> ReadinessView:
     """Return the outlook as a tenant may see it."""
     sites = tuple(_site(each, whose, tenant) for each in found.sites)
-    can_lose_any = bool(found.as_it_is.sites_left) and all(
-        each.can_be_lost for each in sites if each.is_serving
-    )
-    since_ms = None if can_lose_any else alarm_since_ms
+    can_lose = _can_lose_any(found, sites)
+    since_ms = None if can_lose else alarm_since_ms
     return ReadinessView(
         as_of=instant(found.now_ms),
         is_current=is_current,
         since=instant(found.since_ms),
         target_s=found.target_s,
         level=found.level,
-        can_lose_any=can_lose_any,
+        can_lose_any=can_lose,
         alarm_since=None if since_ms is None else instant(since_ms),
         etcd=None if room is None or tenant != MAIN else etcd(room),
         as_it_is=_site(found.as_it_is, whose, tenant),
         sites=sites,
     )
+
+
+def can_lose_any(found: Outlook, whose: Owners, tenant: str) -> bool:
+    """Tell whether no site's loss would be the alarm of a tenant."""
+    return _can_lose_any(found, [_site(each, whose, tenant) for each in found.sites])
+
+
+def _can_lose_any(found: Outlook, sites: Iterable[SiteRiskView]) -> bool:
+    is_borne = all(each.can_be_lost for each in sites if each.is_serving)
+    return bool(found.as_it_is.sites_left) and is_borne
 
 
 def etcd(room: Room) -> EtcdView:

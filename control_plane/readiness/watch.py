@@ -8,7 +8,7 @@ waits for a customer's name comes first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import nan
 from typing import Final
 
@@ -44,6 +44,9 @@ class Standing(Struct, frozen=True, kw_only=True):
     owners: views.Owners
     is_current: bool
     alarm_since_ms: int | None
+    """Of the center as a whole."""
+    alarms_ms: Mapping[str, int] = {}
+    """Since when it stands for those tenants who have queues."""
     room: Room | None = None
     """How the shared state's own store stands, now; None: nobody can ask it."""
 
@@ -54,7 +57,7 @@ class Standing(Struct, frozen=True, kw_only=True):
             self.owners,
             tenant,
             is_current=self.is_current,
-            alarm_since_ms=self.alarm_since_ms,
+            alarm_since_ms=self.alarms_ms.get(tenant, self.alarm_since_ms),
             room=self.room,
         )
 
@@ -141,6 +144,7 @@ class Watch:
 
     def _take(self, found: Outlook, owners: views.Owners, room: Room | None) -> None:
         before = None if self.standing is None else self.standing.alarm_since_ms
+        alarms_ms = {} if self.standing is None else self.standing.alarms_ms
         since_ms = None if found.can_lose_any else (before or found.now_ms)
         if (before is None) is not (since_ms is None):
             sites = [each.site for each in found.sites if each.is_serving and not each.can_be_lost]
@@ -149,7 +153,16 @@ class Watch:
         self._looked_s = self._services.clock.now().mono_s
         self._set(
             Standing(
-                found=found, owners=owners, is_current=True, alarm_since_ms=since_ms, room=room
+                found=found,
+                owners=owners,
+                is_current=True,
+                alarm_since_ms=since_ms,
+                alarms_ms={
+                    tenant: alarms_ms.get(tenant, found.now_ms)
+                    for tenant in (() if found.can_lose_any else set(owners.values()))
+                    if not views.can_lose_any(found, owners, tenant)
+                },
+                room=room,
             )
         )
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from control_plane.configuration.desk import DESK
 from control_plane.events.hub import HUB
 from control_plane.permissions import Role
+from control_plane.readiness import watch as watch_module
 from control_plane.readiness.http import READINESS
 from control_plane.readiness.watch import Watch
+from edge.steering.loss import Outlook, QueueRisk, outlook
 from state import keys
 from state.members import EtcdMember
-from state.model import EdgeId, Site, SiteId, Unreplicated
+from state.model import EdgeId, QueueId, Site, SiteId, Unreplicated
 from state.space import Space
 from state.store import Delete
 from tests.control_plane.events.stage import listening
@@ -223,6 +227,41 @@ async def test_a_tenant_sees_its_own_queues_and_nothing_of_others(scene: Scene) 
         assert {queue["queue"] for queue in each["queues"]} <= {"t2.sales"}
         assert (each["calls_there"], each["agents_lost"], each["others_short"]) == (None, None, 0)
     assert [each["calls_there"] for each in whole["sites"]] == [1, 0, 0]
+
+
+async def test_a_tenants_alarm_begins_when_something_of_theirs_is_at_risk(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_third_site(scene)
+    ours = await scene.center.person(Role.MANAGER)
+    theirs = await scene.center.person(Role.MANAGER, tenant="t2")
+
+    async def short(*queues: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        def found(*asked: Any, **more: Any) -> Outlook:  # noqa: ANN401
+            whole = outlook(*asked, **more)
+            risks = tuple(map(at_risk, queues))
+            sites = tuple(replace(each, queues=risks, can_be_lost=False) for each in whole.sites)
+            return replace(whole, sites=sites, can_lose_any=False)
+
+        monkeypatch.setattr(watch_module, "outlook", found)
+        await watch(scene).look()
+        return (await ours.get(PATH)).json, (await theirs.get(PATH)).json
+
+    began, none = await short("sales")
+    assert (none["can_lose_any"], none["alarm_since"]) == (True, None)
+    await scene.advance(60)
+    goes_on, begins = await short("sales", "t2.sales")
+    assert goes_on["alarm_since"] == began["alarm_since"]
+    assert (begins["can_lose_any"], begins["alarm_since"]) == (False, begins["as_of"])
+    await scene.advance(60)
+    assert (await short("t2.sales"))[1]["alarm_since"] == begins["alarm_since"]
+
+
+def at_risk(queue: str) -> QueueRisk:
+    return QueueRisk(
+        queue=QueueId(queue), erlangs=1.0, agents=0.0, suited=0, mean_wait_s=None, level=0.0,
+        short=1, fits=False, imagined_calls=0, imagined_wait_s=None, imagined_level=None,
+    )  # fmt: skip
 
 
 async def test_recordings_that_no_other_site_has_are_streamed_and_late_copies_are_the_alarm(
