@@ -143,6 +143,11 @@ class CallShell:
         """The attempt that is current."""
         return Attempt(0) if self._call is None else self._call.attempt
 
+    def has_passed_on(self, attempt: Attempt) -> bool:
+        """Tell whether that is the leg of who has passed the caller on, and is in no talk now."""
+        transferor = None if self._call is None else self._call.transferor
+        return transferor is not None and transferor.attempt == attempt
+
     @property
     def was_cancelled(self) -> bool:
         """Whether its caller gave up before we answered; that is still to be written down."""

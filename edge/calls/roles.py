@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from edge.acd import call_events as ev
 from edge.acd.call_events import Attempt, By, Side
 from edge.call_recorder import CallRecorder
+from edge.calls.beside import answer_beside
 from edge.calls.call import CallShell
 from edge.calls.leg_news import of_agent, of_caller
 from edge.calls.telephony import Telephony
@@ -119,8 +120,7 @@ class Roles:
         if call is None:
             self._see_off(event, None)
             return
-        if isinstance(event, sip.OfferReceived) and role.attempt not in (None, call.attempt):
-            self._refuse_offer(leg)
+        if isinstance(event, sip.OfferReceived) and self._answers_beside(event, role, call):
             return
         if isinstance(event, sip.OfferWithdrawn):
             call.sound.withdraw_offer(_side(role))
@@ -184,9 +184,18 @@ class Roles:
             party = CALLER if role.attempt is None else AGENT
             self._recorder.key(role.call, party, key)
 
-    def _refuse_offer(self, leg: LegId) -> None:
+    def _answers_beside(self, event: sip.OfferReceived, role: Role, call: CallShell) -> bool:
+        """Answer the offer of an agent who is not in the talk, or not any more."""
+        if role.attempt is None:
+            return False
+        if call.has_passed_on(role.attempt):
+            answer_beside(self._sip, event.leg, event.sdp)
+            return True
+        if role.attempt == call.attempt:
+            return False
         with contextlib.suppress(LocalError):
-            self._sip.refuse_offer(leg, 488)
+            self._sip.refuse_offer(event.leg, 488)
+        return True
 
 
 def _side(role: Role) -> Side:

@@ -32,6 +32,10 @@ class Telephony:
         """Return the dialog of an established leg, to be written down."""
         return self._stack.dialog(leg)
 
+    def told(self, leg: LegId) -> bytes | None:
+        """Return the session description that its other side was told last; None: nobody knows."""
+        return self._stack.told(leg)
+
     def adopt(self, dialog: Dialog, told: bytes | None = None) -> LegId:
         """Go on with a dialog that was written down; `told`: what its other side was told last."""
         leg = self._stack.adopt(dialog, self._endpoint.now(), sdp=told)

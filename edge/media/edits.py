@@ -24,6 +24,7 @@ from edge.media.sdp import (
 
 _VERSION = re.compile(r"[0-9]{1,18}")
 _BOTH_WAYS = f"a={Direction.SENDRECV}"
+_NO_WAY = f"a={Direction.INACTIVE}"
 
 
 def with_events(sdp: bytes, like: bytes) -> bytes:
@@ -77,6 +78,19 @@ def asked_offer(told: bytes) -> bytes:
     if offer == told:
         return told
     return joined([_next_version(line) for line in lines_of(offer)])
+
+
+def idle(told: bytes) -> bytes:
+    """Return what somebody was told last, with nothing to be sent either way.
+
+    Its version stays (RFC 3264 §8 wants the next): what the relay says next may be what it has said
+    before, and a telephone that goes by versions would take that for older, and stay silent.
+    """
+    head, *groups = grouped(lines_of(told))
+    lines = [line for line in head if not is_direction(line)]
+    for first, *rest in groups:
+        lines += [first, *(line for line in rest if not is_direction(line)), _NO_WAY]
+    return joined(lines)
 
 
 def open_to_all(sdp: bytes) -> bytes:

@@ -336,6 +336,10 @@ class SipStack:
         _, peer = self._core.confirmed(leg)
         return peer.dialog
 
+    def told(self, leg: LegId) -> bytes | None:
+        """Return the session description that the other side was told last; None: none is known."""
+        return self._core.leg(leg).local_sdp
+
     def adopt(self, dialog: Dialog, now: float, *, sdp: bytes | None = None) -> LegId:
         """Go on with a dialog that another stack wrote down, under the leg id it had there.
 

@@ -115,6 +115,10 @@ class FakeTelephony(Telephony):
             hop=Address("192.0.2.1", 5060),
         )
 
+    def told(self, leg: LegId) -> bytes | None:
+        held = self._leg("told", leg)
+        return held.told[-1] if held.told else held.was_told
+
     def adopt(self, dialog: Dialog, told: bytes | None = None) -> LegId:
         leg = LegId(dialog.local_tag)
         if leg in self.open:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
+from edge.media.sdp import Direction, audio
 from edge.sip.events import LegId
 from state import keys
 from state.model import (
@@ -124,6 +125,73 @@ async def test_a_target_who_does_not_answer_brings_the_caller_back(how: str) -> 
         record = await _over(made, a1, theirs)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
         assert [talk.agent for talk in record.talks] == [ANN, ANN, BOB]
+
+
+HOLD = AGENT_SDP.replace(b"sendrecv", b"sendonly")
+IN_OPUS = AGENT_SDP.replace(
+    b"RTP/AVP 0\r\na=rtpmap:0 PCMU/8000", b"RTP/AVP 96\r\na=rtpmap:96 opus/48000/2"
+)
+
+
+@pytest.mark.parametrize("offer", [HOLD, AGENT_SDP, None], ids=["hold", "resume", "asks"])
+@pytest.mark.parametrize("phase", ["reserving", "ringing", "joining"])
+@in_virtual_time
+async def test_a_transferor_may_hold_resume_or_refresh_while_the_target_is_fetched(
+    offer: bytes | None, phase: str
+) -> None:
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        if phase == "reserving":
+            theirs, ours = await a1.talking("ann")
+            a1.store.latency_s = 0.2
+            a1.sip.refer(ours, TO_BOB)
+            assert a1.state_of(theirs) == "transferring"
+        else:
+            theirs, ours, second = await _passing(made, a1)
+            if phase == "joining":
+                a1.media.delay_s = 0.2
+                a1.sip.pick_up(second)
+                assert a1.state_of(theirs) == "joining"
+        held = a1.sip.open[ours]
+        a1.sip.offer(ours, offer)
+        assert (held.status, held.their_offer) == (0, False)
+        assert audio(held.told[-1]).direction is Direction.INACTIVE
+        a1.media.delay_s = 0.0
+        if phase == "reserving":
+            await a1.answer_ours(theirs, "music")
+        second = second if phase == "joining" else await a1.rung("bob")
+        a1.sip.pick_up(second)
+        await a1.answer_ours(theirs, "bob has them")
+        assert a1.sip.notified[-1] == (ours, 200, True)
+        record = await _over(made, a1, theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
+
+
+@in_virtual_time
+async def test_a_transferor_who_held_while_it_rang_in_vain_has_the_caller_back() -> None:
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        theirs, first, second = await _passing(made, a1)
+        a1.sip.offer(first, HOLD)
+        a1.sip.offer(first, AGENT_SDP)
+        a1.sip.decline(second)
+        await until(lambda: a1.sip.open[first].our_offer is not None, "ann is asked back")
+        assert audio(a1.sip.open[first].told[-1]).direction is Direction.SENDRECV
+        a1.sip.answer_ours(first, AGENT_SDP)
+        await a1.answer_ours(theirs, "the caller is brought back to ann")
+        assert a1.state_of(theirs) == "connected"
+        await until(lambda: _state(a1, ANN) is AgentState.TALKING, "ann talks")
+        await _over(made, a1, theirs)
+
+
+@in_virtual_time
+async def test_a_transferor_who_offers_what_cannot_be_answered_may_do_so_again() -> None:
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        theirs, first, _ = await _passing(made, a1)
+        a1.sip.offer(first, IN_OPUS)
+        assert a1.sip.open[first].status == 491
+        await _over(made, a1, theirs)
 
 
 @in_virtual_time
