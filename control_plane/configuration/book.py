@@ -160,12 +160,15 @@ def seen_by(tenant: str, findings: Iterable[Finding], document: Document) -> tup
 def _others(tenant: str, errors: Iterable[Finding], document: Document) -> str:
     """Say for whom else it would be wrong, and in what: to the center's own, whom it is for to ask.
 
-    To a tenant nothing of the kind is told.
+    A tenant is told whom to turn to, and nothing of what it is: it was wrong before their change,
+    as where a newer program looks more closely.
     """
     found = (document.get((each.section, each.id)) for each in errors)
     hidden = {(item.section, item.id): item for item in found if item and item.tenant != tenant}
-    if not hidden or tenant != MAIN:
+    if not hidden:
         return ""
+    if tenant != MAIN:
+        return "Something else stands against every change: turn to whoever runs the center."
     counts = Counter(f"{item.section} of {item.tenant}" for item in hidden.values())
     told = ", ".join(f"{what} ({counts[what]})" for what in sorted(counts))
     return f"What other tenants have would be wrong: {told}. They have to change that first."

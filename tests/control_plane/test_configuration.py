@@ -413,6 +413,28 @@ async def test_the_center_is_told_of_whom_it_would_break_something(center: Cente
     )
 
 
+async def test_who_is_held_up_by_what_is_wrong_with_others_is_told_whom_to_turn_to(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = await whole(center)
+    for tenant in ("acme", "beta"):
+        await center.tenant(tenant)
+    theirs = await staff(center, "acme")
+    with monkeypatch.context() as before:  # a program that looked less closely
+        before.setattr("control_plane.configuration.check.dangling", lambda _: ())
+        await added(theirs, "queues", {"id": "acme.q", "needs": {}, "scope": {"teams": ["none"]}})
+    for who, detail in (
+        (ours, "queues of acme (1)"),
+        (await staff(center, "beta"), "turn to whoever runs the center"),
+    ):
+        tenant = (await who.get("/v1/me")).json["tenant"]
+        name = "new" if tenant == "main" else f"{tenant}.new"
+        refused = await who.post("/v1/skills", {"id": name})
+        assert (refused.error_id, refused.json["findings"]) == ("configuration-broken", [])
+        assert detail in refused.json["detail"]
+        assert tenant == "main" or "acme" not in refused.json["detail"]
+
+
 async def test_a_number_is_given_to_a_tenant_who_then_routes_it(center: Center) -> None:
     await center.tenant("acme")
     theirs = await staff(center, "acme")
