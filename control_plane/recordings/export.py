@@ -26,11 +26,14 @@ Exporting: TypeAlias = Ask[Nothing, Nothing, ExportDraft]
 async def state(ask: AnyAsk, recording: str) -> str:
     """Return a digest of a recording as it is kept: of its signed manifest, which lists all else.
 
-    Only for those who may know of it: `not_found()` for others.
+    Only for those who may know of it: `not_found()` for others. To delete it, also of one whose
+    manifest the store does not give: `UNREAD`.
     """
     call = await finding.call_of(ask, recording)
     if not ask.sees(finding.thing_of(call), Permission.RECORDING_READ_METADATA):
         raise not_found()
+    if ask.body.act == Permission.RECORDING_DELETE:
+        return await finding.digest_or_unread(ask, recording)
     return await finding.digest(ask, recording)
 
 

@@ -28,6 +28,8 @@ T = TypeVar("T")
 AnyAsk: TypeAlias = Ask[Any, Any, Any]
 Named: TypeAlias = Ask[RecordingPath, Any, Any]
 NO_DIGEST: Final = "none"
+UNREAD: Final = "unknown"
+"""In the place of a digest: the store does not give the manifest."""
 _DIGEST: Final = 32
 
 
@@ -96,6 +98,19 @@ async def digest(ask: AnyAsk, recording: str) -> str:
         return digest_of(await kindly(library(ask).signed(ask.tenant, recording)))
     except FileNotFoundError:
         return NO_DIGEST
+
+
+async def digest_or_unread(ask: AnyAsk, recording: str) -> str:
+    """Return `digest`, or `UNREAD`: what a yes to a deletion is bound to.
+
+    Deleting takes no look at what it says; what nobody can read any more has to go, too.
+    """
+    try:
+        return await digest(ask, recording)
+    except ApiError as error:
+        if error.problem is not STORE_AWAY:
+            raise
+        return UNREAD
 
 
 def digest_of(signed: bytes) -> str:

@@ -116,8 +116,23 @@ async def _thing_to_delete(ask: Named) -> Thing:
     await approvals.bring(ask)
     call = await finding.call(ask)
     held = await holding.held(ask.db, ask.request.app.get(ARCHIVE), ask.tenant, [call.id])
-    digest = await finding.digest(ask, call.id)
+    digest = await _digest(ask, call.id)
     return finding.thing_of(call, has_legal_hold=bool(held), digest=digest)
+
+
+async def _digest(ask: Named, recording: str) -> str:
+    """Return what the yes has to be bound to. Raise `recording-store-away`.
+
+    That the manifest cannot be read is a state as others are, if the second person has said yes to
+    that; who said it to one that could be read, and can be again, is not sent for another yes.
+    """
+    approval = ask.around.approval
+    if approval is not None and (recording, finding.UNREAD) in {
+        (approval.thing, approval.digest),
+        *approval.things,
+    }:
+        return await finding.digest_or_unread(ask, recording)
+    return await finding.digest(ask, recording)
 
 
 async def delete(ask: Named) -> None:

@@ -34,7 +34,6 @@ _NOTHING: Final = Manifest(
 """The account of a recording that there is none of."""
 MOST_IN_A_ROW: Final = 3
 """So many manifests that the store does not give, and it is the store that is away."""
-_UNKNOWN: Final = "unknown"
 
 
 async def views(ask: finding.AnyAsk, seen: Sequence[PastCall]) -> tuple[RecordingView, ...]:
@@ -90,7 +89,7 @@ async def _view(
         lost_packets=sum(each.caller.lost + each.agent.lost for each in account.segments[-1:]),
         has_legal_hold=call.id in held,
         is_deleted=call.id in gone,
-        digest=_UNKNOWN if problem is STORE_AWAY else await finding.digest(ask, call.id),
+        digest=finding.UNREAD if problem is STORE_AWAY else await finding.digest(ask, call.id),
     )
 
 
