@@ -47,6 +47,8 @@ class Overlay(Struct, frozen=True, kw_only=True):
     """As this site sees the state now."""
     ended: Map[str, KeyValue] = field(default_factory=Map)
     """Records of calls that ended meanwhile, by key: no snapshot holds the ledger."""
+    base: Map[str, KeyValue] = field(default_factory=Map)
+    """What the store was known to have as this was begun; empty: nobody knows any more."""
     written: Map[str, bool] = field(default_factory=Map)
     """Every key written or deleted: True if this edge was the last to do so."""
 

@@ -281,15 +281,17 @@ def keys_of_work(work: KeyValue) -> tuple[str, str]:
     return work.key, keys.offer(AgentId(work.key.removeprefix(keys.WORK)))
 
 
-def merge_work(work: KeyValue, found: Found) -> Merge | Settled:
+def merge_work(work: KeyValue, found: Found, base: KeyValue | None = None) -> Merge | Settled:
     """Return what makes the store know what an agent has done.
 
     Nothing, if they have been given to a call since: that offer ends on the record as it is.
+    `base`: what the store had when this edge began to serve alone, None: nobody knows. If it has
+    that yet, what was done alone came after it, whatever the clocks said.
     """
     key, offer = keys_of_work(work)
     have = found[key]
     success = tuple(_put_unless_same(key, work.value, have))
-    if not success or found[offer] is not None or _is_later(have, work):
+    if not success or found[offer] is not None or _is_later(have, work, base):
         return Settled()
     return Merge(compares=(_same(key, have), Absent(key=offer)), success=success)
 
@@ -371,9 +373,9 @@ def _put_unless_same(key: str, value: bytes, have: KeyValue | None) -> list[Put 
     return [] if have is not None and have.value == value else [Put(key=key, value=value)]
 
 
-def _is_later(have: KeyValue | None, work: KeyValue) -> bool:
+def _is_later(have: KeyValue | None, work: KeyValue, base: KeyValue | None) -> bool:
     """Tell whether the store knows of later work, which an edge of the same host has written."""
-    if have is None:
+    if have is None or (base is not None and have.mod_revision <= base.mod_revision):
         return False
     mine = decode(Work, work.value, work.key)
     try:

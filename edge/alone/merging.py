@@ -165,7 +165,7 @@ class _Merger:
     async def work(self, work: KeyValue) -> None:
         while True:
             found = await self._find(keys_of_work(work))
-            plan = merge_work(work, found)
+            plan = merge_work(work, found, self._overlay.base.get(work.key))
             if isinstance(plan, Settled):
                 break
             await self._carry_out(plan)

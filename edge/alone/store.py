@@ -128,7 +128,9 @@ class SiteStore:
         )
         snapshot, read = self._answers.with_read(snapshot, now_s)
         deltas += of_calls + read
-        self._overlay = Overlay(snapshot=snapshot)
+        # What a former life began with is not known: the mirror may show what came after it.
+        overlay = Overlay(snapshot=snapshot)
+        self._overlay = overlay if written_before else replace(overlay, base=snapshot.raw)
         self._is_merging = False
         self._own.clear()
         self._kept.begin(written_before)

@@ -34,6 +34,8 @@ from state.model import (
     SiteId,
     Ticket,
     TicketState,
+    Work,
+    WorkEnd,
 )
 from state.overlay import ALONE_FROM
 from state.raw import Change
@@ -122,6 +124,21 @@ async def test_a_call_that_ended_alone_leaves_its_record_and_its_agents_work(ben
     assert bench.store.snapshot.works[ANN].value.calls == 1
     assert not bench.store.snapshot.tickets
     assert not bench.store.snapshot.offers
+
+
+async def test_a_clock_that_was_set_back_takes_nothing_from_what_an_agent_did_alone(
+    bench: Bench,
+) -> None:
+    records = await bench.waits(is_seen=True)
+    await bench.put(
+        keys.work(ANN), Work(agent=ANN, calls=7, end=WorkEnd.TALKED, rest_s=0.0, ended_ms=1 << 50)
+    )
+    await bench.read()
+    bench.store.begin()
+    await bench.give(records, Token(epoch=2, revision=1))
+    await bench.end(records)
+    await bench.merge()
+    assert bench.store.snapshot.works[ANN].value.calls == 8
 
 
 async def test_to_merge_twice_writes_nothing_more(bench: Bench) -> None:
