@@ -21,6 +21,7 @@ from edge.acd.call_events import Attempt, Side
 from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import Held, Plan
 from edge.acd.token import NO_TOKEN
+from edge.calls.beside import answer_beside
 from edge.calls.journal import ConsultationNote
 from edge.calls.legs import Lent, reason_field
 from edge.calls.pair_media import PairMedia
@@ -79,6 +80,8 @@ class ConsultationShell:
         self._colleague: Rung | None = None
         self._token = NO_TOKEN
         self._decision: Decision | None = None
+        self._offers: dict[LegId, bytes | None] = {}
+        """Whose offer is with the relay."""
         self._timers = CallTimers()
         self._tasks = CallTasks(self._fault)
         self._moved = asyncio.Event()
@@ -173,6 +176,9 @@ class ConsultationShell:
         if self._now.stage is not cs.Stage.HANDING or rung is None:
             return None
         self._tools.listen(rung.leg, None)
+        if rung.leg in self._offers:
+            # The relay will answer for this talk, which is over, and they could not be asked in.
+            answer_beside(self._tools.sip, rung.leg, self._offers.pop(rung.leg))
         self._colleague = None
         self.deliver(cs.HandedOver())
         return Lent(rung=rung, token=self._token)
@@ -242,9 +248,15 @@ class ConsultationShell:
 
     async def _renegotiate(self, leg: LegId, side: Side, sdp: bytes | None) -> None:
         before = self._media.said(side)
+        self._offers[leg] = sdp
         try:
             told = await self._media.renegotiate(side, sdp)
         except MediaError:
+            told = None
+        if leg not in self._offers:
+            return  # answered as they were handed the caller
+        del self._offers[leg]
+        if told is None:
             with contextlib.suppress(LocalError):
                 self._tools.sip.refuse_offer(leg, 488)
             return

@@ -311,6 +311,26 @@ async def _promise(scene: Scene, *, gives_up: bool) -> LegId:
     return bob
 
 
+@in_virtual_time
+async def test_a_colleague_whose_offer_is_at_a_slow_relay_has_the_caller_all_the_same() -> None:
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        bob = await scene.talk()
+        edge = scene.edge
+        edge.media.delay_s = 0.3
+        edge.sip.offer(bob, AGENT_SDP.replace(b"sendrecv", b"sendonly"))
+        await asyncio.sleep(0.01)
+        edge.media.delay_s = 0.0
+        await scene.hand_over()
+        await scene.ann_takes_the_goodbyes()
+        edge.sip.offer(bob)
+        await asyncio.sleep(1.0)
+        assert edge.state_of(scene.theirs) == "connected"
+        assert (edge.sip.open[bob].status, edge.sip.open[bob].their_offer) == (0, False)
+        record = await scene.over()
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
+
+
 @pytest.mark.parametrize("gives_up", [False, True])
 @in_virtual_time
 async def test_a_caller_who_is_handed_over_while_it_rings_gets_who_answers(
