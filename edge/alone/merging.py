@@ -7,7 +7,8 @@ that the store's order is theirs; everything else goes in parallel.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 
 import structlog
 from msgspec import Struct, field
@@ -39,6 +40,8 @@ from state.snapshot import Snapshot
 from state.store import Delete, Get, Got, ModIs, Store
 
 log = structlog.get_logger()
+
+Doing = Callable[[], Coroutine[None, None, None]]
 
 AT_ONCE = 32
 AGAIN_S = 0.1
@@ -108,11 +111,11 @@ async def merge(  # noqa: PLR0913 - what is written where, and for whom
     done.calls, done.elsewhere = len(calls), 0
     waiting = [each for each in calls if _is_waiting(overlay, each)]
     rest = [each for each in calls if not _is_waiting(overlay, each)]
-    await work.all(work.work(each) for each in works_done(overlay))
+    await work.all(partial(work.work, each) for each in works_done(overlay))
     # Those who wait have no agents, so they wait for nobody; but others may wait for one of theirs.
     for each in waiting:
         await work.call(each)
-    await work.all(work.call(each) for each in rest)
+    await work.all(partial(work.call, each) for each in rest)
     return done
 
 
@@ -143,7 +146,7 @@ class _Merger:
         self._seen = 0
         """At which revision the store was last asked."""
 
-    async def all(self, doing: Iterable[Coroutine[None, None, None]]) -> None:
+    async def all(self, doing: Iterable[Doing]) -> None:
         # No TaskGroup: in Python 3.11 one that fails leaves its task cancelled for good, and no
         # time limit works there any more. This task has to merge again.
         tasks = [asyncio.create_task(self._in_turn(each)) for each in doing]
@@ -158,9 +161,9 @@ class _Merger:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _in_turn(self, doing: Coroutine[None, None, None]) -> None:
+    async def _in_turn(self, doing: Doing) -> None:
         async with self._turns:
-            await doing
+            await doing()
 
     async def work(self, work: KeyValue) -> None:
         while True:

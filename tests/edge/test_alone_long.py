@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,19 @@ async def test_a_site_is_whole_at_once_after_long_and_its_records_come_while_it_
         await until(lambda: not len(bench.past), "all is written", within_s=60.0)
         assert await causes(bench, *CALLS) == ["agent_hung_up"] * len(CALLS)
         assert not any([await bench.has(keys.ticket(call)) for call in CALLS])
+
+
+@in_virtual_time
+async def test_a_merge_that_is_broken_off_leaves_nothing_begun() -> None:
+    bench = await configured()
+    async with living(bench) as (way, alone):
+        await is_cut_off(way, alone)
+        await come_and_go(bench, *CALLS[:100])
+        way.is_away, way.latency_s = False, 1.0  # three turns at two looks each are too many
+        await until(lambda: alone.mode is Mode.MERGING, "it begins")
+        way.is_away = True
+        await until(lambda: alone.is_alone, "it is broken off")
+    gc.collect()  # pytest fails a test in which a coroutine goes that nobody has awaited
 
 
 @in_virtual_time
