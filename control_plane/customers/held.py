@@ -39,8 +39,14 @@ class Clearing(Protocol):
         """Tell whether something of theirs has to be kept, so that they cannot be erased."""
         ...
 
-    async def clear(self, connection: AsyncConnection, leaving: Leaving) -> None:
-        """Destroy what there is, for ever; the customer's rows are still there."""
+    async def clear(
+        self, connection: AsyncConnection, store: AsyncConnection, leaving: Leaving
+    ) -> None:
+        """Destroy what there is, for ever; the customer's rows are still there.
+
+        `store` is the key store's transaction: what is destroyed there goes with all of the
+        erasure, or not at all.
+        """
         ...
 
 

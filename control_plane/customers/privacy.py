@@ -36,6 +36,12 @@ async def _thing(ask: Named | Held) -> Thing:
     return await service.named(ask)
 
 
+async def _thing_to_erase(ask: Named) -> Thing:
+    async with ask.services.database.read() as connection:
+        ask.connection = connection
+        return await _thing(ask)
+
+
 async def state(ask: AnyAsk, what: str) -> str:
     """Return what an approval is bound to: the version that was looked at, else the present one.
 
@@ -108,9 +114,35 @@ async def _whole(ask: Named, customer: store.Customer) -> CustomerDraft:
 async def erase(ask: Named) -> None:
     """Destroy the customer's key and all that is held in the open; it cannot be undone.
 
-    The keys go first: if we stop here, the rest is erased at the next start, by the tombstones.
+    First what is going to be destroyed stands in the audit log, sealed and committed. Then the keys
+    of all of them go, at once. If we stop behind that, the rest is erased at the next start, by the
+    tombstones; if we stop before it, everything is there still, and may be asked for again.
     """
     keys = secrets.keys_of(ask.request.app)
+    async with ask.services.database.write() as connection:
+        ask.connection = connection
+        everybody, _ = await _who_goes(ask)
+        await ask.audit(everybody[0].id, detail=_told(everybody, is_done=False))
+        await ask.seal()
+    async with ask.services.database.write() as connection:
+        ask.connection = connection
+        everybody, leaving = await _who_goes(ask)  # a hold may have been set in between
+        await approvals.use(ask)
+        await ask.audit(everybody[0].id, detail=_told(everybody, is_done=True))
+        async with keys.destroying() as store_:
+            for each in leaving:
+                for clearing in ask.request.app[CLEARINGS]:
+                    await clearing.clear(ask.db, store_, each)
+                await keys.destroy(store_, ask.tenant, each.customer, ask.now_ms)
+        for each in leaving:
+            await secrets.wipe(ask.db, ask.tenant, each.customer)
+
+
+async def _who_goes(ask: Named) -> tuple[tuple[store.Customer, ...], list[Leaving]]:
+    """Take the turn, and return whom it is about: the customer, and who was merged into them.
+
+    Raise `not-found`, `legal-hold`, `conflict` if they are not as they were approved.
+    """
     await turn.take(ask.db, ask.tenant)
     customer = await service.load(ask, ask.at.customer)
     if customer.merged_into is not None:
@@ -122,14 +154,13 @@ async def erase(ask: Named) -> None:
     is_held = any(each.has_legal_hold for each in everybody)
     if is_held or any([await c.is_held(ask.db, each) for c in clearings for each in leaving]):
         raise ApiError(LEGAL_HOLD)
-    await approvals.use(ask)
-    await ask.audit(customer.id, detail={"with": list(merged)})
-    await ask.seal()  # before the keys go: what is not written down is not destroyed
-    for each, them in zip(everybody, leaving, strict=True):
-        for clearing in clearings:
-            await clearing.clear(ask.db, them)
-        await keys.destroy(ask.tenant, each.id, ask.now_ms)
-        await secrets.wipe(ask.db, ask.tenant, each.id)
+    if ask.thing is None or service.about(ask, customer).digest != ask.thing.digest:
+        raise ApiError(CONFLICT, "It was changed at this moment.")
+    return everybody, leaving
+
+
+def _told(everybody: tuple[store.Customer, ...], *, is_done: bool) -> dict[str, object]:
+    return {"with": [each.id for each in everybody[1:]], "is_done": is_done}
 
 
 async def _leaving(ask: Named, customer: str) -> Leaving:
@@ -187,8 +218,9 @@ ROUTES: Routes = (
         summary="Erase a customer for ever",
         access=Permission.CUSTOMER_SHRED,
         handler=erase,
-        thing=_thing,
+        thing=_thing_to_erase,
         is_sealed=True,
+        tx=Tx.NONE,
         takes_approval=True,
         at=CustomerPath,
         status=204,

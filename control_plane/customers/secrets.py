@@ -10,6 +10,8 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api import idempotency
+from control_plane.audit import store as audit
+from control_plane.audit.entry import Entry
 from control_plane.calls.store import forget_callers
 from control_plane.customers import sealed, store
 from control_plane.customers.errors import ERASED, NO_KEYS, UNKNOWN_FIELD
@@ -21,7 +23,8 @@ from control_plane.history.store import forget
 from control_plane.keys.envelope import Place, folded, seal, unseal
 from control_plane.keys.provider import LocalFile
 from control_plane.keys.store import KeyDestroyedError, KeyStore
-from control_plane.services import SERVICES
+from control_plane.permissions import Permission
+from control_plane.services import SERVICES, Services
 
 MOST_FOUND = 100
 IN_ONE = 500
@@ -42,22 +45,44 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     app[KEYS] = keys
     try:
         await keys.start()
-        await erase_again(services.database, keys)
+        await erase_again(services, keys)
         yield
     finally:
         await keys.close()
 
 
-async def erase_again(database: Database, keys: KeyStore) -> int:
-    """Erase who has a tombstone, and is there: in a restored backup. Return how many.
+async def erase_again(services: Services, keys: KeyStore) -> int:
+    """Erase who has a tombstone, and is there. Return how many.
 
-    Of the others there is nothing: all of it went with the row, in one transaction.
+    They are in a restored backup, or their erasure was cut off when the keys were destroyed. Of the
+    others there is nothing: all of it went with the row, in one transaction.
     """
     count = 0
-    for tenant, customer in await _still_there(database, await keys.tombstones()):
-        async with database.write() as connection:
-            count += await wipe(connection, tenant, customer)
+    for tenant, customer in await _still_there(services.database, await keys.tombstones()):
+        async with services.database.write() as connection:
+            if await wipe(connection, tenant, customer):
+                await _write_down(services, connection, tenant, customer)
+                count += 1
     return count
+
+
+async def _write_down(
+    services: Services, connection: AsyncConnection, tenant: str, customer: str
+) -> None:
+    """Put it into the audit log; who has asked for it stands there already."""
+    entry = Entry(
+        tenant=tenant,
+        at_ms=services.clock.now().wall_ms,
+        actor="",
+        action=Permission.CUSTOMER_SHRED.value,
+        kind=Permission.CUSTOMER_SHRED.kind,
+        thing=customer,
+        policy_version="",
+        request_id="",
+        site=services.settings.site,
+        detail={"is_done": True, "at_a_start": True},
+    )
+    await audit.add(connection, entry)
 
 
 async def _still_there(

@@ -7,7 +7,8 @@ made again for who was erased. See docs/decisions/0014-customer-keys.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 from sqlalchemy import (
     BigInteger,
@@ -142,31 +143,38 @@ class KeyStore:
         async with self._database.read() as connection:
             return tuple((await connection.execute(statement)).scalars())
 
-    async def destroy(self, tenant: str, customer: str, now_ms: int) -> None:
-        """Overwrite the key with a tombstone, and forget what was indexed."""
-        values = {"tenant": tenant, "customer": customer, "wrapped": None, "destroyed_ms": now_ms}
+    @asynccontextmanager
+    async def destroying(self) -> AsyncIterator[AsyncConnection]:
+        """Give a transaction of the key store to destroy in: all of an erasure goes, or nothing."""
         async with self._database.write() as connection:
             if self._database.is_sqlite:
                 # What is freed in the file is overwritten, not only unlinked.
                 await connection.execute(text("PRAGMA secure_delete=ON"))
-            await connection.execute(
-                delete(BLIND).where(BLIND.c.tenant == tenant, BLIND.c.customer == customer)
-            )
-            # Emptied first: a row that shrinks in place is not always overwritten as a whole.
-            await connection.execute(
-                update(KEYS)
-                .where(KEYS.c.tenant == tenant, KEYS.c.customer == customer)
-                .values(wrapped=None)
-            )
-            await connection.execute(
-                inserting(connection, KEYS)
-                .values(values)
-                .on_conflict_do_update(
-                    index_elements=["tenant", "customer"],
-                    set_={"wrapped": None, "destroyed_ms": now_ms},
-                )
-            )
+            yield connection
         await self._forget_old_pages()
+
+    async def destroy(
+        self, connection: AsyncConnection, tenant: str, customer: str, now_ms: int
+    ) -> None:
+        """Overwrite the key with a tombstone, and forget what was indexed; while `destroying`."""
+        values = {"tenant": tenant, "customer": customer, "wrapped": None, "destroyed_ms": now_ms}
+        await connection.execute(
+            delete(BLIND).where(BLIND.c.tenant == tenant, BLIND.c.customer == customer)
+        )
+        # Emptied first: a row that shrinks in place is not always overwritten as a whole.
+        await connection.execute(
+            update(KEYS)
+            .where(KEYS.c.tenant == tenant, KEYS.c.customer == customer)
+            .values(wrapped=None)
+        )
+        await connection.execute(
+            inserting(connection, KEYS)
+            .values(values)
+            .on_conflict_do_update(
+                index_elements=["tenant", "customer"],
+                set_={"wrapped": None, "destroyed_ms": now_ms},
+            )
+        )
 
     async def tombstones(self) -> frozenset[tuple[str, str]]:
         """Return whose keys were destroyed: tenant and customer."""

@@ -204,12 +204,6 @@ class RecordingKeys:
             )
         return ids
 
-    async def forget_old_pages(self) -> None:
-        """Take what was destroyed out of the write-ahead log, too."""
-        if self.database.is_sqlite:
-            async with self.database.engine.connect() as connection:
-                await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-
 
 async def customers_of(database: Database, tenant: str, calls: Sequence[str]) -> dict[str, str]:
     """Return to whose keys these calls are sealed, as far as it is a customer's, by call."""

@@ -107,7 +107,9 @@ class RecordingsOfCustomer:
             return True
         return await holds.is_any_held(connection, leaving.tenant, leaving.numbers)
 
-    async def clear(self, connection: AsyncConnection, leaving: Leaving) -> None:
+    async def clear(
+        self, connection: AsyncConnection, store: AsyncConnection, leaving: Leaving
+    ) -> None:
         """Destroy their keys, and order what was recorded of them to be deleted at every site."""
         mine = {
             # A call that was lost with its edge has been recorded until then, too.
@@ -115,20 +117,18 @@ class RecordingsOfCustomer:
             *await self._keys.calls_of(leaving.tenant, leaving.customer),
         }
         await tags.forget(connection, leaving.tenant, mine)
-        async with self._keys.database.write() as store:
-            gone = await self._keys.destroy(store, leaving.tenant, leaving.customer, leaving.now_ms)
-            subjects = [*(deletions.key(each) for each in gone), *recordings(sorted(mine))]
-            await deletions.give(
-                store,
-                [
-                    Order(
-                        tenant=leaving.tenant,
-                        subject=subject,
-                        rule=Rule.ERASURE,
-                        detail=leaving.detail,
-                        ordered_ms=leaving.now_ms,
-                    )
-                    for subject in subjects
-                ],
-            )
-        await self._keys.forget_old_pages()
+        gone = await self._keys.destroy(store, leaving.tenant, leaving.customer, leaving.now_ms)
+        subjects = [*(deletions.key(each) for each in gone), *recordings(sorted(mine))]
+        await deletions.give(
+            store,
+            [
+                Order(
+                    tenant=leaving.tenant,
+                    subject=subject,
+                    rule=Rule.ERASURE,
+                    detail=leaving.detail,
+                    ordered_ms=leaving.now_ms,
+                )
+                for subject in subjects
+            ],
+        )

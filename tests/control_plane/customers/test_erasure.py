@@ -8,11 +8,14 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.customers import secrets
+from control_plane.errors import DatabaseUnavailableError
+from control_plane.keys.store import KeyStore
 from control_plane.permissions import Role
 from control_plane.settings import Settings
 from tests.control_plane.center import Center, running, settings
@@ -122,7 +125,7 @@ async def test_a_start_goes_only_through_those_whom_a_backup_has_brought_back(
     for where in made[:2]:
         await _erase(center, where)
     erased, back = [each.rpartition("/")[2] for each in made[:2]], made[2].rpartition("/")[2]
-    keys, database = center.app[secrets.KEYS], center.services.database
+    keys, services = center.app[secrets.KEYS], center.services
     wiped: list[str] = []
 
     async def wipe(_connection: AsyncConnection, _tenant: str, customer: str) -> bool:
@@ -131,10 +134,84 @@ async def test_a_start_goes_only_through_those_whom_a_backup_has_brought_back(
 
     monkeypatch.setattr(secrets, "wipe", wipe)
     assert len(await keys.tombstones()) == len(erased)
-    await secrets.erase_again(database, keys)
+    await secrets.erase_again(services, keys)
     assert wiped == []
-    await keys.destroy("main", back, 1)  # as if their row had come with an older backup
-    assert (await secrets.erase_again(database, keys), wiped) == (1, [back])
+    async with keys.destroying() as connection:
+        # As if their row had come with an older backup.
+        await keys.destroy(connection, "main", back, 1)
+    assert (await secrets.erase_again(services, keys), wiped) == (1, [back])
+
+
+async def _shreds(center: Center, customer: str) -> list[dict[str, Any]]:
+    """Return what the audit log has of a customer's erasure, the newest first."""
+    auditor = await center.person(Role.AUDITOR)
+    found = (await auditor.get(f"/v1/audit?thing={customer}")).json["items"]
+    return [
+        each["detail"]
+        for each in found
+        if (each["action"], each["decision"]) == ("customer:shred", "allowed")
+    ]
+
+
+async def _cut_off(center: Center, where: str) -> None:
+    """Have them erased, and let it end somewhere in between."""
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    version = (await officer.get(where, **WHY)).headers["ETag"].strip('"')
+    sent = await approval(center, "customer:shred", where.rpartition("/")[2], version)
+    assert (await officer.ask("DELETE", where, headers=sent)).status == 503
+
+
+async def test_an_erasure_that_is_cut_off_behind_the_keys_is_in_the_log_and_done_at_the_next_start(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, made = await add(center)
+    where, customer = made.headers["Location"], made.json["id"]
+    keys = center.app[secrets.KEYS]
+
+    async def cut_off(*_: object) -> bool:
+        raise DatabaseUnavailableError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(secrets, "wipe", cut_off)
+        await _cut_off(center, where)
+    assert ("main", customer) in await keys.tombstones()
+    assert [each["is_done"] for each in await _shreds(center, customer)] == [False]
+
+    assert await secrets.erase_again(center.services, keys) == 1
+    assert (await manager.get(where)).status == 404
+    assert [each["is_done"] for each in await _shreds(center, customer)] == [True, False]
+
+
+async def test_of_an_erasure_that_is_cut_off_all_keys_are_gone_or_none(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ids, _ = await chain(center)
+    keys, destroy = center.app[secrets.KEYS], KeyStore.destroy
+    gone: list[str] = []
+
+    async def second_fails(
+        self: KeyStore, connection: AsyncConnection, tenant: str, customer: str, now_ms: int
+    ) -> None:
+        if gone:
+            raise DatabaseUnavailableError
+        gone.append(customer)
+        await destroy(self, connection, tenant, customer, now_ms)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KeyStore, "destroy", second_fails)
+        await _cut_off(center, f"/v1/customers/{ids[-1]}")
+    assert await keys.tombstones() == frozenset()
+    await _erase(center, f"/v1/customers/{ids[-1]}")
+    assert {customer for _, customer in await keys.tombstones()} == set(ids)
+
+
+async def test_an_erasure_is_in_the_log_before_anything_is_destroyed_and_when_it_is_done(
+    center: Center,
+) -> None:
+    _, made = await add(center)
+    await _erase(center, made.headers["Location"])
+    told = await _shreds(center, made.json["id"])
+    assert [each["is_done"] for each in told] == [True, False]
 
 
 async def test_a_legal_hold_beats_erasure(center: Center) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from control_plane.db.database import Database
-from control_plane.keys.store import KeyDestroyedError
+from control_plane.keys.provider import LocalFile as Deriving
+from control_plane.keys.store import KeyDestroyedError, KeyStore
 from control_plane.recording_keys.ring import Ringkeeper
 from control_plane.recording_keys.store import RecordingKeys
 from custody import keyfile, keyring, seal
@@ -140,9 +141,8 @@ async def test_nothing_of_a_destroyed_key_is_left_in_the_key_store_s_files(sites
     await sites.turn()
     made = await sites.keys.make("main", 2_000, customer="cus_1")
     await sites.turn(2_000)
-    async with sites.database.write() as connection:
+    async with KeyStore(sites.database, Deriving(b"k" * 32)).destroying() as connection:
         await sites.keys.destroy(connection, "main", "cus_1", 3_000)
-    await sites.keys.forget_old_pages()
     await sites.turn(3_000)
     stored = b"".join(path.read_bytes() for path in sites.folder.rglob("*") if path.is_file())
     assert all(each.sealed not in stored for each in made.wrapped.values())
