@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.database import Database
 from control_plane.db.inserting import inserting
-from control_plane.recording_keys.tables import ORDERS, STATEMENTS, WAITING
-from custody.statement import Rule
+from control_plane.recording_keys.tables import BEGUN, ORDERS, STATEMENTS, WAITING
+from custody.statement import Gone, Rule
 
 RECORDING: Final = "recording"
 KEY: Final = "key"
@@ -204,9 +205,36 @@ async def page(
     )
 
 
+async def begun(database: Database, order: Order, site: str) -> tuple[Gone, ...]:
+    """Return what this site has begun to delete by an order, and not stated."""
+    async with database.read() as connection:
+        found = await connection.execute(select(BEGUN.c.objects).where(*_at(order, site)))
+        raw = found.scalar()
+    return () if raw is None else msgspec.json.decode(raw, type=tuple[Gone, ...])
+
+
+async def note(database: Database, order: Order, site: str, objects: Sequence[Gone]) -> None:
+    """Keep what this site begins to delete until it has stated it."""
+    told = msgspec.json.encode(objects)
+    async with database.write() as connection:
+        await connection.execute(
+            inserting(connection, BEGUN)
+            .values(tenant=order.tenant, subject=order.subject, site=site, objects=told)
+            .on_conflict_do_update(
+                index_elements=["tenant", "subject", "site"], set_={"objects": told}
+            )
+        )
+
+
+def _at(order: Order, site: str) -> tuple[ColumnElement[bool], ...]:
+    mine = (BEGUN.c.tenant == order.tenant, BEGUN.c.subject == order.subject)
+    return (*mine, BEGUN.c.site == site)
+
+
 async def tell(database: Database, order: Order, site: str, signed: bytes, done_ms: int) -> None:
     """Keep this site's statement; its first one stands."""
     async with database.write() as connection:
+        await connection.execute(delete(BEGUN).where(*_at(order, site)))
         await connection.execute(
             inserting(connection, STATEMENTS)
             .values(

@@ -66,6 +66,15 @@ WAITING = Table(
     Column("subject", String, primary_key=True),
 )
 """Orders of which nothing has been deleted at any site: a legal hold still takes them back."""
+BEGUN = Table(
+    "deletion_orders_begun",
+    META,
+    Column("tenant", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("site", String, primary_key=True),
+    Column("objects", LargeBinary, nullable=False),
+)
+"""What a site is deleting, and has not stated yet: names and hashes, as JSON."""
 STATEMENTS = Table(
     "deletion_statements",
     META,

@@ -149,7 +149,7 @@ class Archive:
             site=self.site,
             ordered_ms=order.ordered_ms,
             done_ms=now_ms,
-            objects=tuple(await self._objects(order)),
+            objects=await self._gone(order),
             is_key_gone=order.kind == KEY and self._is_key_gone(order),
         )
 
@@ -158,17 +158,35 @@ class Archive:
         self._ring.remove(order.tenant, order.id)
         return (order.tenant, order.id) not in set(self._ring.names())
 
-    async def _objects(self, order: Order) -> list[Gone]:
+    async def _gone(self, order: Order) -> tuple[Gone, ...]:
+        """Delete what there is; return it, with what was deleted when this was cut off before.
+
+        It is written down first: what is gone is found in no store, and has to be stated.
+        """
+        if order.kind == KEY:
+            return ()
+        names = await self.store.of_recording(order.tenant, order.id)
+        found = [Gone(name=name, sha256=await self._hash(name)) for name in names]
+        before = await deletions.begun(self.database, order, self.site)
+        # The first hash counts: an object may not be readable at the second try.
+        gone = tuple({each.name: each for each in (*found, *before)}.values())
+        if len(gone) > len(before):
+            await deletions.note(self.database, order, self.site, gone)
+        await self._delete(names)
+        return gone
+
+    async def _objects(self, order: Order) -> list[str]:
         if order.kind == KEY:
             return []
-        gone = []
-        for name in await self.store.of_recording(order.tenant, order.id):
-            sha256 = await self._hash(name)
+        names = await self.store.of_recording(order.tenant, order.id)
+        await self._delete(names)
+        return names
+
+    async def _delete(self, names: list[str]) -> None:
+        for name in names:
             await self.store.delete(name)
-            gone.append(Gone(name=name, sha256=sha256))
-        if gone:
+        if names:
             await self.store.settle()
-        return gone
 
     async def _hash(self, name: str) -> str:
         """Return an object's hash; audio bears it in its name.

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import event
 
 from control_plane.db.database import Database
+from control_plane.errors import DatabaseUnavailableError
 from control_plane.recording_keys import deletions
 from control_plane.recording_keys.deletions import Order
 from control_plane.recording_keys.store import RecordingKeys
@@ -260,6 +261,53 @@ async def test_what_the_store_does_not_give_any_more_is_deleted_all_the_same(
     assert [each async for each in site.store.recordings("main")] == []
     _, (told,) = await deletions.page(site.database, "main", None, 10)
     assert [each.sha256 for each in statement.read(told.signed, KEEPERS).objects] == ["", "aa"]
+
+
+async def _stated(site: Site) -> list[str]:
+    """Return the names of what the site's only statement says that it has deleted."""
+    _, (told,) = await deletions.page(site.database, "main", None, 10)
+    return sorted(each.name for each in statement.read(told.signed, KEEPERS).objects)
+
+
+async def test_who_dies_between_deleting_and_stating_states_all_of_it_in_the_next_life(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.put(name(1), "keys", "audio")
+    there = sorted(await site.store.of_recording("main", name(1)))
+    await site.order(deletions.recording(name(1)))
+
+    async def die(*_: object) -> None:
+        raise DatabaseUnavailableError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deletions, "tell", die)
+        with pytest.raises(DatabaseUnavailableError):
+            await site.archive.carry_out(NOW_MS)
+    assert await site.store.of_recording("main", name(1)) == []
+    site.another_life()
+    assert await site.archive.carry_out(NOW_MS) == 1
+    assert await _stated(site) == there
+
+
+async def test_what_went_before_the_store_refused_the_rest_is_stated_with_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.put(name(1), "keys", "audio")
+    there = sorted(await site.store.of_recording("main", name(1)))
+    await site.order(deletions.recording(name(1)))
+    deleting = RecordingStore.delete
+
+    async def delete(self: RecordingStore, object_: str) -> None:
+        if "/audio/" in object_:
+            raise OSError(errno.EIO, "the disk does not let go of it")
+        await deleting(self, object_)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RecordingStore, "delete", delete)
+        with pytest.raises(OSError, match="does not let go"):
+            await site.archive.carry_out(NOW_MS)
+    assert await site.archive.carry_out(NOW_MS) == 1
+    assert await _stated(site) == there
 
 
 async def test_what_came_back_and_cannot_be_deleted_keeps_nothing_else_here(
