@@ -21,7 +21,7 @@ from edge.acd.call_events import Attempt, Side
 from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import Held, Plan
 from edge.acd.token import NO_TOKEN
-from edge.calls.beside import answer_beside
+from edge.calls.beside import answer_beside, answer_early
 from edge.calls.journal import ConsultationNote
 from edge.calls.legs import Lent, reason_field
 from edge.calls.pair_media import PairMedia
@@ -233,6 +233,8 @@ class ConsultationShell:
     def _of_both(self, leg: LegId, side: Side, event: sip.Event) -> None:
         """Pass hold, resume and another address on; between the two, and to nobody else."""
         match event:
+            case sip.OfferReceived(is_early=True):
+                answer_early(self._tools.sip, event)
             case sip.OfferReceived(sdp=sdp) if self.is_talking:
                 self._tasks.spawn(self._renegotiate(leg, side, sdp))
             case sip.OfferReceived():

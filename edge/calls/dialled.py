@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from edge.acd.callback import DECLINED, NOT_REACHED
+from edge.calls.beside import answer_early
 from edge.calls.callback import Callback, Stage
 from edge.calls.telephony import Telephony
 from edge.media.errors import MediaError
@@ -109,6 +110,8 @@ class DialledLegs:
                 self._over(back, leg, DECLINED if status in _DECLINES else NOT_REACHED)
             case sip.Ended():
                 self._over(back, leg, NOT_REACHED)
+            case sip.OfferReceived(is_early=True):
+                answer_early(self._sip, event)
             case sip.OfferReceived():
                 # Before the relay has taken in their answer. They ask again (RFC 3261 §14.1).
                 with contextlib.suppress(LocalError):

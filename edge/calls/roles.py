@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from edge.acd import call_events as ev
 from edge.acd.call_events import Attempt, By, Side
 from edge.call_recorder import CallRecorder
-from edge.calls.beside import answer_beside
+from edge.calls.beside import answer_beside, answer_early
 from edge.calls.call import CallShell
 from edge.calls.leg_news import of_agent, of_caller
 from edge.calls.telephony import Telephony
@@ -185,9 +185,12 @@ class Roles:
             self._recorder.key(role.call, party, key)
 
     def _answers_beside(self, event: sip.OfferReceived, role: Role, call: CallShell) -> bool:
-        """Answer the offer of an agent who is not in the talk, or not any more."""
+        """Answer the offer of an agent who is not in the talk, yet or any more."""
         if role.attempt is None:
             return False
+        if event.is_early:
+            answer_early(self._sip, event)
+            return True
         if call.has_passed_on(role.attempt):
             answer_beside(self._sip, event.leg, event.sdp)
             return True

@@ -115,6 +115,8 @@ class OfferReceived(Struct, frozen=True, kw_only=True):
     method: str
     """`200` for the offer that our own re-INVITE without one asked for: it cannot be refused."""
     sdp: bytes | None
+    is_early: bool = False
+    """By UPDATE before their 2xx to our INVITE (RFC 3311 §5.2): `Answered` brings it again."""
 
 
 class OfferWithdrawn(Struct, frozen=True, kw_only=True):

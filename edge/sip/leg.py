@@ -138,6 +138,7 @@ class Leg:
         "credentials",
         "due",
         "early",
+        "early_offerer",
         "gave_up",
         "id",
         "invite_in",
@@ -183,6 +184,8 @@ class Leg:
         """The established dialog; for a UAS the only one there is."""
         self.early: dict[str, Peer] = {}
         """UAC: early dialogs by remote tag."""
+        self.early_offerer: Peer | None = None
+        """UAC: whose UPDATE in an early dialog brought `their_offer`."""
         self.owing: Peer | None = None
         """UAC: whose reliable 1xx brought an offer that our user has not answered."""
         self.plan: InvitePlan | None = None

@@ -222,6 +222,10 @@ class Uac:
     ) -> None:
         core, plan = self._core, leg.plan
         sdp = response.sdp
+        if leg.their_offer is not None and leg.early_offerer is not None:
+            core.refuse_their_offer(leg)
+            leg.early_offerer.withdraw()
+            leg.early_offerer = None
         meaning = peer.step(Side.THEIRS, Carrier.SUCCESS, has_sdp=sdp is not None)
         if meaning is Meaning.MISSING and peer.preview is None:
             core.send_ack(leg, peer, transaction, None)

@@ -89,16 +89,21 @@ class Within:
             if leg.their_offer is not None or peer.exchange.by is Side.THEIRS:
                 retry_later(core, transaction)
                 return
-            # Before the exchange takes note of it: an offer that is refused is not pending.
             early = peer is not leg.peer
-            if early or peer.step(Side.THEIRS, Carrier.UPDATE, has_sdp=True) is Meaning.GLARE:
+            # Before the exchange takes note of it: an offer that is refused is not pending.
+            is_void = early and leg.state is not LegState.CALLING
+            if is_void or peer.step(Side.THEIRS, Carrier.UPDATE, has_sdp=True) is Meaning.GLARE:
                 raise RemoteError(491, "Request Pending")
+            leg.early_offerer = peer if early else None
         peer.dialog = refreshed(peer.dialog, request)
         if sdp is None:
             core.respond(transaction, 200, extra=self._lines(leg, peer, transaction))
         else:
             leg.their_offer = transaction
-            core.events.append(OfferReceived(leg=leg.id, method="UPDATE", sdp=sdp))
+            is_early = leg.early_offerer is not None
+            core.events.append(
+                OfferReceived(leg=leg.id, method="UPDATE", sdp=sdp, is_early=is_early)
+            )
 
     def _lines(self, leg: Leg, peer: Peer, transaction: ServerTransaction) -> str:
         """Write what a 2xx to a target refresh says, and start the session timer anew."""
@@ -116,7 +121,7 @@ class Within:
         """Answer their offer; to a re-INVITE without one, this is ours."""
         core = self._core
         leg = core.leg(leg_id)
-        peer, transaction = leg.peer, leg.their_offer
+        peer, transaction = leg.peer or leg.early_offerer, leg.their_offer
         if peer is not None and leg.owing_ack is not None:
             self._own_offers.acknowledge(leg, peer, sdp)
             return
@@ -145,18 +150,24 @@ class Within:
             self._uas.go_on(leg)
         else:
             peer.step(Side.OURS, Carrier.UPDATE_SUCCESS, has_sdp=True)
+            if leg.early_offerer is peer:
+                # Their 2xx to the INVITE need not say it again (RFC 6337 §3.1.1).
+                peer.preview = transaction.request.sdp
+                leg.early_offerer = None
             core.respond(transaction, 200, extra=self._lines(leg, peer, transaction), body=sdp)
 
     def refuse_offer(self, leg_id: LegId, status: int) -> None:
         """Refuse their offer: the session stays as it was."""
         core = self._core
         leg = core.leg(leg_id)
-        if leg.peer is None or leg.their_offer is None:
+        peer = leg.peer or leg.early_offerer
+        if peer is None or leg.their_offer is None:
             raise LocalError(f"leg {leg_id} has no offer to refuse")
         if not 400 <= status < 700:  # noqa: PLR2004
             raise LocalError(f"status {status} is no refusal: give 400 to 699")
         transaction, leg.their_offer = leg.their_offer, None
-        leg.peer.withdraw()
+        leg.early_offerer = None
+        peer.withdraw()
         core.respond(transaction, status)
         if transaction.request.method == "PRACK":
             self._uas.go_on(leg)

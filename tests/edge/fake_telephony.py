@@ -400,6 +400,14 @@ class FakeTelephony(Telephony):
         held.their_offer = True
         self._take(sip.OfferReceived(leg=leg, method="INVITE", sdp=sdp))
 
+    def offer_early(self, leg: LegId, sdp: bytes = AGENT_SDP) -> None:
+        """Let an UPDATE come from who has not answered our INVITE yet."""
+        held = self.open.get(leg)
+        if held is None or held.state is not S.CALLING or held.their_offer:
+            return
+        held.their_offer = True
+        self._take(sip.OfferReceived(leg=leg, method="UPDATE", sdp=sdp, is_early=True))
+
     def answer_asked(self, leg: LegId, sdp: bytes) -> None:
         """Let the ACK of a re-INVITE come that has asked us for an offer."""
         held = self.open.get(leg)

@@ -57,7 +57,9 @@ def test_an_offer_refused_in_an_early_dialog_is_in_nobodys_way_later() -> None:
     invite = network.sent("alice", "INVITE")[0]
     assert isinstance(invite, Request)
     network.inject(caller, request_of(callee, caller, invite, "UPDATE", b"v=0"), callee.address)
-    assert network.sent("alice", 491)
+    caller.stack.refuse_offer(leg, 488, network.now)
+    network.run(0.1)
+    assert network.sent("alice", 488)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     network.run(0.1)
     caller.stack.reinvite(leg, OFFER, network.now)
@@ -174,6 +176,25 @@ def test_an_offer_after_one_that_was_left_open_is_refused_and_not_kept_for_ever(
         caller.stack.answer_offer(leg, OFFER, network.now)
     network.collect()
     assert network.sent("alice", 500)
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
+def test_an_offer_that_their_200_overtakes_is_refused_and_the_call_goes_on() -> None:
+    network = Network()
+    caller, callee, leg = arrived(network)
+    callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER, reliable=True)
+    network.run(0.1)
+    callee.stack.update(callee.leg, b"v=0 moved", network.now)
+    network.run(0.1)
+    (invite,) = network.sent("alice", "INVITE")
+    assert isinstance(invite, Request)
+    network.inject(caller, response_to(invite, 200, callee.leg), callee.address)
+    assert network.sent("alice", 487)
+    assert caller.only(Answered).sdp == ANSWER
+    caller.stack.reinvite(leg, OFFER, network.now)
+    network.collect()
+    assert len(network.sent("alice", "INVITE")) == 2
     caller.stack.bye(leg, network.now)
     network.run_out()
 

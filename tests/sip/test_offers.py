@@ -66,6 +66,27 @@ def test_a_new_offer_is_answered(method: str, who: str) -> None:
     network.run_out()
 
 
+def test_an_offer_before_their_answer_is_what_they_go_by() -> None:
+    """As of a carrier that moves its early media (RFC 3311 §5.2): its 200 says nothing more."""
+    network = Network()
+    caller, callee, leg = arrived(network)
+    callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER, reliable=True)
+    network.run(0.1)
+    callee.stack.update(callee.leg, b"v=0 moved", network.now)
+    network.run(0.1)
+    offered = caller.only(OfferReceived)
+    assert (offered.method, offered.sdp, offered.is_early) == ("UPDATE", b"v=0 moved", True)
+    caller.stack.answer_offer(leg, b"v=0 ours", network.now)
+    network.run(0.1)
+    assert callee.only(OfferAnswered).sdp == b"v=0 ours"
+    assert caller.stack.told(leg) == b"v=0 ours"
+    callee.stack.answer(callee.leg, ANSWER, network.now)
+    network.run(0.1)
+    assert caller.only(Answered).sdp == b"v=0 moved"
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
 def test_a_refused_offer_leaves_the_call_as_it_was() -> None:
     network = Network()
     caller, callee, out, incoming = established(network)
