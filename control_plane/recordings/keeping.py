@@ -112,12 +112,17 @@ def _hold(recording: str, found: Hold) -> HoldView:
 
 
 async def _thing_to_delete(ask: Named) -> Thing:
-    await turn.take(ask.db, ask.tenant)
-    await approvals.bring(ask)
-    call = await finding.call(ask)
-    held = await holding.held(ask.db, ask.request.app.get(ARCHIVE), ask.tenant, [call.id])
-    digest = await _digest(ask, call.id)
-    return finding.thing_of(call, has_legal_hold=bool(held), digest=digest)
+    async with ask.services.database.read() as connection:
+        ask.connection = connection
+        await approvals.bring(ask)
+        call = await finding.call(ask)
+        is_held = await _is_held(ask, call.id)
+        digest = await _digest(ask, call.id)
+    return finding.thing_of(call, has_legal_hold=is_held, digest=digest)
+
+
+async def _is_held(ask: Named, call: str) -> bool:
+    return bool(await holding.held(ask.db, ask.request.app.get(ARCHIVE), ask.tenant, [call]))
 
 
 async def _digest(ask: Named, recording: str) -> str:
@@ -136,11 +141,15 @@ async def _digest(ask: Named, recording: str) -> str:
 
 
 async def delete(ask: Named) -> None:
-    """Have a recording deleted at every site, for ever."""
+    """Have a recording deleted at every site, for ever.
+
+    What is going to be ordered stands in the audit log first, sealed and committed: the order is
+    the key store's, and is carried out also where this site's word of it does not come through.
+    """
     archive = _archive(ask)
     approval = ask.around.approval
     by = "" if approval is None else approval.by
-    await approvals.use(ask)
+    told: dict[str, object] = {"purpose": ask.around.purpose, "approved_by": by}
     order = Order(
         tenant=ask.tenant,
         subject=deletions.recording(ask.at.recording),
@@ -148,10 +157,26 @@ async def delete(ask: Named) -> None:
         detail=f"asked by {ask.subject.id}, approved by {by}",
         ordered_ms=ask.now_ms,
     )
-    await ask.audit(ask.at.recording, detail={"purpose": ask.around.purpose, "approved_by": by})
-    await ask.seal()  # what is not written down is not deleted
-    async with archive.database.write() as connection:
-        await deletions.give(connection, [order])
+    async with ask.services.database.write() as connection:
+        ask.connection = connection
+        await _stand_by(ask)
+        await ask.audit(ask.at.recording, detail=told | {"is_done": False})
+        await ask.seal()
+    async with ask.services.database.write() as connection:
+        ask.connection = connection
+        await _stand_by(ask)
+        await approvals.use(ask)
+        await ask.audit(ask.at.recording, detail=told | {"is_done": True})
+        async with archive.database.write() as store:
+            await deletions.give(store, [order])
+
+
+async def _stand_by(ask: Named) -> None:
+    """Take the turn, and look once more. Raise `not-found`, `legal-hold`."""
+    await turn.take(ask.db, ask.tenant)
+    call = await finding.call(ask)
+    if await _is_held(ask, call.id):
+        raise ApiError(LEGAL_HOLD)
 
 
 # ---- its proof -----------------------------------------------------------------------------------
@@ -229,6 +254,8 @@ ROUTES: Routes = (
         handler=delete,
         thing=_thing_to_delete,
         takes_approval=True,
+        is_sealed=True,
+        tx=Tx.NONE,
         at=RecordingPath,
         status=204,
         problems=(NOT_SERVED, NO_KEYS, LEGAL_HOLD, DAMAGED, STORE_AWAY),
