@@ -147,4 +147,7 @@ def with_origin(sdp: bytes, session_id: int) -> bytes:
             lines[index] = b"o=everline %d 1 IN IP4 127.0.0.1\r" % session_id
         elif line.startswith((b"s=", b"i=")):
             lines[index] = line[:2] + b"-\r"
+    if lines[-1]:
+        # What the relay writes behind it would be read as part of that line.
+        lines[-1:] = [lines[-1].removesuffix(b"\r") + b"\r", b""]
     return b"\n".join(lines)

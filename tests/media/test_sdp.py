@@ -207,6 +207,14 @@ def test_what_makes_no_sense_is_offered_as_it_is() -> None:
     assert asked_offer(b"nonsense") == b"nonsense"
 
 
+@pytest.mark.parametrize("cut", [b"\r\n", b"\n", b""])
+def test_the_relay_is_given_a_last_line_that_is_ended(cut: bytes) -> None:
+    """The last line end before a boundary is the boundary's (RFC 2046 §5.1.1)."""
+    sdp = described("m=audio 4000 RTP/AVP 0", "a=ptime:20")
+    assert with_origin(sdp.removesuffix(cut), 42) == with_origin(sdp, 42)
+    assert with_origin(sdp, 42).endswith(b"a=ptime:20\r\n")
+
+
 def test_origin_tells_nothing_of_the_writer_and_leaves_the_media_alone() -> None:
     sdp = described("m=audio 4000 RTP/AVP 0", "i=Bob's desk")
     ours = with_origin(sdp, 42)
