@@ -116,6 +116,19 @@ def left_before(caller: CallerReport) -> bool:
     return caller.joined_ms - caller.hung_up_ms > AT_ONCE_MS
 
 
+def left_as_picked_up(caller: CallerReport, agent: AgentReport) -> bool:
+    """Tell whether a caller hung up in the moment in which an agent picked up.
+
+    Neither could have heard the other yet, and the goodbye was answered at once, so the call stood:
+    they left as one who waits leaves, and how it ended is not for that agent to say.
+    """
+    if agent.answered_ms is None or caller.hung_up_ms is None or caller.crossed:
+        return False
+    have_met = agent.last_heard_ms is not None or agent.sent in caller.heard
+    waited_ms = caller.hung_up_ms - agent.answered_ms
+    return not have_met and waited_ms <= SILENT_MS and _waited_ms(caller) <= AT_ONCE_MS
+
+
 def agent_was_heard(caller: CallerReport, agent: AgentReport) -> bool:
     """Tell whether an agent's goodbye was taken, by its answer or by its having reached the caller.
 

@@ -20,6 +20,7 @@ from drills.demo.cut_off import (
     agent_was_heard,
     caller_ended_nothing,
     dead_line,
+    left_as_picked_up,
     left_before,
     never_met,
 )
@@ -179,10 +180,14 @@ def _row(
 def _answering(caller: CallerReport, agents: Sequence[AgentReport]) -> tuple[AgentReport, ...]:
     """Return the phones that answered the call, by the token that they were rung with.
 
-    The last answer counts: the caller may have left an earlier one at the moment of the answer.
+    The last answer counts: the caller may have left an earlier one at the moment of the answer. One
+    who picked up as the caller hung up had nobody, and the one before has the word.
     """
     found = [each for each in agents if each.answered_ms is not None and each.call == caller.call]
-    return tuple(sorted(found, key=lambda each: each.invite_ms))
+    found.sort(key=lambda each: each.invite_ms)
+    while found and left_as_picked_up(caller, found[-1]):
+        found.pop()
+    return tuple(found)
 
 
 def _audio(caller: CallerReport, agent: AgentReport, earlier: Sequence[AgentReport]) -> Audio:

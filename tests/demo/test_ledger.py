@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from drills.demo.ledger import Audio, join, outcome_by_people
-from drills.demo.reports import AgentReport, End
+from drills.demo.ledger import Audio, join, outcome_by_people, outcome_of
+from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
 from state.model import AgentId, CallId, Outcome
 from tests.demo import invented
@@ -165,6 +165,49 @@ def test_the_last_agent_who_answered_has_the_call() -> None:
     ledger = join(invented.SCENARIO, invented.CALLERS, agents, invented.RECORDS)
     row = next(row for row in ledger.rows if row.caller and row.caller.call == AGENT.call)
     assert row.agent == AGENT
+
+
+def _who_hung_up(answered_after_ms: int = 30) -> CallerReport:
+    hung_up_ms = CALLER.ended_ms or 0
+    ended_ms = hung_up_ms + answered_after_ms
+    return replace(CALLER, end=End.HUNG_UP, hung_up_ms=hung_up_ms, ended_ms=ended_ms)
+
+
+def _as_they_hung_up(picked_up_ms: int) -> AgentReport:
+    """Return one who picked up so long before the caller hung up, and heard nobody."""
+    hung_up_ms = CALLER.ended_ms or 0
+    return replace(
+        AGENT, agent=AgentId("next"), sip_call_id="next", sent="next", heard=frozenset(),
+        invite_ms=hung_up_ms - 900, answered_ms=hung_up_ms - picked_up_ms,
+        ended_ms=hung_up_ms + 10, end=End.FAR_END, last_heard_ms=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("picked_up_ms", [8, -5], ids=["just-before", "as-the-cancel-came"])
+def test_who_was_passed_on_and_leaves_as_the_next_picks_up_was_served_by_the_one_before(
+    picked_up_ms: int,
+) -> None:
+    agents = (replace(AGENT, end=End.FAR_END), _as_they_hung_up(picked_up_ms))
+    assert outcome_of(_who_hung_up(), agents) is Outcome.ANSWERED
+
+
+def test_who_leaves_as_the_first_agent_picks_up_has_given_up() -> None:
+    told = replace(_who_hung_up(), joined_ms=None, heard=frozenset())
+    assert outcome_of(told, (_as_they_hung_up(8),)) is Outcome.ABANDONED
+
+
+@pytest.mark.parametrize(
+    ("by_agent", "answered_after_ms"),
+    [
+        pytest.param(_as_they_hung_up(1500), 30, id="they-waited-for-the-agent-in-vain"),
+        pytest.param(_as_they_hung_up(8), 5000, id="their-goodbye-was-answered-late"),
+    ],
+)
+def test_who_has_an_agent_whom_they_do_not_hear_was_cut_off(
+    by_agent: AgentReport, answered_after_ms: int
+) -> None:
+    told = _who_hung_up(answered_after_ms)
+    assert outcome_of(told, (replace(AGENT, end=End.FAR_END), by_agent)) is Outcome.LOST
 
 
 def test_a_refusal_is_told_with_its_status() -> None:
