@@ -64,11 +64,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Whether tests failed, and nothing else."""
 
 
-HERE, IN_LAB = "one host", "lab"
+FIRST, SECOND = "first", "second"
 """The lanes. Both mostly wait for servers, and the lab's stand in network namespaces of their own:
 they meet nothing of each other's but the processors."""
 CHECKS = tuple(
-    Group(name, (str(BIN / words[0]), *words[1:]), yields=True, lane=HERE)
+    Group(name, (str(BIN / words[0]), *words[1:]), yields=True, lane=FIRST)
     for name, *words in (
         ("ruff check", "ruff", "check", "."),
         ("ruff format", "ruff", "format", "--check", "."),
@@ -76,13 +76,27 @@ CHECKS = tuple(
         ("import contracts", "lint-imports", "--no-logo"),
     )
 )
+NEEDS_NOTHING = ("-m", "not parts and not lab")
+APART = "tests/control_plane"
+"""Whose hermetic tests take as long as all others together: a center is begun for each of them."""
 HERMETIC = Group(
-    "hermetic tests", ("-m", "not parts and not lab"), is_tests=True, yields=True, lane=HERE
+    "hermetic tests",
+    (*NEEDS_NOTHING, f"--ignore={APART}"),
+    is_tests=True,
+    yields=True,
+    lane=FIRST,
 )
 PARTS = Group(
-    "tests on real parts", ("-m", "parts and not lab"), is_tests=True, real=True, lane=HERE
+    "tests on real parts", ("-m", "parts and not lab"), is_tests=True, real=True, lane=FIRST
 )
-LAB = Group("tests in the lab", ("-m", "lab"), is_tests=True, real=True, lane=IN_LAB)
+LAB = Group("tests in the lab", ("-m", "lab"), is_tests=True, real=True, lane=SECOND)
+CENTERS = Group(
+    "hermetic tests of the control plane",
+    (*NEEDS_NOTHING, APART),
+    is_tests=True,
+    yields=True,
+    lane=SECOND,
+)
 
 
 Paths = Annotated[
@@ -109,10 +123,11 @@ def run(
     """Check and test everything, or the parts of it that are named.
 
     ruff, mypy and the import contracts, then the hermetic tests (no
-    network), then those that start single servers; beside all of these
-    those in the lab of three sites, and each line says whose it is.
-    Nothing stops at the first failure. Up to five failed tests of real
-    servers run once more when all else is done, and are named.
+    network), then those that start single servers; beside all of these, in
+    a second lane, those in the lab of three sites, then the hermetic ones
+    of the control plane. Each line says whose it is. Nothing stops at the
+    first failure. Up to five failed tests of real servers run once more
+    when all else is done, and are named.
 
     The last line sums up: "N passed, N failed"; a failed check counts as a
     failure. Exit code 0 only if nothing failed and something was tested.
@@ -144,9 +159,10 @@ def choose(
             *((*CHECKS, HERMETIC) if fast else ()),
             *((PARTS,) if parts else ()),
             *((LAB,) if lab else ()),
+            *((CENTERS,) if fast else ()),
         ]
     else:
-        chosen = [*CHECKS, HERMETIC, PARTS, LAB]
+        chosen = [*CHECKS, HERMETIC, PARTS, LAB, CENTERS]
     if not only:
         return chosen
     return [

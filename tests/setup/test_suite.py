@@ -12,6 +12,8 @@ import pytest
 from drills.cli import lane
 from drills.cli.errors import Exit
 from drills.cli.suite import (
+    APART,
+    CENTERS,
     CHECKS,
     HERMETIC,
     LAB,
@@ -36,10 +38,10 @@ def names(groups: list[Group]) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (set(), [*CHECKS, HERMETIC, PARTS, LAB]),
-        ({"fast"}, [*CHECKS, HERMETIC]),
+        (set(), [*CHECKS, HERMETIC, PARTS, LAB, CENTERS]),
+        ({"fast"}, [*CHECKS, HERMETIC, CENTERS]),
         ({"parts"}, [PARTS]),
-        ({"fast", "lab"}, [*CHECKS, HERMETIC, LAB]),
+        ({"fast", "lab"}, [*CHECKS, HERMETIC, LAB, CENTERS]),
     ],
     ids=lambda value: "-".join(sorted(value)) or "all" if isinstance(value, set) else "",
 )
@@ -54,7 +56,7 @@ def test_paths_run_without_checks_and_k_reaches_every_group_of_tests() -> None:
     [group] = choose((ROOT / "tests",), fast=False, parts=False, lab=False, only="ring")
     assert group.command == (str(ROOT / "tests"), "-k", "ring")
     chosen = choose((), fast=False, parts=False, lab=False, only="ring")
-    assert names(chosen) == names([HERMETIC, PARTS, LAB])
+    assert names(chosen) == names([HERMETIC, PARTS, LAB, CENTERS])
     assert all(group.command[-2:] == ("-k", "ring") for group in chosen)
 
 
@@ -64,6 +66,10 @@ def test_every_test_belongs_to_exactly_one_group() -> None:
         for lab in (False, True):
             fits = [eval(mark, {"parts": parts, "lab": lab}) for mark in marks]  # noqa: S307
             assert fits.count(True) == 1
+    mark = HERMETIC.command[:2]
+    assert HERMETIC.command == (*mark, f"--ignore={APART}")
+    assert CENTERS.command == (*mark, APART)
+    assert (ROOT / APART).is_dir()
 
 
 @pytest.mark.parametrize(
