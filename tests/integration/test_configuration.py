@@ -134,11 +134,7 @@ async def test_a_plan_brings_help_to_those_who_wait_and_costs_no_call(center: Ce
         assert not talking.is_over
         assert not ours.is_over
 
-        # For the two who talk one seller is too few, so it has to be said why.
-        why = {"why": "It is over"}
-        refused = await person.post("/v1/plans/flood/revert", why)
-        assert (refused.status, refused.error_id) == (409, "move-does-not-fit")
-        reverted = await person.post("/v1/plans/flood/revert?force=true", why)
+        reverted = await person.post("/v1/plans/flood/revert", {"why": "It is over"})
         assert reverted.json["publication"]["is_everywhere"], reverted.json
         await center.connected(2)
         await second.hang_up(waiting)
