@@ -97,8 +97,8 @@ async def judged(
         move,
         snapshot,
         checked.configuration,
-        # Not the calls that are on: where more are than there are people for, as after a site's
-        # death, a change that moves nobody would be refused for what the load does by itself.
+        # Not the calls that are on: with them an edit that moves nobody was refused after a site's
+        # death (decision 31).
         coming(records, ask.now_ms, WINDOW_S, known_from_ms=known_from_ms(records)),
         ask.services.clock.now(),
         # A version that was written a moment ago is not in the snapshot yet.
