@@ -60,7 +60,9 @@ async def ensure(database: Database, password_file: Path, *, now_ms: int, site: 
         )
         await store.create(connection, user, hashed)
         await connection.execute(
-            insert(GrantRow).values(user_id=user.id, role=Role.SRE.value, tenant=ANY_TENANT)
+            insert(GrantRow).values(
+                user_id=user.id, role=Role.SRE.value, tenant=ANY_TENANT, by_hand=True
+            )
         )
         await audit.add(
             connection,

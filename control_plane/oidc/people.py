@@ -61,11 +61,33 @@ async def user_of(
         raise ApiError(REFUSED)
     if not provider.roles:
         return arrival
-    before = await users.hold_roles(connection, known.id, tenant)
-    roles = tuple(sorted(roles_of(provider, person.groups or frozenset())))
-    if roles != before:
-        await users.regrant(connection, known.id, tenant, roles, now_ms)
-    return replace(arrival, roles_before=before, roles=roles)
+    before = await users.hold_grants(connection, known.id, tenant)
+    grants = _granted(provider, person, before)
+    if grants != before:
+        await users.regrant(connection, known.id, tenant, grants, now_ms)
+    had = tuple(each.role for each in before)
+    return replace(arrival, roles_before=had, roles=tuple(each.role for each in grants))
+
+
+def _granted(
+    provider: ProviderBody, person: Person, before: tuple[users.Granted, ...]
+) -> tuple[users.Granted, ...]:
+    """Return what somebody has by their groups now, and what they have by hand, in order.
+
+    Of a grant from before that was told, the groups may have been the giver where they could give
+    it: who has left a group must not keep what it gave.
+    """
+    given = frozenset(roles_of(provider, person.groups or frozenset()))
+    mapped = {role for roles in provider.roles.values() for role in roles}
+    by_hand = {
+        each.role
+        for each in before
+        if each.by_hand or not (each.by_provider or each.role in mapped)
+    }
+    return tuple(
+        users.Granted(role=role, by_hand=role in by_hand, by_provider=role in given)
+        for role in sorted(by_hand | given)
+    )
 
 
 async def _first(

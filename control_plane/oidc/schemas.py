@@ -39,7 +39,8 @@ class ProviderBody(ApiModel):
     """Whose value is the login of a user here."""
     groups_claim: Claim = "groups"
     roles: dict[Group, tuple[Role, ...]] = Field(default_factory=dict, max_length=200)
-    """Roles by the provider's groups, given and taken at every sign-in; none: they stay."""
+    """Roles by the provider's groups, given and taken at every sign-in, beside those that are
+    granted by hand; none: they stay."""
     creates_users: bool = False
     """Somebody who has no user yet gets one at the first sign-in."""
     is_enabled: bool = True

@@ -66,7 +66,8 @@ class UserChange(ApiModel):
     is_active: bool | None = None
     """False: signed out everywhere within seconds, and not let in again."""
     roles: tuple[Role, ...] | None = None
-    """All of them: what is not named is taken away."""
+    """All of them: what is not named is taken away. What the identity provider's groups gave is
+    given again at the next sign-in by it."""
     password: Annotated[Password | None, Field(repr=False)] = None
     """Ends their sessions."""
 
@@ -79,6 +80,9 @@ class UserView(ApiModel):
     login: str
     name: str
     roles: tuple[str, ...]
+    provider_roles: tuple[str, ...]
+    """Those among `roles` that the identity provider's groups give, and nobody here: a sign-in by
+    the provider takes them, where the groups give them no more."""
     agent: str
     employer: str
     team: str

@@ -48,6 +48,7 @@ def view(user: User) -> UserView:
         login=user.login,
         name=user.name,
         roles=tuple(role.value for role in user.roles),
+        provider_roles=tuple(role.value for role in user.provider_roles),
         agent=user.agent,
         employer=user.employer,
         team=user.team,

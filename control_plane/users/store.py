@@ -19,6 +19,14 @@ from control_plane.users.schemas import UserListing
 from control_plane.users.tables import GrantRow, UserRow
 
 
+class Granted(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A role that somebody has, and by whose word; by neither: from before that was told."""
+
+    role: Role
+    by_hand: bool = False
+    by_provider: bool = False
+
+
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """A row, without the password's hash."""
 
@@ -36,11 +44,14 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     roles: tuple[Role, ...] = ()
     """Those of the user's own tenant."""
+    provider_roles: tuple[Role, ...] = ()
+    """Those among `roles` that the groups of the identity provider give, and nobody's hand."""
 
 
 SEEN_BY_POLICY: Final = ("is_active", "agent", "employer", "team", "site")
 """What decisions about somebody go by, beside their roles."""
-_COLUMNS = [getattr(UserRow, name) for name in User.__struct_fields__ if name != "roles"]
+_ROLES: Final = {"roles", "provider_roles"}
+_COLUMNS = [getattr(UserRow, name) for name in User.__struct_fields__ if name not in _ROLES]
 _WITH_GRANTS: Select[Any] = select(
     *(getattr(UserRow, name) for name in ("id", "tenant", *SEEN_BY_POLICY)),
     GrantRow.role,
@@ -112,33 +123,52 @@ async def change(
 async def set_roles(
     connection: AsyncConnection, user: str, tenant: str, roles: Iterable[Role]
 ) -> None:
-    """Make `roles` the ones that the user has in `tenant`."""
-    await connection.execute(
-        delete(GrantRow).where(GrantRow.user_id == user, GrantRow.tenant == tenant)
-    )
-    values = [{"user_id": user, "role": role.value, "tenant": tenant} for role in set(roles)]
-    if values:
-        await connection.execute(insert(GrantRow), values)
+    """Make `roles` the ones that the user has in `tenant`: by hand those that they had not.
+
+    Whoever gives the rest back as it was read has not granted it anew.
+    """
+    had = {each.role: each for each in await _granted(connection, user, tenant)}
+    wanted = [had.get(role, Granted(role=role, by_hand=True)) for role in set(roles)]
+    await _set_grants(connection, user, tenant, wanted)
 
 
 async def regrant(
-    connection: AsyncConnection, user: str, tenant: str, roles: Iterable[Role], now_ms: int
+    connection: AsyncConnection, user: str, tenant: str, grants: Iterable[Granted], now_ms: int
 ) -> None:
-    """Make `roles` the user's, as another version: who has read the one before has to read anew."""
+    """Make `grants` the user's, as another version: who has read the one before reads anew."""
     await connection.execute(
         update(UserRow)
         .where(UserRow.id == user, UserRow.tenant == tenant)
         .values(version=UserRow.version + 1, updated_ms=now_ms)
     )
-    await set_roles(connection, user, tenant, roles)
+    await _set_grants(connection, user, tenant, grants)
 
 
-async def hold_roles(connection: AsyncConnection, user: str, tenant: str) -> tuple[Role, ...]:
+async def hold_grants(connection: AsyncConnection, user: str, tenant: str) -> tuple[Granted, ...]:
     """Return a user's roles in `tenant`, in order; nobody else changes them meanwhile."""
     await connection.execute(select(UserRow.id).where(UserRow.id == user).with_for_update())
+    return await _granted(connection, user, tenant)
+
+
+async def _granted(connection: AsyncConnection, user: str, tenant: str) -> tuple[Granted, ...]:
     having = (GrantRow.user_id == user, GrantRow.tenant == tenant)
-    found = await connection.execute(select(GrantRow.role).where(*having))
-    return tuple(sorted(Role(role) for role in found.scalars()))
+    columns = (GrantRow.role, GrantRow.by_hand, GrantRow.by_provider)
+    found = await connection.execute(select(*columns).where(*having).order_by(GrantRow.role))
+    return tuple(
+        Granted(role=Role(role), by_hand=by_hand, by_provider=by_provider)
+        for role, by_hand, by_provider in found
+    )
+
+
+async def _set_grants(
+    connection: AsyncConnection, user: str, tenant: str, grants: Iterable[Granted]
+) -> None:
+    await connection.execute(
+        delete(GrantRow).where(GrantRow.user_id == user, GrantRow.tenant == tenant)
+    )
+    whose = {"user_id": user, "tenant": tenant}
+    if values := [whose | msgspec.structs.asdict(each) for each in grants]:
+        await connection.execute(insert(GrantRow), values)
 
 
 async def load_subject(connection: AsyncConnection, user: str) -> Subject | None:
@@ -177,14 +207,21 @@ async def _with_roles(
 ) -> list[User]:
     ids = [row.id for row in rows]
     roles: dict[str, list[Role]] = {each: [] for each in ids}
+    provided: dict[str, list[Role]] = {each: [] for each in ids}
     found = await connection.execute(
-        select(GrantRow.user_id, GrantRow.role)
+        select(GrantRow.user_id, GrantRow.role, GrantRow.by_hand, GrantRow.by_provider)
         .where(GrantRow.user_id.in_(ids), GrantRow.tenant == tenant)
         .order_by(GrantRow.role)
     )
-    for user, role in found:
+    for user, role, by_hand, by_provider in found:
         roles[user].append(Role(role))
+        if by_provider and not by_hand:
+            provided[user].append(Role(role))
     return [
-        User(**row._mapping, roles=tuple(roles[row.id]))  # noqa: SLF001 - its documented way
+        User(
+            **row._mapping,  # noqa: SLF001 - its documented way
+            roles=tuple(roles[row.id]),
+            provider_roles=tuple(provided[row.id]),
+        )
         for row in rows
     ]

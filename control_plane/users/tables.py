@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from control_plane.db.tables import Ms, Table
@@ -34,7 +34,10 @@ class UserRow(Table):
 
 
 class GrantRow(Table):
-    """A role of a user in a tenant, or in all (`*`)."""
+    """A role of a user in a tenant, or in all (`*`), and by whose word.
+
+    By both, it stays until both take it; by neither it is from before that was written down.
+    """
 
     __tablename__ = "grants"
 
@@ -43,3 +46,7 @@ class GrantRow(Table):
     )
     role: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str] = mapped_column(primary_key=True)
+    by_hand: Mapped[bool] = mapped_column(server_default=false())
+    """Somebody who may grant has given it."""
+    by_provider: Mapped[bool] = mapped_column(server_default=false())
+    """The groups of the tenant's identity provider have given it, at the latest sign-in by it."""

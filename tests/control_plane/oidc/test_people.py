@@ -102,6 +102,85 @@ async def test_a_login_that_somebody_else_at_the_provider_has_is_taken(center: C
     assert refused.value.problem.error_id == "login-taken"
 
 
+MAPPING = PROVIDER.model_copy(
+    update={"roles": {"staff": (Role.AGENT,), "leads": (Role.MANAGER, Role.AGENT)}}
+)
+
+
+def _of(*groups: str) -> Person:
+    return Person(subject="248", login="ada", name="Ada L.", groups=frozenset(groups))
+
+
+async def _roles(center: Center, user: str) -> dict[str, list[str]]:
+    told = (await (await center.administrator()).get(f"/v1/users/{user}")).json
+    return {name: told[name] for name in ("roles", "provider_roles")}
+
+
+async def _gives(center: Center, user: str, *roles: Role) -> None:
+    admin, path = await center.administrator(), f"/v1/users/{user}"
+    version = {"If-Match": (await admin.get(path)).headers["ETag"]}
+    done = await admin.ask("PATCH", path, {"roles": [each.value for each in roles]}, version)
+    assert done.status == 200, done.body
+
+
+@pytest.mark.parametrize("role", [Role.SRE, Role.QUALITY, Role.MANAGER])
+async def test_a_role_given_by_hand_stays_whatever_the_provider_s_groups_give(
+    center: Center, role: Role
+) -> None:
+    await center.person(login="ada")
+    ada = await _comes(center, _of("staff"), MAPPING)
+    await _gives(center, ada, Role.AGENT, role)
+    assert await _comes(center, _of("staff"), MAPPING) == ada
+    told = {"roles": sorted([Role.AGENT, role]), "provider_roles": [Role.AGENT]}
+    assert await _roles(center, ada) == told
+    await _comes(center, _of(), MAPPING)
+    assert await _roles(center, ada) == {"roles": [role], "provider_roles": []}
+
+
+async def test_a_role_given_by_hand_and_by_groups_stays_until_both_have_taken_it(
+    center: Center,
+) -> None:
+    ada = (await center.person(Role.MANAGER, login="ada")).id
+    await _comes(center, _of("leads"), MAPPING)
+    both = {"roles": [Role.AGENT, Role.MANAGER], "provider_roles": [Role.AGENT]}
+    assert await _roles(center, ada) == both
+    await _comes(center, _of("staff"), MAPPING)
+    assert await _roles(center, ada) == both
+    await _gives(center, ada, Role.AGENT)
+    await _comes(center, _of(), MAPPING)
+    assert await _roles(center, ada) == {"roles": [], "provider_roles": []}
+
+
+async def test_whoever_saves_a_user_as_they_were_read_grants_nothing_by_hand(
+    center: Center,
+) -> None:
+    await center.person(login="ada")
+    ada = await _comes(center, _of("leads"), MAPPING)
+    await _gives(center, ada, Role.AGENT, Role.MANAGER)
+    await _comes(center, _of("staff"), MAPPING)
+    assert await _roles(center, ada) == {"roles": [Role.AGENT], "provider_roles": [Role.AGENT]}
+
+
+async def test_of_roles_from_before_it_was_told_those_that_groups_can_give_are_theirs(
+    center: Center,
+) -> None:
+    """Who has left a group must not keep what it gave; what no group can give was given by hand."""
+    ada = (await center.person(login="ada")).id
+    await _comes(center)
+    async with center.services.database.write() as connection:
+        for role in (Role.MANAGER, Role.SRE):
+            values = {"user_id": ada, "role": role.value, "tenant": "main"}
+            await connection.execute(insert(GrantRow).values(**values))
+    told = {"roles": [Role.MANAGER, Role.SRE], "provider_roles": []}
+    assert await _roles(center, ada) == told
+    await _comes(center, _of("staff"), MAPPING)
+    told = {"roles": [Role.AGENT, Role.SRE], "provider_roles": [Role.AGENT]}
+    assert await _roles(center, ada) == told
+    wider = MAPPING.model_copy(update={"roles": {**MAPPING.roles, "ops": (Role.SRE,)}})
+    await _comes(center, _of("staff"), wider)
+    assert await _roles(center, ada) == told
+
+
 async def test_the_log_tells_which_roles_a_provider_s_groups_give(
     tmp_path: Path, begun_file: str
 ) -> None:
