@@ -167,7 +167,7 @@ async def test_a_number_leads_elsewhere_while_it_is_closed(center: Center) -> No
         never = {"id": "never", "zone": "Europe/Berlin"}
         assert (await person.post("/v1/calendars", never)).status == 201
         await put(person, f"/v1/dids/{SALES}", FORCED, calendar="never", closed_queue="help")
-        await put(person, f"/v1/dids/{HELP}", FORCED, calendar="never")
+        await put(person, f"/v1/dids/{HELP}", calendar="never")
         assert (await person.get(EVERYWHERE)).json["is_everywhere"]
         caller = center.caller("4930111")
         elsewhere = center.dial(caller)
