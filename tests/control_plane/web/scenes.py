@@ -5,6 +5,7 @@ They run in the Node that Playwright brings, on as much of a page as `dom.mjs` i
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,7 @@ FIRST = """
 import assert from "node:assert/strict";
 import { byId, later, settled } from "/dom.mjs";
 """
+_WHERE = re.compile(r"/scene\.mjs:(\d+)")
 
 
 class Stage:
@@ -31,12 +33,16 @@ class Stage:
 
     def play(self, scene: str) -> None:
         """Run a scene; what it asserts in vain fails the test."""
-        self._write("/scene.mjs", FIRST + scene)
+        text = FIRST + scene
+        self._write("/scene.mjs", text)
         node = compute_driver_executable()[0]
         ran = subprocess.run(
             [node, self._folder / "scene.mjs"], capture_output=True, text=True, check=False
         )
-        assert ran.returncode == 0, ran.stderr
+        # Node says by number in which line: of a text that stands in this file only in parts.
+        where = _WHERE.search(ran.stderr)
+        line = text.splitlines()[int(where[1]) - 1].strip() if where else "no line of the scene"
+        assert ran.returncode == 0, f"{line}\n{ran.stderr}"
 
     def _write(self, path: str, text: str) -> None:
         file = self._folder / path.lstrip("/")
