@@ -19,9 +19,8 @@ from control_plane.errors import DatabaseUnavailableError
 from control_plane.recording_keys import deletions
 from control_plane.recording_keys.deletions import Order
 from control_plane.recording_keys.store import RecordingKeys
-from control_plane.recordings import archive
+from control_plane.recordings import archive, caretaker
 from control_plane.recordings.archive import LATE_MS, Archive
-from control_plane.recordings.caretaker import look_after
 from control_plane.services import Services
 from custody import keyring, statement
 from custody.keyring import Keyring, RecordingKey
@@ -30,6 +29,7 @@ from custody.providers import LocalFile
 from custody.statement import Rule
 from custody.store import RecordingStore
 from state.clock import ManualClock
+from state.model import Now
 
 NOW_MS = 10 * LATE_MS
 SIGNING = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
@@ -330,27 +330,30 @@ async def test_what_came_back_and_cannot_be_deleted_keeps_nothing_else_here(
     assert [each async for each in site.store.recordings("main")] == [name(1)]
 
 
+class OneTurn(ManualClock):
+    """A clock that is asked once in each turn, and ends the second."""
+
+    is_over = False
+
+    def now(self) -> Now:
+        """Return where it stands."""
+        if self.is_over:
+            raise asyncio.CancelledError
+        self.is_over = True
+        return super().now()
+
+
 async def test_orders_are_carried_out_whatever_stands_in_the_way_of_looking_for_the_old(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stated = asyncio.Event()
-    carry_out = Archive.carry_out
-
     async def fail(_self: Archive) -> int:
         raise OSError(errno.EIO, "the disk does not answer")
 
-    async def carry(self: Archive, now_ms: int) -> int:
-        done = await carry_out(self, now_ms)
-        if done:
-            stated.set()
-        return done
-
     monkeypatch.setattr(Archive, "delete_again", fail)
-    monkeypatch.setattr(Archive, "carry_out", carry)
+    monkeypatch.setattr(caretaker, "PERIOD_S", 0.0)
     await site.order(deletions.recording(name(1)))
-    services = cast("Services", SimpleNamespace(clock=ManualClock(), database=site.database))
-    looking = asyncio.create_task(look_after(services, site.archive, cast("Library", None)))
-    await stated.wait()
-    looking.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await looking
+    services = cast("Services", SimpleNamespace(clock=OneTurn(), database=site.database))
+    with pytest.raises(asyncio.CancelledError):
+        await caretaker.look_after(services, site.archive, cast("Library", None))
+    _, told = await deletions.page(site.database, "main", None, 10)
+    assert [each.subject for each in told] == [deletions.recording(name(1))]
