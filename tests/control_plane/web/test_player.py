@@ -85,12 +85,13 @@ async def test_somebody_finds_a_recording_and_hears_it_from_its_marks(
     manager = await one.center.person(Role.MANAGER)
     assert (await manager.ask("PUT", f"/v1/recordings/{CALL}/tags/training")).status == 204
     ranges: list[str] = []
+    purposes: set[str | None] = set()
     blocked: list[str] = []
 
     async def note(request: Request) -> None:
         if request.url.endswith("/audio"):
             ranges.append(await request.header_value("range") or "all")
-            assert await request.header_value("everline-purpose") == "complaint 7"
+            purposes.add(await request.header_value("everline-purpose"))
 
     page.on("request", note)
     page.on("console", lambda said: blocked.append(said.text))
@@ -129,7 +130,7 @@ async def test_somebody_finds_a_recording_and_hears_it_from_its_marks(
     assert await page.evaluate(DRAWN), "both parties are drawn"
     assert [each for each in blocked if "Content Security Policy" in each] == []
     heard = await one.audited()
-    assert {each["purpose"] for each in heard} == {"complaint 7"}
+    assert purposes == {each["purpose"] for each in heard} == {"complaint 7"}
 
     await page.get_by_label("Another tag").fill("escalated")
     await page.get_by_role("button", name="Add").click()
