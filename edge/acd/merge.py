@@ -27,7 +27,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.abandoned import Holds, holds_all
-from edge.acd.merged_places import had_told, place_of, places_had
+from edge.acd.merged_places import had_told, place_key, place_of, places_had
 from edge.acd.yielding import is_guess, is_owed, yields
 from state import keys
 from state.codec import decode, encode
@@ -50,6 +50,8 @@ class LocalCall(Struct, frozen=True, kw_only=True):
     ticket: KeyValue | None
     """None: it is over."""
     record: KeyValue | None
+    place_key: str
+    """Where its caller's place is kept: of who is called back, that of the first lost call."""
     place: KeyValue | None
     had: tuple[KeyValue, ...]
     """That its caller has had the places of other calls, which were left behind, or cut off."""
@@ -104,20 +106,22 @@ def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tup
     free = works.keys() - snapshot.offers.keys()
     done = {agent: work for agent, work in works.items() if work is not None and agent in free}
     had, marks = places_had(overlay), frozenset(overlay.written)
+    places = {call: place_key(overlay, call) for call in held | over}
     calls = (
         LocalCall(
             call=call,
             edge=edge,
             ticket=snapshot.raw.get(keys.ticket(call)) if call in held else None,
             record=overlay.ended.get(keys.ended(call)),
-            place=snapshot.raw.get(keys.place(call)),
+            place_key=place,
+            place=snapshot.raw.get(place),
             had=had.get(call, ()),
             offers=offers.get(call, {}),
             works={agent: snapshot.raw.get(keys.work(agent)) for agent in offers.get(call, {})},
             done=done,
             written=marks,
         )
-        for call in held | over
+        for call, place in places.items()
     )
     return tuple(sorted(calls, key=lambda each: each.order))
 
@@ -155,7 +159,7 @@ def keys_of(
     return (
         keys.ticket(local.call),
         keys.ended(local.call),
-        keys.place(local.call),
+        local.place_key,
         *(each.key for each in local.had),
         *(keys.offer(agent) for agent in sorted(agents)),
         *(keys.work(agent) for agent in sorted(works)),
@@ -330,11 +334,11 @@ def _standing(local: LocalCall, found: Found) -> list[Put | Delete]:
     if place is not None and place >= ALONE_FROM:
         place = None
     if place is None:
-        place = place_of(mine, ticket, _place(local, found))
+        place = place_of(mine, ticket, found[local.place_key])
     text = encode(replace(value, place=place))
     gone: list[Put | Delete] = []
     if record is not None:
-        gone = [Delete(key=record.key), *_made(keys.place(local.call), None, _place(local, found))]
+        gone = [Delete(key=record.key), *_made(local.place_key, None, found[local.place_key])]
     return [*_put_unless_same(mine.key, text, ticket), *gone]
 
 
@@ -343,19 +347,15 @@ def _over(local: LocalCall, found: Found, revision: int) -> list[Put | Delete]:
     mine = local.record
     if mine is None:
         return []
-    ticket, has_place = keys.ticket(local.call), _place(local, found)
+    ticket, has_place = keys.ticket(local.call), found[local.place_key]
     gone = _made(ticket, None, found[ticket])
-    kept = _made(keys.place(local.call), None, has_place)
+    kept = _made(local.place_key, None, has_place)
     if local.place is not None:
         place = decode(Place, local.place.value, local.place.key)
         number = revision if place.place >= ALONE_FROM else place.place
         text = encode(replace(place, place=number))
         kept = _put_unless_same(local.place.key, text, has_place)
     return [Put(key=mine.key, value=mine.value), *gone, *kept]
-
-
-def _place(local: LocalCall, found: Found) -> KeyValue | None:
-    return found[keys.place(local.call)]
 
 
 def _same(key: str, have: KeyValue | None) -> Compare:

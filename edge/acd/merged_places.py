@@ -17,9 +17,11 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.ending import place_name
 from state import keys
 from state.codec import decode, encode
-from state.model import CallId, Place, Ticket
+from state.errors import CodecError
+from state.model import CallId, CallRecord, Place, Ticket
 from state.overlay import ALONE_FROM, Overlay
 from state.raw import KeyValue
 from state.store import Absent, Compare, Delete, Operation, Put
@@ -49,6 +51,18 @@ def place_of(mine: KeyValue, ticket: KeyValue | None, kept: KeyValue | None) -> 
         return mine.create_revision  # it had a place in the store, which a survivor took away
     # Or it did not know that it had: its copy was from before the caller came.
     return None if kept is None else decode(Place, kept.value, kept.key).place
+
+
+def place_key(overlay: Overlay, call: CallId) -> str:
+    """Return at which key the place of a call's caller is kept, by this edge or by survivors."""
+    ticket, record = overlay.snapshot.tickets.get(call), overlay.ended.get(keys.ended(call))
+    if ticket is not None:
+        return keys.place(place_name(ticket.value))
+    try:
+        ended = None if record is None else decode(CallRecord, record.value, record.key)
+    except CodecError:
+        ended = None
+    return keys.place(call if ended is None else ended.callback_of or call)
 
 
 def places_had(overlay: Overlay) -> Mapping[CallId, tuple[KeyValue, ...]]:
