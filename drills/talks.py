@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from drills.blast import takes_edge
@@ -23,15 +24,20 @@ def talks(seen: Seen, t0_ms: int) -> dict[str, float | None]:
     touched = [row for row in talking if is_touched(row, seen.course)]
     spared = [row for row in talking if not is_touched(row, seen.course)]
     by_id = {each.sip_call_id: each for each in seen.wire.calls}
-    gaps = [
-        gap
-        for row in spared
-        if row.caller and (gap := _gap_ms(seen.wire, by_id.get(row.caller.sip_call_id), row, t0_ms))
-    ]
+
+    def longest_ms(rows: Iterable[Row]) -> float | None:
+        gaps = (
+            _gap_ms(seen.wire, by_id.get(row.caller.sip_call_id), row, t0_ms)
+            for row in rows
+            if row.caller
+        )
+        return max((gap for gap in gaps if gap is not None), default=None)
+
     # Of an edge that is killed alone its sister's calls are touched, too, and show nothing of it.
     held = [row for row in touched if takes_edge(seen.course.method, _holder(seen, row, t0_ms))]
     is_shown = touched if takes_edge(seen.course.method, EdgeId("")) is None else held
     kept = [row for row in touched if row.by_people is Outcome.ANSWERED]
+    went_on = [row for row in is_shown if row.by_people is Outcome.ANSWERED]
     cleared = [_cleared_s(row, t0_ms) for row in touched if row.by_people is Outcome.LOST]
     return {
         "talking": len(talking),
@@ -39,7 +45,8 @@ def talks(seen: Seen, t0_ms: int) -> dict[str, float | None]:
         "talking_kept": len(kept),
         "kept_share": len(kept) / len(touched) if is_shown else None,
         "cleared_s": max(cleared, default=0.0) if touched else None,
-        "spared_gap_ms": max(gaps) if gaps else None,
+        "spared_gap_ms": longest_ms(spared),
+        "kept_gap_ms": longest_ms(went_on),
     }
 
 
@@ -62,7 +69,7 @@ def _talked_at(row: Row, at_ms: int) -> bool:
 
 
 def _gap_ms(wire: Wire, call: Dialled | None, row: Row, t0_ms: int) -> float | None:
-    """Return the longest gap in what an undisturbed caller heard around the first fault.
+    """Return the longest gap in what a caller of our telephones heard around the first fault.
 
     Up to when they put their agent on hold.
     What their agent's telephone did not send, as it stood still itself, was not lost on the way.

@@ -42,6 +42,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "kept_share": Figure("connected calls that went on", _SHARE),
     "cleared_s": Figure("both people of a lost call are free", _S),
     "spared_gap_ms": Figure("longest gap in what spared callers heard", _MS),
+    "kept_gap_ms": Figure("longest gap in what callers heard whose calls went on", _MS),
     "setup_delay_ms": Figure("calls are answered later than before by", _MS),
     "reconciled_s": Figure("sites have merged what they did alone", _S),
     "redialled": Figure("cut off while waiting, and dialled again"),

@@ -547,6 +547,41 @@ def test_that_talks_of_a_killed_edge_go_on_is_not_known_where_it_held_none() -> 
     assert kept_share(f"{site}2") is None, "only its sister's went on"
 
 
+def test_what_callers_of_a_killed_edge_heard_who_went_on_is_measured_by_the_capture() -> None:
+    row = next(
+        row
+        for row in seen().ledger.placed
+        if row.caller and row.caller.joined_ms and row.planned.dialler is Dialler.PHONE
+    )
+    caller = row.caller
+    assert caller is not None
+    assert caller.joined_ms is not None
+    assert row.record is not None
+    t0_ms, site = caller.joined_ms + 1_000, row.record.site
+    heard_ms = [*range(t0_ms - 500, t0_ms + 100, 20), *range(t0_ms + 350, t0_ms + 6_000, 20)]
+    killed = seen(Fault(kind=FaultKind.KILL, target=f"edge-{site}1"))
+    calls = tuple(
+        replace(each, audio_port=4000 if each.sip_call_id == caller.sip_call_id else None)
+        for each in killed.wire.calls
+    )
+    wire = Wire(calls=calls, audio_ns={4000: [each * 10**6 for each in heard_ms]})
+
+    def gap_ms(holder: str, outcome: Outcome = Outcome.ANSWERED) -> float | None:
+        held = ticket_at(t0_ms - 2000, caller.call, 1, holder=EdgeId(holder))
+        rows = tuple(
+            replace(each, by_people=outcome) if each.caller == caller else each
+            for each in killed.ledger.rows
+        )
+        ledger = replace(killed.ledger, rows=rows)
+        return talks(replace(killed, ledger=ledger, tickets=(held,), wire=wire), t0_ms)[
+            "kept_gap_ms"
+        ]
+
+    assert gap_ms(f"{site}1") == 270
+    assert gap_ms(f"{site}2") is None, "its sister's shows nothing"
+    assert gap_ms(f"{site}1", Outcome.LOST) is None, "it did not go on"
+
+
 def test_who_was_moved_where_is_counted() -> None:
     book = seen().ledger
     wanted = sum(1 for row in book.placed if row.planned.first_site != "a")
