@@ -32,7 +32,8 @@ AMOUNTS: Final[Mapping[str, float]] = {
 """By more than this a figure is worse, by its unit: shares of 1; under no unit, what is counted."""
 RULE: Final = (
     f"These are the last runs of this drill, {MOST_COMPARED} at most, that were carried through by"
-    " the same plan, and also in a lab or also on live sites, by whichever code. A figure is"
+    " the same plan, and also in a lab or also on live sites, on the same processors as far as both"
+    " have noted them, by whichever code. A figure is"
     f" markedly worse if it is over {TIMES:g} times their median, and worse than the worst of them"
     f" by more than {AMOUNTS['s']:g} s, {AMOUNTS['ms']:g} ms, {AMOUNTS['%'] * 100:g} points of 100,"
     f" {AMOUNTS['times']:g} of a ratio, 1 MiB, or {AMOUNTS['']:g} of what is counted."
@@ -125,12 +126,14 @@ def is_comparable(evidence: Evidence, earlier: Evidence) -> bool:
     """Tell whether an earlier run shows what is usual for this one.
 
     It is if it was carried through, by the same plan, and also in a lab or also on live sites: by
-    whichever code and with whichever callers, since what these change is what is asked for.
+    whichever code and with whichever callers, since what these change is what is asked for. Not on
+    other processors: that these are slower is no change for the worse.
     """
     return (
         earlier.experiment.name == evidence.experiment.name
         and earlier.plan_hash == evidence.plan_hash
         and earlier.is_live == evidence.is_live
+        and ("" in {earlier.machine, evidence.machine} or earlier.machine == evidence.machine)
         and was_carried_through(earlier)
     )
 
@@ -144,7 +147,8 @@ def compare(evidence: Evidence, before: Sequence[Evidence]) -> Comparison:
     known = [each for each in before if is_comparable(evidence, each)][-MOST_COMPARED:]
     if not known:
         where = "on live sites" if evidence.is_live else "in a lab"
-        why = f"none is known that was carried through {where}, by this plan"
+        on = f" on {evidence.machine}" if evidence.machine else ""
+        why = f"none is known that was carried through {where}{on}, by this plan"
         return Comparison(runs=(), worse=(), why_none=why)
     return Comparison(
         runs=tuple(ComparedRun(run=each.run, code=each.code) for each in known),

@@ -176,6 +176,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     seed: int
     code: str = ""
     """Of which code: a digest of all sources that ran at the sites. Empty: nobody has noted it."""
+    machine: str = ""
+    """On how many processors of which kind. Empty: nobody has noted it."""
     began_ms: int
     approvals: tuple[Permit, ...]
     end: End
@@ -184,8 +186,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     judgements: tuple[Judgement, ...]
     figures: Mapping[str, float | None]
     endless: tuple[str, ...] = ()
-    """Which of them never came to an end, so that the file says something else of them than of what
-    was not measured: `seal` writes it."""
+    """Which of them never came to an end: in the file these are null, too. `seal` writes it."""
     timeline: tuple[Moment, ...]
     clocks: tuple[ClockBound, ...]
     calls: tuple[CallRow, ...]
@@ -198,8 +199,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """What each site had recorded and no other site had: in a lab at the first fault, on a live
     system when the guards decided."""
     at_sites: tuple[AtSite, ...] = ()
-    """Where agents and calls were, as a live system told second by second; of a lab the ledger says
-    more (`moved`)."""
+    """Where agents and calls were, of a live system; of a lab the ledger says more (`moved`)."""
     agents_moved: tuple[AgentsMoved, ...] = ()
     """Of a live system: who was moved where."""
     ledger: tuple[LedgerRow, ...] = ()

@@ -92,11 +92,15 @@ def _heading(evidence: Evidence) -> Iterator[str]:
     yield f"<h1>{escape(experiment.title)}</h1>"
     yield (
         f'<p class="dim">Drill {escape(experiment.name)}, run {escape(evidence.run)},'
-        f" {when:%d %B %Y %H:%M:%S} UTC</p>"
+        f" {when:%d %B %Y %H:%M:%S} UTC{_on(evidence)}</p>"
     )
     yield f'<p class="verdict">The hypothesis {outcome}.</p>'
     yield f"<p>{escape(experiment.hypothesis)}</p>"
     yield f"<p>{escape(summary(evidence))}</p>"
+
+
+def _on(evidence: Evidence) -> str:
+    return f", on {escape(evidence.machine)}" if evidence.machine else ""
 
 
 def _found(evidence: Evidence) -> Iterator[str]:

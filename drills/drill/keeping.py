@@ -26,6 +26,7 @@ def evidence_of(  # noqa: PLR0913 - what goes into it
     experiment: Experiment,
     seed: int,
     code: str = "",
+    machine: str = "",
     seen: Seen,
     moments: tuple[Moment, ...],
     clocks: tuple[ClockBound, ...],
@@ -45,6 +46,7 @@ def evidence_of(  # noqa: PLR0913 - what goes into it
         plan_hash=experiment.plan_hash,
         seed=seed,
         code=code,
+        machine=machine,
         began_ms=t0_ms,
         approvals=(),
         end=course.end,
@@ -64,7 +66,14 @@ def evidence_of(  # noqa: PLR0913 - what goes into it
 
 
 def evidence_not_begun(  # noqa: PLR0913 - what goes into it
-    *, run: str, previous: str, experiment: Experiment, seed: int, code: str, course: Course
+    *,
+    run: str,
+    previous: str,
+    experiment: Experiment,
+    seed: int,
+    code: str,
+    machine: str = "",
+    course: Course,
 ) -> Evidence:
     """Return the evidence of a drill into which no caller was let, as the machine had no time."""
     t0_ms = course.looks[0].at_ms
@@ -75,6 +84,7 @@ def evidence_not_begun(  # noqa: PLR0913 - what goes into it
         plan_hash=experiment.plan_hash,
         seed=seed,
         code=code,
+        machine=machine,
         began_ms=t0_ms,
         approvals=(),
         end=course.end,

@@ -18,7 +18,7 @@ from drills.experiment import Experiment
 from drills.live_books import ENDS, UNKNOWN, Books, Homes, books
 from drills.live_counts import Told, beside, books_of, silent_because
 from drills.recovery import ANSWER_LIMIT_S, long_dead
-from drills.sources import PRODUCT, digest
+from drills.sources import PRODUCT, digest, machine
 from state.model import Outcome, SiteId
 
 _AT = AGENTS_AT, CALLS_AT
@@ -108,6 +108,7 @@ def evidence_of(
         plan_hash=experiment.plan_hash,
         seed=0,
         code=digest(*PRODUCT),
+        machine=machine(),
         began_ms=t0_ms,
         approvals=() if ground.permit is None else (ground.permit,),
         end=course.end,

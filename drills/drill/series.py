@@ -28,7 +28,7 @@ from drills.lacks import Lacks
 from drills.lever import Lever
 from drills.page import page
 from drills.shelf import CAPTURE, NotKeptError, Shelf
-from drills.sources import PRODUCT, digest
+from drills.sources import PRODUCT, digest, machine
 from state.model import SiteId
 
 READY_AGAIN_S = 60.0
@@ -151,6 +151,7 @@ class Series:
                 experiment=experiment,
                 seed=due.seed,
                 code=self._code,
+                machine=machine(),
                 course=course,
             )
             shelf.put(evidence, {}, page(evidence, comparable_before(shelf, evidence)))
@@ -168,6 +169,7 @@ class Series:
                 experiment=experiment,
                 seed=due.seed,
                 code=self._code,
+                machine=machine(),
                 seen=brought.seen,
                 moments=brought.moments,
                 clocks=brought.clocks,

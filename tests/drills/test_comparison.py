@@ -207,6 +207,18 @@ def test_what_is_not_comparable_is_not_compared_and_that_is_said(
     assert len(mixed.worse) == 1
 
 
+def test_a_slower_machine_makes_no_run_worse_than_those_of_another_one() -> None:
+    fast = [replace(each, machine="8 x Fast <1>") for each in runs(0.5, 0.5)]
+    now = replace(of("rto_s", 4.9), machine="2 x Slow <2>")
+    found = compare(now, fast)
+    assert (found.runs, found.worse) == ((), ())
+    assert "in a lab on 2 x Slow <2>, by this plan" in found.told()
+    assert "UTC, on 2 x Slow &lt;2&gt;</p>" in page(now, fast)
+    # Of the same one it is worse; and of runs that have not noted theirs, as before.
+    assert len(compare(now, [*fast, *runs(0.6)]).worse) == 1
+    assert len(compare(replace(now, machine=fast[0].machine), fast).worse) == 1
+
+
 def test_live_runs_are_compared_with_live_runs() -> None:
     live = [replace(each, approvals=(PERMIT,)) for each in runs(0.5, 0.5)]
     now = replace(of("rto_s", 4.9), approvals=(PERMIT,))
