@@ -20,12 +20,13 @@ from edge import log
 from edge.commands import CommandPort
 from edge.errors import EdgeError
 from edge.media.rtpengine.client import NgClient
-from edge.recorder import receiving, replication
+from edge.recorder import receiving
 from edge.recorder.backlog import Backlog
 from edge.recorder.digits import DigitIntake
 from edge.recorder.forks import Forks
 from edge.recorder.intake import Intake
 from edge.recorder.ledger import Ledger
+from edge.recorder.peers import client_tls
 from edge.recorder.receiving import Receiver
 from edge.recorder.recorder import Recorder
 from edge.recorder.replication import Replicator
@@ -154,7 +155,7 @@ def _copies(
         recorder=settings.site,
         recorders=known,
         peers=settings.peers,
-        tls=replication.client_tls(*_certificates(settings)),
+        tls=client_tls(*_certificates(settings)),
         ledger=ledger,
     )
 

@@ -13,15 +13,12 @@ this site itself. That goes behind what nobody ever had, and at `AGAIN_BYTES_S` 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import aiohttp
-import msgspec
 import structlog
 from obstore.exceptions import BaseError
 
@@ -30,36 +27,23 @@ from custody.errors import CustodyError
 from custody.manifest import Manifest
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from edge.recorder.ledger import Copy, Ledger
-from edge.recorder.receiving import NOT_YET, SITE, STORE, Kept
+from edge.recorder.peers import NotTakenError, NotYetError, Peers, client
+from edge.recorder.receiving import Kept
 from state.discreet import fault
 from state.wake import Wake
 
 PERIOD_S: Final = 5.0
 RETRY_S: Final = 3.0
-ANSWER_S: Final = 30.0
-CONNECT_S: Final = 2.0
 ASK_S: Final = 5.0
 """Between two questions which store a site has; one that does not say is asked as often."""
-FORGIVEN_S: Final = 30.0
-"""So long a peer that has failed comes after the others."""
 MOST_IN_A_ROW: Final = 3
 """So many recordings that the store does not give, and it is the store that is away."""
 AGAIN_BYTES_S: Final = 2_000_000
 """What is copied again leaves the line between sites to calls and to what is new."""
 MOST_AGAIN: Final = AGAIN_BYTES_S * PERIOD_S
 """Bytes that may be copied again in one turn."""
-_REFUSALS: Final = frozenset({409, 413, 422})
-"""Of what nobody mends by sending it again."""
 
 log = structlog.get_logger()
-
-
-class _NotTakenError(Exception):
-    """The other site is well, and does not take this recording as it is."""
-
-
-class _NotYetError(_NotTakenError):
-    """It will, once it has the keys."""
 
 
 class _Due(NamedTuple):
@@ -88,11 +72,8 @@ class Replicator:
         self._store = store
         self._recorder = recorder
         self._recorders = recorders
-        self._peers = tuple(peers)
         self._tls = tls
         self._ledger = ledger
-        self._told: dict[str, Kept] = {}
-        """By peer: which site it is, and which store it has, as it has said last."""
         self._passed_over: set[str] = set()
         """What the store has and this recorder cannot read."""
         self._due: dict[tuple[str, str], _Due] = {}
@@ -101,11 +82,11 @@ class Replicator:
         """Why a recording has not been copied although a site is there, as it was said last."""
         self._not_given: set[tuple[str, str]] = set()
         """Tenant and recording of what the store has, and did not give when it was last asked."""
-        self._failed_s: dict[str, float] = {}
         self._again_left = MOST_AGAIN
         """Bytes that may be copied again at once."""
         self._again_at_s = time.monotonic()
         self._wake = Wake()
+        self._peers = Peers(peers, ledger, self._wake.set)
         self.is_failing = False
 
     @property
@@ -127,10 +108,8 @@ class Replicator:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        connector = aiohttp.TCPConnector(ssl=self._tls)
-        timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            await self._ask(session)
+        async with client(self._tls) as session:
+            await self._peers.ask(session)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_asking(session))
                 group.create_task(self._keep_sending(session))
@@ -150,37 +129,16 @@ class Replicator:
     async def _keep_asking(self, session: aiohttp.ClientSession) -> None:
         while True:
             await asyncio.sleep(ASK_S)
-            await self._ask(session)
-
-    # ---- who has which store ---------------------------------------------------------------------
-
-    async def _ask(self, session: aiohttp.ClientSession) -> None:
-        """Ask every site which store it has; look at once if one says something new."""
-        await asyncio.gather(*(self._ask_one(session, peer) for peer in self._peers))
-
-    async def _ask_one(self, session: aiohttp.ClientSession, peer: str) -> None:
-        try:
-            async with session.get(
-                f"https://{peer}/store", timeout=aiohttp.ClientTimeout(total=CONNECT_S)
-            ) as answer:
-                answer.raise_for_status()
-                told = msgspec.json.decode(await answer.read(), type=Kept)
-        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError):
-            return  # what it has said before is so until it says something else
-        if told.is_sound:
-            if told != self._told.get(peer):
-                self._wake.set()
-            self._told[peer] = told
-            self._ledger.learn(told.site, told.store)
+            await self._peers.ask(session)
 
     def _stands(self, copy: Copy) -> bool:
         """Tell whether a copy counts."""
         if not self._ledger.stands(copy):
             return False
         # What this recorder has made is looked after by it alone: also where a site is given up.
-        is_own, is_all_known = copy.recorder == self._recorder, len(self._told) == len(self._peers)
-        return not (is_own and is_all_known) or copy.site in {
-            each.site for each in self._told.values()
+        is_own = copy.recorder == self._recorder
+        return not (is_own and self._peers.are_all_known) or copy.site in {
+            each.site for each in self._peers.told.values()
         }
 
     # ---- what is to be sent ----------------------------------------------------------------------
@@ -320,19 +278,19 @@ class Replicator:
         ]
         last: Exception = ConnectionError("no peer")
         is_away, due = True, self._due[which]
-        for peer, told in self._in_order(due.site):
+        for peer, told in self._peers.in_order(due.site):
             try:
                 for name in (*names, manifest_name(tenant, recording)):
                     await self._bring(session, peer, name, here)
-            except (_NotTakenError, FileNotFoundError) as error:
+            except (NotTakenError, FileNotFoundError) as error:
                 is_away = False  # the next turn tries again; others do not wait for it
                 self._say_stuck(recording, str(error))
-                if isinstance(error, _NotYetError) and told.site == due.site:
+                if isinstance(error, NotYetError) and told.site == due.site:
                     break  # it is brought back to where it was
                 continue
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 last = error
-                self._failed_s[peer] = time.monotonic()
+                self._peers.note_failed(peer)
                 continue
             self._note(account, told)
             log.info("recording_replicated", call=recording, peer=peer)
@@ -345,54 +303,14 @@ class Replicator:
             self._stuck[recording] = because
             log.error("recording_not_copied", call=recording, because=because)
 
-    def _in_order(self, first: str) -> list[tuple[str, Kept]]:
-        """Return the peers whose store is known: the site `first`, then the others.
-
-        Those that have failed lately come behind.
-        """
-        now_s = time.monotonic()
-        known = [(peer, self._told[peer]) for peer in self._peers if peer in self._told]
-        return sorted(
-            known,
-            key=lambda each: (
-                now_s - self._failed_s.get(each[0], -FORGIVEN_S) < FORGIVEN_S,
-                each[1].site != first,
-            ),
-        )
-
     async def _bring(
         self, session: aiohttp.ClientSession, peer: str, name: str, here: Kept | None
     ) -> None:
-        if "/audio/" in name and await self._has(session, peer, name):
+        if "/audio/" in name and await self._peers.has(session, peer, name):
             return
         content = await self._store.get(name)
         self._again_left = max(self._again_left - len(content), -MOST_AGAIN)
-        await self._put(session, peer, name, content, here)
-
-    async def _has(self, session: aiohttp.ClientSession, peer: str, name: str) -> bool:
-        """Tell whether a site has audio of this name, which ends with its hash."""
-        async with session.get(f"https://{peer}/objects/{name}") as answer:
-            return answer.status == 200 and await answer.text() == name[-64:]  # noqa: PLR2004 - HTTP
-
-    async def _put(
-        self,
-        session: aiohttp.ClientSession,
-        peer: str,
-        name: str,
-        content: bytes,
-        here: Kept | None,
-    ) -> None:
-        headers = {} if here is None else {SITE: here.site, STORE: here.store}
-        async with session.put(
-            f"https://{peer}/objects/{name}", data=content, headers=headers
-        ) as answer:
-            said = await answer.text()
-            if answer.status == NOT_YET:
-                raise _NotYetError
-            if answer.status in _REFUSALS:
-                raise _NotTakenError(f"{peer} refuses it: {said[:200]}")
-            if answer.status != 200 or said != hashlib.sha256(content).hexdigest():  # noqa: PLR2004 - HTTP
-                raise ConnectionError(f"{peer} did not keep it: {answer.status}")
+        await self._peers.put(session, peer, name, content, here)
 
     def _note(self, account: Manifest, told: Kept) -> None:
         copy = Copy(
@@ -400,11 +318,3 @@ class Replicator:
         )
         self._ledger.note(f"{account.tenant}/{account.recording}", copy)
         self._due.pop((account.tenant, account.recording), None)
-
-
-def client_tls(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
-    """Return what shows our certificate, and checks the other's and its address."""
-    tls = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
-    tls.minimum_version = ssl.TLSVersion.TLSv1_3
-    tls.load_cert_chain(cert, key)
-    return tls

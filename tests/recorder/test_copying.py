@@ -11,6 +11,7 @@ from obstore.exceptions import GenericError
 
 from custody.store import RecordingStore
 from edge.recorder.ledger import Ledger
+from edge.recorder.peers import Peers
 from edge.recorder.receiving import Kept
 from edge.recorder.replication import Replicator
 from tests.recorder.made import PUBLIC, Archive
@@ -48,7 +49,7 @@ class Site:
             tls=ssl.create_default_context(),
             ledger=Ledger(folder / "counted"),
         )
-        self.replicator._told["198.18.2.10:5090"] = Kept(site="b", store="0" * 32)  # noqa: SLF001 - as it would say
+        self.replicator._peers.told["198.18.2.10:5090"] = Kept(site="b", store="0" * 32)  # noqa: SLF001 - as it would say
         self.replicator._ledger.learn("b", "0" * 32)  # noqa: SLF001 - likewise
 
         async def take(*_: object) -> None:
@@ -57,8 +58,8 @@ class Site:
         async def has(*_: object) -> bool:
             return False
 
-        patching.setattr(Replicator, "_put", take)
-        patching.setattr(Replicator, "_has", has)
+        patching.setattr(Peers, "put", take)
+        patching.setattr(Peers, "has", has)
 
     async def turn(self) -> None:
         """Let it send what is due, once."""

@@ -20,8 +20,9 @@ from custody.library import Library
 from custody.store import RecordingStore, manifest_name
 from drills.lab.certs import Authority, make_authority
 from edge.recorder.ledger import Ledger
+from edge.recorder.peers import client_tls
 from edge.recorder.receiving import Receiver, server_tls
-from edge.recorder.replication import Replicator, client_tls
+from edge.recorder.replication import Replicator
 from tests.recorder.made import PUBLIC, Archive
 
 pytestmark = pytest.mark.parts

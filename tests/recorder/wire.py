@@ -129,7 +129,7 @@ class Site:
 
     async def ask(self) -> None:
         """Let it ask which stores the others have."""
-        await self.replicator._ask(self.session)  # noqa: SLF001 - one turn of its loop
+        await self.replicator._peers.ask(self.session)  # noqa: SLF001 - one turn of its loop
 
     async def turn(self) -> None:
         """Let it do so, and send what is due, once."""
