@@ -17,7 +17,7 @@ from edge.sip.dialog import Dialog, dialog_of_uac, leapt
 from edge.sip.digest import challenge_in, proof
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, Ended, EndedBy, Event, LegId, TransactionId
-from edge.sip.leg import Leg, LegState, LegTimer, Peer
+from edge.sip.leg import Leg, LegState, LegTimer, Peer, adopted
 from edge.sip.message import Request, Response
 from edge.sip.session_timer import SessionTimer
 from edge.sip.timers import LINGER, TimerQueue
@@ -310,6 +310,15 @@ class Core:
         if leg.owing_ack is not None and leg.peer is not None:
             self.send_ack(leg, leg.peer, leg.owing_ack, None)
             leg.owing_ack = None
+
+    def adopt(self, dialog: Dialog, sdp: bytes | None) -> LegId:
+        """Let a dialog that another stack wrote down live here; `sdp`: what that one said last."""
+        leg, peer = adopted(dialog, sdp)
+        if leg.id in self.legs:
+            raise LocalError(f"leg {leg.id} lives here already")
+        self.legs[leg.id] = leg
+        self.start_session(leg, peer, dialog.session)
+        return leg.id
 
     def start_session(self, leg: Leg, peer: Peer, session: SessionTimer | None) -> None:
         """Start, restart or stop the session timer of a leg."""

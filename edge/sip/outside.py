@@ -13,6 +13,7 @@ from edge.sip.message import Response
 from edge.sip.transaction import ClientTransaction, ServerTransaction, State
 from edge.sip.uri import scheme_of
 
+_CALLS_ONLY = frozenset({"INVITE", "ACK", "CANCEL"})
 _WITHIN_ONLY = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "NOTIFY"})
 
 
@@ -79,6 +80,8 @@ class Outside:
     ) -> TransactionId:
         """Send a request; `ResponseReceived` brings its final response under the id returned."""
         core = self._core
+        if request.method in _CALLS_ONLY:
+            raise LocalError(f"{request.method} is no request of its own: use invite and cancel")
         scheme_of(request.uri)
         transaction_id = TransactionId(core.token())
 

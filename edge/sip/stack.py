@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from edge.sip.alarms import Alarms
 from edge.sip.asking import Asking
 from edge.sip.builder import (
     OURS,
@@ -23,18 +24,16 @@ from edge.sip.builder import (
 )
 from edge.sip.core import Core
 from edge.sip.dialog import Dialog
-from edge.sip.errors import LocalError
 from edge.sip.events import Address, Event, LegId, TransactionId
-from edge.sip.goodbye import Goodbyes, Held
+from edge.sip.goodbye import Goodbyes
 from edge.sip.info import Info
-from edge.sip.leg import InvitePlan, Leg, LegTimer, adopted
+from edge.sip.leg import InvitePlan
 from edge.sip.outside import Outside, allowed
-from edge.sip.overtaking import Early, Overtaking
+from edge.sip.overtaking import Overtaking
 from edge.sip.own_offers import OwnOffers
 from edge.sip.receiver import Receiver
 from edge.sip.refer import Refer
 from edge.sip.session_timer import MIN_SE
-from edge.sip.transaction import Transaction
 from edge.sip.uac import Uac
 from edge.sip.uas import Uas
 from edge.sip.within import Within
@@ -68,41 +67,38 @@ class SipStack:
         goodbye_hold_s: float | None = None,
     ) -> None:
         handled = frozenset(handles)
-        identity = Identity(
-            local=local,
-            product=one_line(product, "product"),
-            contact_user=contact_user,
-            allow=allowed(handled),
-        )
         self._core = Core(
-            identity=identity,
+            identity=Identity(
+                local=local,
+                product=one_line(product, "product"),
+                contact_user=contact_user,
+                allow=allowed(handled),
+            ),
             token=token,
             min_se_s=max(min_se_s, MIN_SE),
             session_expires_s=session_expires_s,
             bye_timeout_s=bye_timeout_s,
             cancel_timeout_s=cancel_timeout_s,
         )
-        self._transactions = self._core.transactions
         self._uas = Uas(self._core)
         self._uac = Uac(self._core)
         self._goodbyes = Goodbyes(self._core, goodbye_hold_s)
         self._own_offers = OwnOffers(self._core, self._uas)
         self._within = Within(self._core, self._uas, self._own_offers, self._goodbyes)
-        self._overtaking = Overtaking(self._core, self._within.ended)
+        overtaking = Overtaking(self._core, self._within.ended)
         self._asking = Asking(self._core)
         self._info = Info(self._core)
         self._refer = Refer(self._core)
         self._outside = Outside(self._core, handled)
-        self._on_timer = dict.fromkeys(LegTimer, self._uas.fire) | {
-            LegTimer.TRYING: self._uas.say_trying,
-            LegTimer.LEFT: self._uas.left,
-            LegTimer.CANCEL_LOST: self._uac.fire,
-            LegTimer.SESSION: self._own_offers.fire,
-            LegTimer.RETRY_OFFER: self._own_offers.fire,
-            LegTimer.TERMINATED: self._own_offers.fire,
-            LegTimer.ASK_AGAIN: self._asking.fire,
-            LegTimer.GONE: self._asking.fire,
-        }
+        self._alarms = Alarms(
+            self._core,
+            uas=self._uas,
+            uac=self._uac,
+            own_offers=self._own_offers,
+            asking=self._asking,
+            goodbyes=self._goodbyes,
+            overtaking=overtaking,
+        )
         self._receiver = Receiver(
             self._core,
             uas=self._uas,
@@ -112,7 +108,7 @@ class SipStack:
             refer=self._refer,
             outside=self._outside,
             goodbyes=self._goodbyes,
-            overtaking=self._overtaking,
+            overtaking=overtaking,
             max_invite_age_s=max_invite_age_s,
         )
 
@@ -124,34 +120,15 @@ class SipStack:
         """Take one datagram, which has waited `age_s` since it reached this machine."""
         self._core.now = now
         self._receiver.take(datagram, source, age_s)
-        return self._take_events()
-
-    def _take_events(self) -> list[Event]:
         events, self._core.events = self._core.events, []
         return events
 
     def handle_timers(self, now: float) -> list[Event]:
         """Run whatever is due."""
-        core = self._core
-        core.now = now
-        while (owner := core.timers.pop_due(now)) is not None:
-            if isinstance(owner, Transaction):
-                self._transactions.fire(owner, now)
-            elif isinstance(owner, Leg):
-                self._fire_leg(owner)
-            elif isinstance(owner, Held):
-                self._goodbyes.fire(owner)
-            elif isinstance(owner, Early):
-                self._overtaking.fire(owner)
-        return self._take_events()
-
-    def _fire_leg(self, leg: Leg) -> None:
-        core = self._core
-        for timer in [timer for timer, when in leg.timers.items() if when <= core.now]:
-            if timer in leg.timers:
-                core.clear_timer(leg, timer)
-                self._on_timer[timer](leg, timer)
-        core.timers.schedule(leg)
+        self._core.now = now
+        self._alarms.fire()
+        events, self._core.events = self._core.events, []
+        return events
 
     @property
     def next_deadline(self) -> float | None:
@@ -160,7 +137,7 @@ class SipStack:
 
     def take_outgoing(self) -> list[tuple[bytes, Address]]:
         """Take the datagrams to be sent, in order."""
-        layer = self._transactions
+        layer = self._core.transactions
         outgoing, layer.outgoing = layer.outgoing, []
         return outgoing
 
@@ -347,14 +324,8 @@ class SipStack:
         refreshed by re-INVITE. The other side still sends to the old Contact: a `reinvite` or
         `update` moves it here.
         """
-        core = self._core
-        core.now = now
-        leg, peer = adopted(dialog, sdp)
-        if leg.id in core.legs:
-            raise LocalError(f"leg {leg.id} lives here already")
-        core.legs[leg.id] = leg
-        core.start_session(leg, peer, dialog.session)
-        return leg.id
+        self._core.now = now
+        return self._core.adopt(dialog, sdp)
 
     # -- outside dialogs
 
@@ -376,17 +347,14 @@ class SipStack:
         content_type: str = "text/plain",
     ) -> TransactionId:
         """Send a request outside any dialog. REGISTER keeps its `sip_call_id` and raises `cseq`."""
-        core = self._core
-        core.now = now
-        if method in ("INVITE", "ACK", "CANCEL"):
-            raise LocalError(f"{method} is no request of its own: use invite and cancel")
+        self._core.now = now
         request = Outgoing(
             method=one_line(method, "method"),
             uri=one_line(request_uri, "request_uri"),
             routes=(),
-            from_=f"{in_brackets(one_line(from_uri, 'from_uri'))};tag={core.token()}",
+            from_=f"{in_brackets(one_line(from_uri, 'from_uri'))};tag={self._core.token()}",
             to=in_brackets(one_line(to_uri, "to_uri")),
-            call_id=one_line(sip_call_id or core.token(), "sip_call_id"),
+            call_id=one_line(sip_call_id or self._core.token(), "sip_call_id"),
             cseq=cseq,
             extra=header_lines(headers, ours=OURS),
             contact=not names_contact(headers),
@@ -428,4 +396,4 @@ class SipStack:
 
     def transactions(self) -> int:
         """Return how many transactions are not yet terminated."""
-        return self._transactions.count()
+        return self._core.transactions.count()
