@@ -96,7 +96,7 @@ def test_an_edge_starts_after_the_parts_of_its_own_site() -> None:
 
 def test_an_edge_waits_for_nothing_that_is_not_planned() -> None:
     work = composed(plan_lab(parts=frozenset({Part.EDGE})))
-    assert all(process.after == () for process in work.processes)
+    assert {process.after for process in work.processes} == {()}
 
 
 def test_etcd_members_know_each_other_and_ask_everyone_for_a_certificate() -> None:
@@ -190,7 +190,7 @@ def test_control_planes_take_the_settings_and_share_a_database_and_keys() -> Non
 def test_control_planes_take_a_database_outside() -> None:
     url = "postgresql://everline@/everline?host=/srv/sockets"
     texts = control_planes(url).files.values()
-    assert all(f'database = "{url}"' in text for text in texts)
+    assert {f'database = "{url}"' in text for text in texts} == {True}
 
 
 def test_endpoints_begin_with_the_own_site() -> None:

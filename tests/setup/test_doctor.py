@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from drills.lab.enter import Ground
+from drills.lab.errors import EnterError
 from drills.setup import checks, doctor
 from drills.setup.checks import Finding, State
 
@@ -39,9 +41,24 @@ def test_the_exit_code_and_the_json_say_whether_all_is_ready(
     assert [row["name"] for row in told["findings"]] == [row.name for row in found]
 
 
-def test_every_check_that_lacks_something_names_what_mends_it() -> None:
-    for finding in checks.findings():
-        assert finding.state is not State.MISSING or finding.mend, finding
+@pytest.mark.parametrize("has_ground", [True, False])
+def test_every_check_that_lacks_something_names_what_mends_it(
+    monkeypatch: pytest.MonkeyPatch, *, has_ground: bool
+) -> None:
+    def try_(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 1, "", "it is not there")
+
+    def find_ground() -> Ground:
+        if has_ground:
+            return Ground.USER
+        raise EnterError("refused")
+
+    monkeypatch.setattr(checks, "_try", try_)
+    monkeypatch.setattr(checks, "find_ground", find_ground)
+    found = list(checks.findings())
+    missing = {each.name for each in found if each.state is State.MISSING}
+    assert missing >= {"etcd-server", "links" if has_ground else "namespaces"}
+    assert [each for each in found if each.state is State.MISSING and not each.mend] == []
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_it_is_taken_back_when_it_has_not_been_so_for_long() -> None:
     assert after(crowded, [*rested, (AT_EASE_S - 0.05, True), (AT_EASE_S, False)]).is_crowded
 
 
-@given(st.lists(st.tuples(st.floats(0.01, 5.0), st.booleans()), max_size=200))
+@given(st.lists(st.tuples(st.floats(0.01, 40.0), st.booleans()), max_size=200))
 def test_it_is_said_and_taken_back_no_more_often_than_the_pauses_allow(
     looks: list[tuple[float, bool]],
 ) -> None:
