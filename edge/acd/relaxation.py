@@ -139,6 +139,13 @@ def steps_of(queue: Queue) -> tuple[Step, ...]:
     return tuple(sorted((*queue.steps, *last), key=lambda step: step.after_s))
 
 
+def asked_at_once(queue: Queue, queues: Queues) -> Needs:
+    """Return what a queue asks for whoever has just come: its steps of the first second count."""
+    alone = Effective(queue=queue.id, needs=Needs.of_queue(queue), priority=queue.priority)
+    due = tuple(step for step in steps_of(queue) if step.after_s <= 0.0)
+    return _relaxed(alone, due, None, queues).needs
+
+
 def effective_now(queues: Queues, entry: Entry[Ticket], now: Now) -> Effective:
     """Return the rules for a call as things stand."""
     queue = queues.get(entry.value.queue)

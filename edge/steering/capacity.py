@@ -7,15 +7,15 @@ each queue brings. Waits are Erlang's (`erlang`); what comes is `coming`'s.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from edge.acd.eligibility import Reason, agent_facts, unsuited_because
-from edge.acd.needs import Needs
+from edge.acd.relaxation import asked_at_once
 from edge.steering.erlang import Service, agents_needed, service
-from state.model import Agent, AgentId, Queue, QueueId, SiteId
+from state.model import Agent, AgentId, QueueId, SiteId
 from state.snapshot import Snapshot
 
 TARGET_S: Final = 20.0
@@ -109,24 +109,16 @@ def _suited(
     snapshot: Snapshot, queues: Iterable[QueueId], lost: frozenset[SiteId]
 ) -> Mapping[QueueId, frozenset[AgentId]]:
     present = [agent for agent in _present(snapshot) if agent.site not in lost]
+    # Who is handed to a backup at once asks for its agents alone (`edge.acd.relaxation`).
+    asked = {q: asked_at_once(snapshot.queues[q].value, snapshot.queues) for q in queues}
     return {
         queue: frozenset(
             agent.id
             for agent in present
-            for needs in _asks(snapshot, snapshot.queues[queue].value)
             if unsuited_because(agent, needs) is None
         )
-        for queue in queues
+        for queue, needs in asked.items()
     }
-
-
-def _asks(snapshot: Snapshot, queue: Queue) -> Iterator[Needs]:
-    """Yield what a queue asks of agents: its own, and of backups to which it turns at once."""
-    yield Needs.of_queue(queue)
-    for step in queue.steps:
-        backup = snapshot.queues.get(step.overflow) if step.overflow else None
-        if step.after_s <= 0.0 and backup is not None:
-            yield Needs.of_queue(backup.value)
 
 
 def _shared(

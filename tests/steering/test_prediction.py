@@ -29,6 +29,7 @@ from state.model import (
     Outcome,
     Queue,
     QueueId,
+    Scope,
     Site,
     SiteId,
     Step,
@@ -297,8 +298,9 @@ def test_a_plan_that_sends_callers_to_enough_fits() -> None:
     assert [each.queue for each in found.after.queues] == [HELP]
 
 
-def test_a_backup_that_is_asked_at_once_counts_in_both_answers() -> None:
-    world = two_queues(sales=1, help_=7)
+def test_a_backup_that_is_asked_at_once_counts_in_both_answers_and_nobody_else() -> None:
+    """The callers are asked for as the backup asks: who suits the queue alone gets none of them."""
+    world = two_queues(sales=1, help_=8)
     rules = rules_of(world)
     backed = tuple(
         replace(queue, steps=(Step(after_s=0.0, overflow=HELP),)) if queue.id == SALES else queue
@@ -308,6 +310,32 @@ def test_a_backup_that_is_asked_at_once_counts_in_both_answers() -> None:
     assert not found.before.fits
     assert found.after.fits
     assert found.after.queues[0].forecast.suited == 8
+
+
+def test_a_backup_with_too_few_people_does_not_fit_though_the_queues_own_are_many() -> None:
+    """They are rung no more: neither answer counts them."""
+    world = two_queues(sales=9, help_=2)
+    rules = rules_of(world)
+    backed = tuple(
+        replace(queue, steps=(Step(after_s=0.0, overflow=HELP),)) if queue.id == SALES else queue
+        for queue in rules.queues
+    )
+    found = move(world.snapshot, replace(rules, queues=backed), steady(4.0, 30.0), NOW)
+    assert found.before.fits
+    (short,) = found.queues
+    assert (short.forecast.suited, short.forecast.level) == (2, 0.0)
+    assert short.level is not None
+    assert short.level < 0.5
+
+
+def test_who_is_asked_for_less_or_more_widely_at_once_is_counted_by_that() -> None:
+    world = two_queues(sales=4, help_=8)
+    here = Queue(id=SALES, needs=needs(sales=9), wrap_up_s=0.0, scope=Scope(sites=(A,)))
+    at_once = Step(after_s=0.0, lower=needs(sales=1), scope=Scope())
+    for steps, suited in (((), 0), ((at_once,), 4), ((replace(at_once, after_s=9.0),), 0)):
+        world.set_queue(replace(here, steps=steps))
+        (found,) = predict(world.snapshot, steady(1.0, 10.0), NOW).queues
+        assert found.forecast.suited == suited
 
 
 def test_what_did_not_fit_before_and_does_not_get_worse_keeps_nobody_from_moving() -> None:
