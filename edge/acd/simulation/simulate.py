@@ -22,12 +22,12 @@ from msgspec.structs import replace
 
 from edge.acd import reservation as plans
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG, TurnedAway, admit
-from edge.acd.eligibility import rings_from_s
+from edge.acd.eligibility import rings_from_s, unavailable_because
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, AgentPart, Ending
 from edge.acd.granting import reserved
 from edge.acd.match import Offering, match, next_due_s
 from edge.acd.plan import Held
-from edge.acd.relaxation import effective_now
+from edge.acd.relaxation import effective_now, steps_of
 from edge.acd.roster import Roster
 from edge.acd.simulation.day import Caller, Day
 from edge.acd.simulation.world import World
@@ -239,13 +239,30 @@ class _Replay:
         self._turn_away(now)
         if not self._waiting:
             return
-        for offering in match(self._world.snapshot, now, roster=self._roster):
-            self._reserve(offering, now)
+        if self._is_anybody_free(now):
+            for offering in match(self._world.snapshot, now, roster=self._roster):
+                self._reserve(offering, now)
         self._look_again(now)
+
+    def _is_anybody_free(self, now: Now) -> bool:
+        """Tell whether a match can give anybody away: a long line need not be looked at for none.
+
+        Where more come than there are people for, that is at most moments.
+        """
+        facts = self._roster.facts(self._world.snapshot).values()
+        return any(unavailable_because(each, now) is None for each in facts)
+
+    def _stepping(self) -> list[CallId]:
+        """Return the calls whose rules change as they wait, by id."""
+        snapshot = self._world.snapshot
+        queues = {queue for queue, entry in snapshot.queues.items() if steps_of(entry.value)}
+        if not queues:
+            return []
+        return sorted(call for call in self._waiting if snapshot.tickets[call].value.queue in queues)
 
     def _turn_away(self, now: Now) -> None:
         snapshot = self._world.snapshot
-        for call in sorted(self._waiting):
+        for call in self._stepping():
             entry = snapshot.tickets[call]
             turn_away = effective_now(snapshot.queues, entry, now).turn_away
             if turn_away is not None:
@@ -271,7 +288,9 @@ class _Replay:
         self._at(now.wall_ms + ring_ms, event)
 
     def _look_again(self, now: Now) -> None:
-        due_s = next_due_s(self._world.snapshot, now, self._waiting) if self._waiting else None
+        if not self._waiting:
+            return
+        due_s = next_due_s(self._world.snapshot, now, self._stepping())
         if due_s is None:
             return
         due_ms = now.wall_ms + max(1, -int(-(due_s - now.mono_s) * 1000 // 1))
