@@ -1,6 +1,6 @@
 """Before traffic moves: what it would come to, and whether it may.
 
-Owns when a move is refused. What it would come to is `edge.steering.prediction`'s, by the newest
+Owns when a move is refused. What it would come to is `edge.steering.judgement`'s, by the newest
 snapshot and the calls of the last while.
 
 The laws:
@@ -39,7 +39,8 @@ from control_plane.errors import FORBIDDEN, ApiError, invalid
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from edge.steering.coming import coming
-from edge.steering.prediction import Move, QueuePrediction, SitePrediction, move
+from edge.steering.judgement import Move, move
+from edge.steering.prediction import QueuePrediction, SitePrediction
 from edge.steering.standing import ill_sites
 from state.configuration import Configuration
 from state.mirror import Mirror, MirrorState
@@ -97,8 +98,6 @@ async def judged(
         move,
         snapshot,
         checked.configuration,
-        # Not the calls that are on: with them an edit that moves nobody was refused after a site's
-        # death (decision 31).
         coming(records, ask.now_ms, WINDOW_S, known_from_ms=known_from_ms(records)),
         ask.services.clock.now(),
         # A version that was written a moment ago is not in the snapshot yet.
@@ -165,10 +164,9 @@ def told(
     was_sites = {each.site: each for each in found.before.sites}
     others = len(unfit - own) if tenant == MAIN else 0
     sites = {each.site for each in found.sites}
-    is_unserved = found.after.unserved_per_s > found.before.unserved_per_s
     return MoveView(
         is_checked=True,
-        fits=not (unfit & own or others or sites or is_unserved),
+        fits=not (unfit & own or others or sites or found.is_unserved),
         emergency=_emergency(failing),
         others_short=others,
         since=instant(found.from_ms),

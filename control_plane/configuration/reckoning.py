@@ -19,7 +19,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from edge.steering.prediction import Move
+from edge.steering.judgement import Move
 from state.configuration import Configuration
 from state.discreet import fault
 

@@ -112,11 +112,7 @@ def _suited(
     # Who is handed to a backup at once asks for its agents alone (`edge.acd.relaxation`).
     asked = {q: asked_at_once(snapshot.queues[q].value, snapshot.queues) for q in queues}
     return {
-        queue: frozenset(
-            agent.id
-            for agent in present
-            if unsuited_because(agent, needs) is None
-        )
+        queue: frozenset(agent.id for agent in present if unsuited_because(agent, needs) is None)
         for queue, needs in asked.items()
     }
 

@@ -37,6 +37,11 @@ TALK_S: Final = 180.0
 LONGEST_RING_S: Final = 120.0
 """Nobody rings for longer: a clock was set meanwhile."""
 
+MORE: Final = 0.05
+"""What comes is not known to such a part..."""
+MORE_AGENTS: Final = 0.5
+"""...or, of much, to so many agents' work."""
+
 _Call: TypeAlias = CallRecord | Ticket
 
 
@@ -213,3 +218,19 @@ def demand_of(what: Coming, snapshot: Snapshot) -> Mapping[QueueId, Demand]:
         for queue, count in calls.items()
         if queue in snapshot.queues
     }
+
+
+def heavier(what: Coming, snapshot: Snapshot) -> Coming:
+    """Return the same calls with a little more to do for each queue: by `MORE`, or `MORE_AGENTS`.
+
+    By what is less. Talks are longer for it, so that everybody comes when they would.
+    """
+    demand = demand_of(what, snapshot)
+    longer_s = {
+        queue: each.handling_s * min(MORE, MORE_AGENTS / max(each.erlangs, 1e-9))
+        for queue, each in demand.items()
+    }
+    streams = (
+        replace(each, talk_s=each.talk_s + longer_s.get(each.queue, 0.0)) for each in what.streams
+    )
+    return replace(what, streams=tuple(streams))

@@ -1,10 +1,10 @@
 """What would become of callers if: before traffic moves, and before a site is lost. PURE.
 
-Owns the prediction of one state of things (`predict`), and what is wrong with a move (`Move`). Two
-answers stand side by side for each queue: Erlang's formula (`erlang`), and the real matcher let
-loose on imagined callers (`imagined`). The formula knows a steady state of callers who all stay,
-and people shared by load; the simulation begins with the calls that there are, and knows
-priorities, steps, limits and who is where, but only so many callers.
+Owns the prediction of one state of things (`predict`). Whether another one is worse is
+`judgement`'s. Two answers stand side by side for each queue: Erlang's formula (`erlang`), and the
+real matcher let loose on imagined callers (`imagined`). The formula knows a steady state of callers
+who all stay, and people shared by load; the simulation begins with the calls that there are, and
+knows priorities, steps, limits and who is where, but only so many callers.
 
 For each site there are the calls that steering's rows send it, and with how many lines
 (Erlang B, one call in a hundred blocked) and edges they would be carried.
@@ -39,8 +39,6 @@ FEWEST_CALLS: Final = 50
 AGENTS: Final = 1_000
 """With more agents than these each imagined call takes longer to match: there are fewer then."""
 FORMULA: Final = "Erlang C (Cooper, Introduction to Queueing Theory, 2nd ed., section 3.5)"
-_NOTICED: Final = 0.01
-"""A service level that falls by less is the same."""
 
 
 class QueuePrediction(Struct, frozen=True, kw_only=True):
@@ -62,11 +60,19 @@ class QueuePrediction(Struct, frozen=True, kw_only=True):
     @property
     def fits(self) -> bool:
         """Whether the goal is kept, by the formula and as far as the callers can tell."""
-        if not self.forecast.fits:
-            return False
+        return self.forecast.fits and self.suffices
+
+    @property
+    def suffices(self) -> bool:
+        """Whether the goal is kept, as far as the callers can tell."""
         # So few callers say the level only so exactly: two standard errors are no proof of less.
         doubt = 0.0 if not self.calls else 2.0 * sqrt(LEVEL * (1.0 - LEVEL) / self.calls)
         return self.level is None or self.level + doubt >= LEVEL
+
+    @property
+    def answered(self) -> float:
+        """The share of them who were answered at all; 1 when nobody came."""
+        return 1.0 - (self.turned_away + self.never) / self.calls if self.calls else 1.0
 
 
 class SitePrediction(Struct, frozen=True, kw_only=True):
@@ -114,76 +120,10 @@ class Prediction(Struct, frozen=True, kw_only=True):
         return are_served and all(each.fits for each in self.sites) and not self.unserved_per_s
 
 
-class Move(Struct, frozen=True, kw_only=True):
-    """What moving traffic would come to."""
-
-    seed: int
-    from_ms: int
-    now_ms: int
-    target_s: float
-    level: float
-    formula: str
-    before: Prediction
-    after: Prediction
-
-    @property
-    def queues(self) -> tuple[QueuePrediction, ...]:
-        """Those that would not fit because of it."""
-        was = {each.queue: each for each in self.before.queues}
-        return tuple(
-            each
-            for each in self.after.queues
-            if not each.fits and _is_worse(each, was.get(each.queue))
-        )
-
-    @property
-    def sites(self) -> tuple[SitePrediction, ...]:
-        """Those that would not fit because of it."""
-        # The rules may bring a site, whose edges may live already.
-        was = {each.site: each.calls_per_s for each in self.before.sites}
-        return tuple(
-            each
-            for each in self.after.sites
-            if not each.fits and each.calls_per_s > was.get(each.site, 0.0) + 1e-9
-        )
-
-    @property
-    def fits(self) -> bool:
-        """Whether nothing gets worse than it may be."""
-        lost = self.after.unserved_per_s > self.before.unserved_per_s
-        return not (lost or self.queues or self.sites)
-
-
 def horizon_of(snapshot: Snapshot) -> Horizon:
     """Return how many callers are imagined for a center of that size."""
     fewer = HORIZON.most_calls * AGENTS // max(AGENTS, len(snapshot.agents))
     return replace(HORIZON, most_calls=max(FEWEST_CALLS, fewer))
-
-
-def move(  # noqa: PLR0913 - what is supposed, and what it is compared with
-    snapshot: Snapshot,
-    rules: Configuration,
-    what: Coming,
-    now: Now,
-    horizon: Horizon | None = None,
-    *,
-    present: Configuration | None = None,
-) -> Move:
-    """Return what it would come to if these rules were in force.
-
-    `present`: those that are now, where the snapshot may not show them yet.
-    """
-    horizon = horizon or horizon_of(snapshot)
-    return Move(
-        seed=horizon.seed,
-        from_ms=what.from_ms,
-        now_ms=what.to_ms,
-        target_s=TARGET_S,
-        level=LEVEL,
-        formula=FORMULA,
-        before=predict(snapshot, what, now, rules=present, horizon=horizon),
-        after=predict(snapshot, what, now, rules=rules, horizon=horizon),
-    )
 
 
 def predict(  # noqa: PLR0913 - what is supposed
@@ -249,13 +189,6 @@ def _queue(forecast: QueueForecast, ended: list[CallRecord], came: int) -> Queue
         turned_away=len(ended) - len(waits),
         never=came - len(ended),
     )
-
-
-def _is_worse(now: QueuePrediction, was: QueuePrediction | None) -> bool:
-    if was is None or was.fits:
-        return True
-    level = (was.level or 0.0) - (now.level or 0.0)
-    return max(was.forecast.level - now.forecast.level, level) > _NOTICED
 
 
 # ---- sites ---------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from control_plane.configuration.reckoning import NotKnown, Reckonings, key_of
-from edge.steering.prediction import Move, Prediction
+from edge.steering.judgement import Move
+from edge.steering.prediction import Prediction
 from state.configuration import Configuration
 from state.model import Contingency, Site, SiteId
 

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from edge.steering.coming import Coming, Stream, coming
 from edge.steering.erlang import agents_needed, erlang_b, lines_needed, service
 from edge.steering.imagined import Horizon, fraction
-from edge.steering.prediction import Move, Prediction, horizon_of, move, predict
+from edge.steering.judgement import Move, move
+from edge.steering.prediction import Prediction, horizon_of, predict
 from state import keys
 from state.configuration import Configuration
 from state.model import (

@@ -258,7 +258,8 @@ class _Replay:
         queues = {queue for queue, entry in snapshot.queues.items() if steps_of(entry.value)}
         if not queues:
             return []
-        return sorted(call for call in self._waiting if snapshot.tickets[call].value.queue in queues)
+        tickets = snapshot.tickets
+        return sorted(call for call in self._waiting if tickets[call].value.queue in queues)
 
     def _turn_away(self, now: Now) -> None:
         snapshot = self._world.snapshot
