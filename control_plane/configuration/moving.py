@@ -94,11 +94,12 @@ async def judged(
     checked = await asyncio.to_thread(check, after)
     if checked.errors:
         return None  # and that is what is answered
+    tickets = (entry.value for entry in snapshot.tickets.values())
     reckoning = partial(
         move,
         snapshot,
         checked.configuration,
-        coming(records, ask.now_ms, WINDOW_S, known_from_ms=known_from_ms(records)),
+        coming(records, ask.now_ms, WINDOW_S, on=tickets, known_from_ms=known_from_ms(records)),
         ask.services.clock.now(),
         # A version that was written a moment ago is not in the snapshot yet.
         present=newest.checked.configuration,

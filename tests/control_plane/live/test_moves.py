@@ -9,10 +9,11 @@ import pytest
 
 from control_plane.configuration import contingency, moving
 from control_plane.permissions import Role
-from edge.steering.prediction import Move, move
+from edge.steering.coming import RING_S
+from edge.steering.judgement import Move, move
 from state import keys
 from state.codec import Record
-from state.model import EdgeId, Probe, Site, SiteId
+from state.model import EdgeId, Probe, Site, SiteId, TicketState
 from state.store import Delete
 from tests.control_plane.center import Person, Reply
 from tests.control_plane.live.stage import Scene, eventually, life
@@ -308,6 +309,36 @@ async def test_a_queue_whose_callers_would_get_nobody_is_refused_until_it_is_for
     admin = await scene.center.person(Role.TENANT_ADMIN)
     forced = await put_queue(admin, "?force=true&why=training", **changes)
     assert (forced.status, forced.json["move"]["fits"]) == (200, False), forced.body
+
+
+async def test_where_talks_are_long_a_queue_is_judged_by_those_that_go_on(scene: Scene) -> None:
+    """Of twelve who came in eight minutes four have talked for a minute, and eight still do."""
+    now, since = scene.clock.now().wall_ms, 480_000
+    for number in range(4):
+        at_ms = now - since + number * 1000
+        await scene.end(
+            number, "ann", arrived_ms=at_ms, queued_ms=at_ms, connected_ms=at_ms,
+            ended_ms=at_ms + 60_000, rest_s=0.0,
+        )  # fmt: skip
+    manager = await scene.center.person(Role.MANAGER)
+
+    async def is_carried() -> bool:
+        return len((await manager.get("/v1/calls?limit=9")).json["items"]) == 4
+
+    await eventually(is_carried, "the calls are carried into the database")
+    tried = await put_queue(manager, "?dry_run=true", wrap_up_s=100)
+    assert tried.json["move"]["fits"], "for all who have talked three agents are enough"
+    for number in range(10, 18):
+        at_ms = now - since + number * 1000
+        talks = scene.ticket(
+            number, state=TicketState.CONNECTED, arrived_ms=at_ms, queued_ms=at_ms,
+            connected_ms=at_ms,
+        )  # fmt: skip
+        await scene.put((keys.ticket(talks.call), talks))
+    refused = await put_queue(manager, wrap_up_s=100)
+    assert (refused.status, refused.error_id) == (409, "move-does-not-fit"), refused.body
+    (queue,) = refused.json["move"]["queues"]
+    assert queue["erlangs"] == pytest.approx(12 / 480 * (470 + RING_S + 100), rel=0.02)
 
 
 async def test_a_queue_that_only_orders_its_callers_anew_waits_for_no_reckoning(
