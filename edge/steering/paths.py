@@ -77,6 +77,11 @@ class _Stream:
         self.arrived.append((now_s, packet.number))
         self.heard_s = now_s
 
+    def begin_anew(self, now_s: float) -> None:
+        """Forget what came, but not that it does: whoever is silent from now on is silent."""
+        self.arrived.clear()
+        self.heard_s = now_s
+
     def count(self, now_s: float) -> tuple[int, int]:
         """Return how many packets came within the window, and how many should have."""
         while self.arrived and self.arrived[0][0] < now_s - WINDOW_S:
@@ -104,7 +109,8 @@ class Paths:
         was_frozen = self._looked_s is not None and now_s - self._looked_s > 1.0 + LATE_S
         self._looked_s = now_s
         if was_frozen:
-            self._streams.clear()
+            for stream in self._streams.values():
+                stream.begin_anew(now_s)
         by_site: dict[SiteId, list[_Stream]] = {site: [] for site in edges.values()}
         for edge, stream in self._streams.items():
             by_site[edges[edge]].append(stream)

@@ -71,6 +71,20 @@ def test_who_was_frozen_itself_says_nothing() -> None:
     assert paths.lossy(EDGES, 15.0) == frozenset()
 
 
+def test_who_was_frozen_finds_a_direction_that_has_gone_dead_meanwhile() -> None:
+    paths = Paths()
+    assert lossy_after(10, 0.0, paths=paths) is None
+    found = lossy_after(10, 1.0, start=15, paths=paths)
+    assert found is not None
+    assert 3 <= found <= 5
+
+
+def test_who_was_frozen_takes_a_direction_that_is_well_for_well() -> None:
+    paths = Paths()
+    assert lossy_after(10, 0.0, paths=paths) is None
+    assert lossy_after(20, 0.0, start=15, paths=paths) is None
+
+
 def test_a_new_process_begins_its_numbers_anew() -> None:
     paths = Paths()
     assert lossy_after(10, 0.0, paths=paths) is None
