@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from math import sqrt
+from math import lcm, sqrt
 from typing import Final
 
 from msgspec import Struct
@@ -206,8 +206,14 @@ def _serving(snapshot: Snapshot, then: Snapshot, comes: Coming, now: Now) -> Ser
     asked |= {(each.value.via, each.value.did) for each in snapshot.tickets.values()}
     turns: dict[tuple[SiteId, str], tuple[tuple[EdgeId, SiteId], ...]] = {}
     for via, did in asked:
-        found = [_first(tables[site], did) for site in ([via] if via in tables else lit)]
-        turns[via, did] = tuple(homes[sip] for group in found for sip in group)
+        firsts = [_first(tables[site], did) for site in ([via] if via in tables else lit)]
+        found = [group for group in firsts if group]
+        # A site that shares has a group of a hundred and more: each site's is gone through as often
+        # as makes them equally long.
+        length = lcm(*map(len, found))
+        turns[via, did] = tuple(
+            homes[sip] for group in found for sip in group * (length // len(group))
+        )
     return turns
 
 

@@ -244,6 +244,14 @@ def test_a_lost_site_takes_its_agents_and_its_carriers_go_elsewhere() -> None:
     assert not nobody.fits
 
 
+def test_a_lost_sites_carriers_send_to_all_others_alike_though_one_shares_its_calls() -> None:
+    world, what = line(6), steady(3.0, 10.0)
+    world.edge("c2", sip="198.18.3.10:5082")
+    world.put(keys.site(B), replace(site(world, B), shares={B: 90, C: 10}))
+    found = predict(world.snapshot, what, NOW, lost=frozenset({A}))
+    assert rates(found) == {"a": 0.0, "b": 0.135, "c": 0.165}
+
+
 # ---- queues --------------------------------------------------------------------------------------
 
 
