@@ -76,27 +76,36 @@ def _of_stream(
         number += 1
 
 
-def under_way(
-    snapshot: Snapshot, what: Coming, serving: Serving, now: Now, seed: int
+def under_way(  # noqa: PLR0913, PLR0917 - what is, and what is supposed
+    snapshot: Snapshot,
+    what: Coming,
+    serving: Serving,
+    lit: Mapping[EdgeId, SiteId],
+    now: Now,
+    seed: int,
 ) -> Iterator[Caller]:
     """Yield the calls that there are, as they begin again now: who talks first, then who waits.
 
-    How long they still talk is what a talk takes in all: exponential times have no memory. Who
-    talked at a site that does not serve is cut off, and comes no more; who waited comes again.
+    How long they still talk is what a talk takes in all: exponential times have no memory. `lit`:
+    the edges that live. Calls stay at a site that has one, although those to come may go elsewhere,
+    as when it drains. Who talked at another is cut off, and comes no more; who waited comes again.
     """
     talk_s = {each.queue: each.talk_s for each in what.streams}
     usual_s = sum(talk_s.values()) / len(talk_s) if talk_s else 0.0
-    serves = {site for turns in serving.values() for _, site in turns}
+    edges = {site: edge for edge, site in sorted(lit.items(), reverse=True)}
     tickets = sorted(
         (entry.value for entry in snapshot.tickets.values()),
         key=lambda each: (each.state is not TicketState.CONNECTED, each.arrived_ms, each.call),
     )
     for ticket in tickets:
         is_talking = ticket.state is TicketState.CONNECTED
-        if is_talking and ticket.site not in serves:
-            continue
         turns = serving.get((ticket.via, ticket.did), ())
-        if not turns:
+        if ticket.site in edges:
+            stays = ticket.holder if lit.get(ticket.holder) == ticket.site else edges[ticket.site]
+            own = stays, ticket.site
+        elif turns and not is_talking:
+            own = turns[0]
+        else:
             continue
         stream = Stream(
             did=ticket.did,
@@ -108,7 +117,6 @@ def under_way(
         )
         name = f"{seed}/{ticket.call}"
         left_s = exponential(talk_s.get(ticket.queue, usual_s), f"{name}/talk")
-        own = next((each for each in turns if each[1] == ticket.site), turns[0])
         yield _caller(name, stream, now.wall_ms + (0 if is_talking else 1), left_s, own)
 
 

@@ -142,7 +142,8 @@ def predict(  # noqa: PLR0913 - what is supposed
     comes = redirected(what, snapshot, then, now)
     serving = _serving(snapshot, then, comes, now)
     people = tuple(callers(comes, serving, now, horizon))
-    there = tuple(under_way(snapshot, comes, serving, now, horizon.seed))
+    lit = {edge: life.value.site for edge, life in then.edges.items()}
+    there = tuple(under_way(snapshot, comes, serving, lit, now, horizon.seed))
     ended = replay(Day(begin=begin, changes=(), callers=there + people)).records
     # Whoever comes after closing time is turned away by intent.
     late = {each.call for each in ended if each.cause == CLOSED}

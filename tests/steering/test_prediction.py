@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from edge.steering.coming import Coming, Stream, coming
 from edge.steering.erlang import agents_needed, erlang_b, lines_needed, service
-from edge.steering.imagined import Horizon, fraction
+from edge.steering.imagined import Horizon, Serving, fraction, under_way
 from edge.steering.judgement import Move, move
 from edge.steering.prediction import Prediction, horizon_of, predict
 from state import keys
@@ -36,7 +36,7 @@ from state.model import (
     Step,
     TicketState,
 )
-from tests.acd.worlds import NOW, PATIENT, WALL_MS, World, call_id, needs
+from tests.acd.worlds import NOW, PATIENT, WALL_MS, World, call_id, needs, ticket
 
 NUMBER, OTHER = DidNumber("4930100"), DidNumber("4930200")
 SALES, HELP = QueueId("sales"), QueueId("help")
@@ -250,6 +250,34 @@ def test_a_lost_sites_carriers_send_to_all_others_alike_though_one_shares_its_ca
     world.put(keys.site(B), replace(site(world, B), shares={B: 90, C: 10}))
     found = predict(world.snapshot, what, NOW, lost=frozenset({A}))
     assert rates(found) == {"a": 0.0, "b": 0.135, "c": 0.165}
+
+
+def test_talks_at_a_site_that_drains_go_on_and_keep_its_agents() -> None:
+    world, what = line(2), steady(0.01, 300.0)
+    for number, who in enumerate(("s00", "s01")):
+        talks = ticket(number, state=TicketState.CONNECTED, agent=who, sales=1)
+        world.put(keys.ticket(talks.call), replace(talks, did=NUMBER))
+    snapshot = world.snapshot
+    lit = {edge: life.value.site for edge, life in snapshot.edges.items()}
+    serving: Serving = {(A, NUMBER): ((EdgeId("b1"), B),)}
+    found = [each.record for each in under_way(snapshot, what, serving, lit, NOW, 1)]
+    assert [(each.edge, each.site) for each in found] == [("a1", A), ("a1", A)]
+    away = replace(site(world, A), draining=True, backups=(B,))
+    drained = move(snapshot, rules_of(world, sites=(away,)), what, NOW, long_run(1, 3))
+    assert drained.after.queues == drained.before.queues, "whoever comes finds the same two busy"
+
+
+def test_of_a_site_without_edges_who_talks_is_cut_off_and_who_waits_comes_to_another() -> None:
+    world, what = line(2), steady(0.01, 300.0)
+    for number, state in enumerate((TicketState.CONNECTED, TicketState.QUEUED)):
+        told = replace(ticket(number, state=state, sales=1), did=NUMBER)
+        world.put(keys.ticket(told.call), told)
+    serving: Serving = {(A, NUMBER): ((EdgeId("b1"), B), (EdgeId("c1"), C))}
+    lit = {EdgeId("b1"): B, EdgeId("c1"): C}
+    (found,) = under_way(world.snapshot, what, serving, lit, NOW, 1)
+    assert (found.record.edge, found.record.site) == ("b1", B)
+    unserved = under_way(world.snapshot, what, {}, {}, NOW, 1)
+    assert list(unserved) == []
 
 
 # ---- queues --------------------------------------------------------------------------------------
