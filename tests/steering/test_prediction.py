@@ -252,6 +252,35 @@ def test_a_lost_sites_carriers_send_to_all_others_alike_though_one_shares_its_ca
     assert rates(found) == {"a": 0.0, "b": 0.135, "c": 0.165}
 
 
+@given(
+    parts=st.dictionaries(
+        st.sampled_from([A, B, C]),
+        st.dictionaries(st.sampled_from([A, B, C]), st.integers(0, 100), max_size=3),
+    ),
+    draining=st.frozensets(st.sampled_from([A, B, C])),
+    lost=st.frozensets(st.sampled_from([A, B, C])),
+    via=st.sampled_from([A, B, C, D]),
+)
+@settings(PATIENT, max_examples=25)
+def test_whatever_is_shared_drained_or_lost_each_call_is_served_once_or_by_nobody(
+    parts: dict[SiteId, dict[SiteId, int]],
+    draining: frozenset[SiteId],
+    lost: frozenset[SiteId],
+    via: SiteId,
+) -> None:
+    world, what = line(3), steady(1.0, 10.0)
+    for name in (A, B, C):
+        told = replace(site(world, name), shares=parts.get(name, {}), draining=name in draining)
+        world.put(keys.site(name), told)
+    what = replace(what, streams=tuple(replace(each, via=via) for each in what.streams))
+    found = predict(world.snapshot, what, NOW, lost=lost, horizon=long_run(1, 3))
+    assert sum(rates(found).values()) + found.unserved_per_s == pytest.approx(0.1, abs=1e-5)
+    assert all(not rates(found)[name] for name in lost)
+    assert bool(found.unserved_per_s) == (lost == {A, B, C})
+    if draining and lost | draining != {A, B, C}:
+        assert all(not rates(found)[name] for name in draining)
+
+
 def test_talks_at_a_site_that_drains_go_on_and_keep_its_agents() -> None:
     world, what = line(2), steady(0.01, 300.0)
     for number, who in enumerate(("s00", "s01")):
