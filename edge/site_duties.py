@@ -56,7 +56,7 @@ class SiteDuties:
             mirror=shared.mirror,
             snapshot=shared.snapshot,
             is_alone=is_alone,
-            sister_alone_ago_s=sisters.alone_ago_s,
+            lone_sisters=sisters.lone,
             media=media,
             unreachable=unreachable,
             keeper=self.keeper,

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from math import inf
 from pathlib import Path
@@ -53,6 +53,25 @@ class Holding(Struct, frozen=True, kw_only=True):
     """Whose places stand in its name."""
     agents: frozenset[AgentId]
     """Whom it has given to a call."""
+
+
+class Lone(Struct, frozen=True, kw_only=True):
+    """What is known, at one moment, of sisters who serve alone: of what they do the store is mute.
+
+    As of the answers to questions that were asked after the moment at which this was asked for.
+    """
+
+    merged_ago_s: float
+    """How long ago the last of them merged; infinite: none did lately."""
+    agents: frozenset[AgentId] | None = None
+    """Whom they have given to calls; None: none serves alone, or it is unclear."""
+    is_unclear: bool = False
+    """One serves alone, or may, and has not said: she cannot be taken for dead yet."""
+
+    @property
+    def are_some(self) -> bool:
+        """Whether one serves alone, or may."""
+        return self.is_unclear or self.agents is not None
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -209,11 +228,14 @@ class Sisters:
         is_alone: Callable[[], bool],
         on_told: Callable[[EdgeId, Sequence[Change]], frozenset[str]],
         on_holding: Callable[[EdgeId, Holding], None],
+        on_asked: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_told` returns the keys that it has taken in; the others are told it again.
 
-        `on_holding` hears what a sister has, behind all that she has told.
+        `on_holding` hears what a sister has, behind all that she has told; `on_asked` is called
+        when each has been asked once more.
         """
+        self._on_asked = on_asked
         self._edge = edge
         self._own_socket = own_socket
         self._clock = clock
@@ -237,18 +259,24 @@ class Sisters:
         heard_s = self._heard_s.get(edge)
         return heard_s is not None and self._clock.now().mono_s - heard_s <= SILENT_S
 
-    async def alone_ago_s(self) -> float:
-        """Ask each anew; return how long ago one of them served alone, infinite: not lately.
-
-        0.0: one does, or may: of what she has given to calls nothing is in the store.
-        """
-        for edge, path in self._sockets().items():
-            await self._ask(edge, path)
+    def alone(self) -> frozenset[EdgeId]:
+        """Return those who serve alone, or merge, by what they said lately."""
         now_s = self._clock.now().mono_s
-        ago_s = {edge: now_s - at_s for edge, at_s in self._alone_s.items()}
-        if any(ago_s[edge] <= GONE_S for edge in self._are_alone):
-            return 0.0
-        return min((ago_s[edge] for edge in ago_s.keys() - self._are_alone), default=inf)
+        return frozenset(e for e in self._are_alone if now_s - self._alone_s[e] <= GONE_S)
+
+    async def lone(self) -> Lone:
+        """Ask each anew, and return what is known of those who serve alone."""
+        said: dict[EdgeId, Collection[AgentId] | None] = {}
+        for edge, path in self._sockets().items():
+            answer = await self._ask(edge, path)
+            said[edge] = None if answer is None else _agents_in(answer)
+        now_s, alone = self._clock.now().mono_s, self.alone()
+        ago_s = (now_s - at_s for e, at_s in self._alone_s.items() if e not in self._are_alone)
+        merged_ago_s, given = min(ago_s, default=inf), [said.get(edge) for edge in alone]
+        if None in given or not given:
+            return Lone(merged_ago_s=merged_ago_s, is_unclear=None in given)
+        agents = frozenset(agent for some in given for agent in some or ())
+        return Lone(merged_ago_s=merged_ago_s, agents=agents)
 
     def forget(self) -> None:
         """Begin anew: another time without a quorum, or the end of one."""
@@ -261,6 +289,7 @@ class Sisters:
         while True:
             for edge, path in self._sockets().items():
                 await self._ask(edge, path)
+            self._on_asked()
             await asyncio.sleep(ASK_S if self._is_alone() else 10 * ASK_S)
 
     def _sockets(self) -> Mapping[EdgeId, Path]:
@@ -271,15 +300,16 @@ class Sisters:
                 found[EdgeId(named[1])] = path
         return found
 
-    async def _ask(self, edge: EdgeId, path: Path) -> None:
+    async def _ask(self, edge: EdgeId, path: Path) -> Mapping[str, object] | None:
+        """Ask one; return her answer, None: there is none."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 since = self._since.get(edge, 0) if self._is_alone() else _NOTHING
                 answer = await _request(path, since, self._untaken.get(edge, ())[:MOST_TOLD])
         except (OSError, TimeoutError, ValueError):
-            return
+            return None
         if not answer.get("ok"):
-            return
+            return None
         self._heard_s[edge] = self._clock.now().mono_s
         records = answer.get("records")
         self._are_alone.discard(edge)
@@ -287,12 +317,13 @@ class Sisters:
             self._are_alone.add(edge)
             self._alone_s[edge] = self._heard_s[edge]
         if not self._is_alone() or not isinstance(records, list):
-            return
+            return answer
         if since != _NOTHING:
             self._take(edge, records)
             self._since[edge] = _revision_in(answer, since)
         with contextlib.suppress(msgspec.ValidationError):
             self._on_holding(edge, msgspec.convert(answer.get("holding"), Holding))
+        return answer
 
     def _take(self, edge: EdgeId, records: Iterable[object]) -> None:
         """Take in what a sister has written, as far as it is hers to say now."""
@@ -306,6 +337,14 @@ class Sisters:
         left = [told.key for told in fresh if told.key not in taken]
         # As she says it then, if it is hers to say yet: what stands here may have become hers.
         self._untaken[edge] = [*self._untaken.get(edge, [])[MOST_TOLD:], *left]
+
+
+def _agents_in(answer: Mapping[str, object]) -> Collection[AgentId] | None:
+    """Return whom a sister has given to calls; None: she does not say, or says all but that."""
+    try:
+        return msgspec.convert(answer.get("holding"), Holding).agents
+    except msgspec.ValidationError:
+        return None
 
 
 def _revision_in(answer: Mapping[str, object], since: int) -> int:

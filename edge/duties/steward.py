@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 
 import structlog
 
+from edge.alone.sister import Lone
 from edge.duties.doubted_gates import DoubtedGates
 from edge.duties.presence import PresenceKeeper
 from edge.media.errors import MediaError
@@ -83,16 +84,13 @@ class Steward:
         mirror: Mirror,
         snapshot: Callable[[], Snapshot],
         is_alone: Callable[[], bool],
-        sister_alone_ago_s: Callable[[], Awaitable[float]],
+        lone_sisters: Callable[[], Awaitable[Lone]],
         media: Relay,
         unreachable: Callable[[], frozenset[SiteId]],
         keeper: PresenceKeeper,
         on_applied: Callable[[int], None],
     ) -> None:
-        """`sister_alone_ago_s`: see `edge.alone.sister.Sisters`.
-
-        `on_applied` is told which version of the configuration Kamailio goes by.
-        """
+        """`on_applied` is told which version of the configuration Kamailio goes by."""
         self._site = settings.site
         self._sip = settings.sip
         self._clock = clock
@@ -100,7 +98,7 @@ class Steward:
         self._mirror = mirror
         self._snapshot = snapshot
         self._is_alone = is_alone
-        self._sister_alone_ago_s = sister_alone_ago_s
+        self._lone_sisters = lone_sisters
         self._media = media
         self._unreachable = unreachable
         self._keeper = keeper
@@ -317,12 +315,13 @@ class Steward:
     async def _standing(self) -> GateLoad | None:
         """Return the offers that stand; None: some may, of which this edge does not know.
 
-        A sister who serves alone has given agents to calls of which nothing is in the store, or
-        which others took for lost. Their gates are held by rights.
+        Of whom a sister has given to calls alone the store says nothing, or that they are lost.
         """
-        if self._is_fresh() and await self._sister_alone_ago_s() >= MERGED_S and self._is_fresh():
-            return gate_load(self._mirror.snapshot, self._site)
-        return None
+        lone = await self._lone_sisters() if self._is_fresh() else None
+        if lone is None or lone.merged_ago_s < MERGED_S or not self._is_fresh():
+            return None
+        snapshot = self._mirror.snapshot
+        return None if lone.is_unclear else gate_load(snapshot, self._site, by_word=lone.agents)
 
     async def _to_load(self) -> GateLoad:
         """Return what a gate that was shut has to know, as the store has it now.
@@ -331,7 +330,7 @@ class Steward:
         missed something.
         """
         if self._is_fresh():
-            if not await self._sister_alone_ago_s():
+            if (await self._lone_sisters()).are_some:
                 raise ProxyError("the gate stays shut: another edge of the site serves alone")
             try:
                 listing = await read_all(self._store, keys.STATE)

@@ -43,6 +43,11 @@ class GateLoad(Struct, frozen=True, kw_only=True):
     """No token up to this one is new. Its revision is the snapshot's."""
     offers: Mapping[AgentId, GateEntry]
     """The offers that stand, for agents homed at this site."""
+    by_word: frozenset[AgentId] | None = None
+    """Whom sisters who serve alone have given to calls besides, by their word; None: none does.
+
+    They give and take agents without the store, so their word is asked for anew before a gate is
+    freed: of what it held before that was asked nobody has a call any more."""
 
     @property
     def epoch_seen(self) -> int:
@@ -64,12 +69,18 @@ def epoch_alone(snapshot: Snapshot, site: SiteId) -> int:
     return site_epoch(snapshot, site) + 1
 
 
-def gate_load(snapshot: Snapshot, site: SiteId, *, let_through: int = 0) -> GateLoad:
+def gate_load(
+    snapshot: Snapshot,
+    site: SiteId,
+    *,
+    let_through: int = 0,
+    by_word: frozenset[AgentId] | None = None,
+) -> GateLoad:
     """Return what the gate of `site` has to know, from a snapshot that is not stale.
 
     To load one that was shut, the snapshot has to be of after that. `let_through`: the highest
     epoch of a token that the gate is known to have let through, of which the presences may not tell
-    yet.
+    yet. `by_word`: see `GateLoad`.
     """
     epoch = max(site_epoch(snapshot, site), store_epoch(let_through))
     states = {OfferState.RINGING: GateState.RINGING, OfferState.TALKING: GateState.TALKING}
@@ -85,6 +96,7 @@ def gate_load(snapshot: Snapshot, site: SiteId, *, let_through: int = 0) -> Gate
             for agent, entry in snapshot.offers.items()
             if (known := snapshot.agents.get(agent)) is not None and known.value.site == site
         },
+        by_word=by_word,
     )
 
 
@@ -104,6 +116,8 @@ def is_stuck(agent: AgentId, entry: GateEntry, standing: GateLoad) -> bool:
     What is newer than the snapshot is not ours to judge.
     """
     if entry.state is GateState.IDLE or entry.token > standing.floor:
+        return False
+    if standing.by_word is not None and agent in standing.by_word:
         return False
     offer = standing.offers.get(agent)
     return offer is None or offer.token != entry.token

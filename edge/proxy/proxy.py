@@ -273,15 +273,21 @@ class Proxy:
         standing = await self._standing()
         if standing is None:
             return None
-        freed = set()
+        stuck: dict[AgentId, gate.GateEntry] = {}
         homed = self._wanted.home if self._wanted else {}
         for agent in homed if agents is None else homed.keys() & set(agents):
             entry = await self.gate_of(agent)
             if entry is not None and gate.is_stuck(agent, entry, standing):
-                log.warning("gate_stuck", agent=agent, token=str(entry.token), state=entry.state)
-                await self.free_gate(agent, entry.token)
-                freed.add(agent)
-        return frozenset(freed)
+                stuck[agent] = entry
+        if stuck and standing.by_word is not None:
+            standing = await self._standing()
+            if standing is None:
+                return None
+            stuck = {a: each for a, each in stuck.items() if gate.is_stuck(a, each, standing)}
+        for agent, entry in stuck.items():
+            log.warning("gate_stuck", agent=agent, token=str(entry.token), state=entry.state)
+            await self.free_gate(agent, entry.token)
+        return frozenset(stuck)
 
     async def _tell(self) -> None:
         async with self._telling:

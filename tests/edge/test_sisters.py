@@ -15,7 +15,16 @@ from msgspec.structs import replace
 from edge.acd.token import Token
 from edge.alone.alone import OVER_S, Alone
 from edge.alone.mode import Mode
-from edge.alone.sister import GONE_S, MOST_TOLD, Holding, Sisters, Told, is_acceptable, telling
+from edge.alone.sister import (
+    GONE_S,
+    MOST_TOLD,
+    Holding,
+    Lone,
+    Sisters,
+    Told,
+    is_acceptable,
+    telling,
+)
 from edge.commands import CommandPort
 from state import keys
 from state.clock import ManualClock
@@ -189,7 +198,7 @@ class Telling(Sockets):
 
     async def once(self) -> None:
         """Let her be asked, once."""
-        await self.sisters.alone_ago_s()
+        await self.sisters.lone()
 
     def note_told(self, sister: EdgeId, changes: Sequence[Change]) -> frozenset[str]:
         """Take it in, or not."""
@@ -351,24 +360,30 @@ async def test_it_is_known_for_a_while_that_a_sister_was_alone_and_longer_if_she
         on_told=sockets.note_told,
         on_holding=lambda *_: None,
     )
-    ago_s = sockets.sisters.alone_ago_s
-    assert await ago_s() == inf, "there is none"
+    lone = sockets.sisters.lone
+    nobody = Lone(merged_ago_s=inf)
+    assert await lone() == nobody, "there is none"
     await sockets.port.start()
     sockets.answer = {"mode": Mode.QUORUM}
-    assert await ago_s() == inf
+    assert await lone() == nobody
     bench.store.begin()
     assert bench.store.overlay is not None
     alone = telling(bench.store.overlay, A2, bench.store.own_since(0))
     sockets.answer = alone
-    assert await ago_s() == 0.0
+    assert await lone() == Lone(merged_ago_s=inf, agents=frozenset())
+    assert sockets.sisters.alone() == {A2}
     clock.advance(3.0)
     sockets.answer = {"mode": Mode.QUORUM}
-    assert await ago_s() == 3.0, "she has merged"
-    sockets.answer = alone
-    assert await ago_s() == 0.0
+    assert await lone() == Lone(merged_ago_s=3.0), "she has merged"
+    assert not sockets.sisters.alone()
+    sockets.answer = {**alone, "holding": {"calls": [], "agents": ["bob"]}}
+    assert (await lone()).agents == frozenset({AgentId("bob")})
+    sockets.answer = {**alone, "holding": {"calls": []}}
+    assert (await lone()).is_unclear, "what she has she does not say, as far as one understands"
     await sockets.port.close()
     clock.advance(GONE_S)
-    assert await ago_s() == 0.0, "she may be frozen, and have her calls"
+    assert (await lone()).is_unclear, "she may be frozen, and have her calls"
     clock.advance(0.1)
-    assert await ago_s() == inf
+    assert await lone() == nobody
+    assert not sockets.sisters.alone()
     assert not sockets.taken, "who has a quorum goes by the store"

@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 
 from edge.acd.token import Token
+from edge.alone.sister import Lone
 from edge.duties.presence import PresenceKeeper
 from edge.duties.steward import MERGED_S, Steward
 from edge.media.relay import Relay
@@ -62,10 +63,21 @@ class Sister:
     """Another edge of the site."""
 
     alone_ago_s = inf
+    """0.0: she does, and has not said whom she has given to calls, unless that is in `agents`."""
+    agents: list[frozenset[AgentId]]
+    """Each time that she is asked the next, the last one for good."""
 
-    async def __call__(self) -> float:
-        """Tell how long ago she served alone."""
-        return self.alone_ago_s
+    def __init__(self) -> None:
+        self.agents = []
+
+    async def __call__(self) -> Lone:
+        """Tell how long ago she served alone, or what she has."""
+        if self.alone_ago_s:
+            return Lone(merged_ago_s=self.alone_ago_s)
+        if not self.agents:
+            return Lone(merged_ago_s=inf, is_unclear=True)
+        said = self.agents.pop(0) if len(self.agents) > 1 else self.agents[0]
+        return Lone(merged_ago_s=inf, agents=said)
 
 
 def steward_of(
@@ -90,7 +102,7 @@ def steward_of(
         mirror=mirror,
         snapshot=lambda: mirror.snapshot,
         is_alone=lambda: False,
-        sister_alone_ago_s=sister or Sister(),
+        lone_sisters=sister or Sister(),
         media=cast("Relay", None),
         unreachable=frozenset,
         keeper=cast("PresenceKeeper", keeper),
@@ -377,3 +389,24 @@ async def test_a_gate_that_has_forgotten_stays_shut_while_a_sister_serves_alone(
             await made.to_load()
         made.sister.alone_ago_s = 0.1
         assert (await made.to_load()).floor.revision > 0
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("said", "is_freed"),
+    [
+        ([frozenset[AgentId]()], True),
+        ([frozenset({AgentId("bob")})], True),
+        ([frozenset({ANN})], False),
+        ([frozenset[AgentId](), frozenset({ANN})], False),
+    ],
+    ids=["she has nobody", "she has another", "she has her", "she has given her to a call since"],
+)
+async def test_a_gate_is_freed_for_whom_a_sister_who_stays_alone_has_not(
+    monkeypatch: pytest.MonkeyPatch, said: list[frozenset[AgentId]], *, is_freed: bool
+) -> None:
+    """She may be alone for hours: the way to the store is broken for her, and for nobody else."""
+    async with doubted(monkeypatch) as made:
+        made.sister.alone_ago_s, made.sister.agents = 0.0, said
+        await made.steward.settle()
+        assert bool(made.freed) is is_freed

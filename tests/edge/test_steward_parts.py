@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 
 from edge.acd.token import Token, token_of
+from edge.alone.sister import Lone
 from edge.duties.presence import PresenceKeeper
 from edge.duties.steward import Steward
 from edge.media.relay import Relay
@@ -57,9 +58,9 @@ ALONE = Token(epoch=2, revision=1)
 _OK, _RING_S = 200, 0.5
 
 
-async def no_sister() -> float:
+async def no_sister() -> Lone:
     """Tell of no other edge of the site that serves alone."""
-    return inf
+    return Lone(merged_ago_s=inf)
 
 
 class House:
@@ -98,7 +99,7 @@ class House:
             mirror=self.mirror,
             snapshot=lambda: self.mirror.snapshot,
             is_alone=lambda: self.is_alone,
-            sister_alone_ago_s=no_sister,
+            lone_sisters=no_sister,
             media=cast("Relay", None),
             unreachable=frozenset,
             keeper=self.keeper,
