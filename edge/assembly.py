@@ -173,6 +173,8 @@ class Assembly:
 
     def _make_alone(self) -> None:
         """Make what serves without a quorum."""
+        if self.shared.kept.is_there:
+            self.life.set_alone({self.settings.edge})
         self.alone = Alone(
             edge=self.settings.edge,
             site=self.settings.site,
@@ -198,6 +200,7 @@ class Assembly:
             is_alone=lambda: self.alone.is_alone,
             on_told=self.alone.take_from_sister,
             on_holding=self.alone.hear_what_is_had,
+            on_asked=self._tell_who_is_alone,
         )
 
     def _make_line(self) -> None:
@@ -334,7 +337,15 @@ class Assembly:
     def _alone_again(self) -> None:
         self.duties.steward.note_alone_before()
 
+    def _tell_who_is_alone(self) -> None:
+        """Say of which edges of this site the store does not know yet what they have done."""
+        is_unmerged = self.alone.is_unmerged
+        if is_unmerged is not None:
+            own = {self.settings.edge} if is_unmerged else set()
+            self.life.set_alone(self.sisters.alone() | own)
+
     def _mode_changed(self, _: Mode) -> None:
+        self._tell_who_is_alone()
         self.sisters.forget()
         self.reserver.wake()
         self.duties.keeper.wake()

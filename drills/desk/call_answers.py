@@ -83,6 +83,8 @@ class CallbackRow(Struct, frozen=True, kw_only=True):
     until_ms: int | None
     waits_for_clearance: bool = False
     """Nobody has looked yet whether they may be called: until then they are not."""
+    may_be_served_at: SiteId | None = None
+    """A site that is cut off, or has not merged yet: until it is known they are not called."""
 
 
 class Callbacks(Struct, frozen=True, kw_only=True):

@@ -130,6 +130,8 @@ def callbacks(answer: Callbacks) -> RenderableType:
 def _when(row: CallbackRow) -> Text:
     if row.is_under_way:
         return Text("now", style="cyan")
+    if row.may_be_served_at is not None:
+        return Text(f"site {row.may_be_served_at} may serve them", style="yellow")
     if row.waits_for_clearance:
         return Text(NOT_CLEARED, style="yellow")
     if row.due_in_s > 0:

@@ -15,6 +15,7 @@ from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.callback import is_over, is_refused, waits_for_clearance
 from edge.acd.eligibility import unsuited_because
 from edge.acd.forecast import forecast, forecast_for_newcomer
+from edge.acd.in_doubt import Doubts
 from edge.acd.line import place_of
 from edge.acd.needs import Needs
 from edge.acd.places import place_number
@@ -109,8 +110,9 @@ def _queue_row(snapshot: Snapshot, queue: Queue, free: Iterable[AgentRow], now: 
 
 def callback_rows(snapshot: Snapshot, now: Now) -> tuple[CallbackRow, ...]:
     """Return who is to be called back, in the order in which they came."""
+    doubts = Doubts(snapshot)
     rows = [
-        (place_number(entry), _due_row(snapshot, entry, now))
+        (place_number(entry), _due_row(snapshot, entry, now, doubts))
         for entry in snapshot.places.values()
         if not is_over(entry, now) and not is_refused(snapshot, entry)
     ]
@@ -122,7 +124,7 @@ def callback_rows(snapshot: Snapshot, now: Now) -> tuple[CallbackRow, ...]:
     return tuple(row for _, row in sorted(rows, key=lambda each: (each[0], each[1].call)))
 
 
-def _due_row(snapshot: Snapshot, entry: Entry[Place], now: Now) -> CallbackRow:
+def _due_row(snapshot: Snapshot, entry: Entry[Place], now: Now, doubts: Doubts) -> CallbackRow:
     place = entry.value
     left_s = (place.due_s or 0.0) - (now.mono_s - entry.seen_s)
     return CallbackRow(
@@ -135,6 +137,7 @@ def _due_row(snapshot: Snapshot, entry: Entry[Place], now: Now) -> CallbackRow:
         due_in_s=round(max(0.0, left_s), 1),
         until_ms=place.until_ms,
         waits_for_clearance=waits_for_clearance(snapshot, entry, now),
+        may_be_served_at=place.held_at if doubts.has(entry, now) else None,
     )
 
 

@@ -16,6 +16,7 @@ The laws:
 - A caller has one callback, however often they were sent away: of several places that they have the
   first is taken, and the others go with it.
 - Whoever calls by themselves takes the place, and there is nothing left to call back.
+- Nobody is called back whom a site may be serving that is only cut off (`edge.acd.in_doubt`).
 - Nobody is dialled of whom no control plane has looked whether they are a customer who said no to
   it (`Clearance`), unless the queue's rules say that nobody has to. While none can look, they wait.
 - After the last try, or when the time is up, it is over.
@@ -31,6 +32,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.hours import is_closed
+from edge.acd.in_doubt import Doubts
 from edge.acd.places import SAME_AGENT_S, place_number, taking
 from edge.acd.plan import Held, Plan
 from state import keys
@@ -90,8 +92,11 @@ def rules_for(snapshot: Snapshot, queue: Queue, caller: str) -> CallBack | None:
     return None if way_to(snapshot, queue, caller) is None else queue.call_back
 
 
-def is_due(snapshot: Snapshot, place: Entry[Place], now: Now) -> bool:
-    """Tell whether to call this caller back now."""
+def is_due(snapshot: Snapshot, place: Entry[Place], now: Now, doubts: Doubts | None = None) -> bool:
+    """Tell whether to call this caller back now.
+
+    `doubts`: those of this snapshot, from one look at many places.
+    """
     value, rules = place.value, place.value.call_back
     if value.due_s is None or rules is None or is_over(place, now):
         return False
@@ -102,7 +107,9 @@ def is_due(snapshot: Snapshot, place: Entry[Place], now: Now) -> bool:
     if now.mono_s - place.seen_s < max(value.due_s, least_s):
         return False
     did = snapshot.dids.get(value.did)
-    return did is not None and not is_closed(snapshot, did.value, now)
+    if did is None or is_closed(snapshot, did.value, now):
+        return False
+    return not (doubts or Doubts(snapshot)).has(place, now)
 
 
 def is_over(place: Entry[Place], now: Now) -> bool:

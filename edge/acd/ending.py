@@ -88,11 +88,14 @@ def talk_told(ticket: Ticket, talk: Holds, site: SiteId | None, at: Now) -> Tick
     return replace(ticket, talks=(*ticket.talks, told), talking_ms=None)
 
 
-def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
+def place_kept(
+    ticket: Entry[Ticket], ending: Ending, at: Now, *, is_guess: bool = False
+) -> Put | None:
     """Return what keeps the place of a caller who was cut off, or is to be called back.
 
     None: neither, or nobody knows who it was. One who was talking is to have the same agent first
-    when they come again.
+    when they come again. `is_guess`: the edge that holds the call is taken for dead, and may only
+    be cut off. Whom it was to call back and has not dialled it leaves to the others even then.
     """
     value, rules = ticket.value, ticket.value.call_back
     was_cut_off = ending.outcome is Outcome.LOST and ending.cause not in _GOODBYES
@@ -100,6 +103,7 @@ def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
     if not (was_cut_off or is_sent_away) or value.caller == UNKNOWN_CALLER:
         return None
     is_called_back = value.callback_of is not None and value.connected_ms is None
+    may_go_on = is_guess and (value.callback_of is None or _was_dialled(value))
     place = Place(
         call=place_name(value),
         did=value.did,
@@ -114,6 +118,8 @@ def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
         until_ms=_until_ms(value, at),
         was_sent_away=is_sent_away or is_called_back,
         tries=value.tries if _was_dialled(value) else max(0, value.tries - 1),
+        held_by=value.holder if may_go_on else None,
+        held_at=value.site if may_go_on else None,
     )
     return Put(key=keys.place(place.call), value=encode(place))
 

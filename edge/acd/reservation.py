@@ -283,7 +283,7 @@ def orphan_closed(  # noqa: PLR0913  what was seen, and on which conditions
         key = keys.offer(agent)
         as_seen = ModIs(key=key, mod_revision=seen_offer) if seen_offer else Absent(key=key)
         conditions = (*conditions, as_seen)
-    return _closing(held, ending, WITHDRAWN, at, guard=conditions)
+    return _closing(held, ending, WITHDRAWN, at, guard=conditions, is_guess=guard is not None)
 
 
 def orphan_freed(given: GivenAgent, at: Now, *, guard: Compare | None) -> Plan:
@@ -357,6 +357,7 @@ def _closing(  # noqa: PLR0913  what is held, how it ended, and on which conditi
     *,
     guard: tuple[Compare, ...],
     leaving: Leaving | None = None,
+    is_guess: bool = False,
 ) -> Plan:
     record = record_of(held.ticket.value, ending, at)
     put = Put(key=keys.ended(record.call), value=encode(record))
@@ -366,7 +367,7 @@ def _closing(  # noqa: PLR0913  what is held, how it ended, and on which conditi
         freeing = freeing_of(given, part_of(given, part, leaving), at)
         compares += freeing.compares
         success += freeing.success
-    kept = place_kept(held.ticket, ending, at)
+    kept = place_kept(held.ticket, ending, at, is_guess=is_guess)
     if kept is not None:
         success += (kept,)
     if held.ticket.value.cut_off_of is not None and (said := come_again(held.ticket.value)):

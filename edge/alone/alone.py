@@ -129,6 +129,16 @@ class Alone:
         return self._store.is_alone
 
     @property
+    def is_unmerged(self) -> bool | None:
+        """Whether this edge has served without a quorum, and others cannot know what it did.
+
+        None: nobody knows yet; or the store is full, which closes nothing of anybody.
+        """
+        if not self.is_settled or self._standing.because is Because.STORE_FULL:
+            return None
+        return self.mode is not Mode.QUORUM
+
+    @property
     def others(self) -> frozenset[SiteId]:
         """The sites whose agents are not to be had: while alone, all but this one."""
         if not self.is_alone:

@@ -54,6 +54,11 @@ class Kept:
         """Whether most of it may be over."""
         return self._size > max(LARGE, 2 * self._size_at_first)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether something is kept: of a former life, as long as this one has done nothing."""
+        return self._path is not None and self._path.exists()
+
     def load(self) -> tuple[Change, ...]:
         """Return what a former life has written and not merged; what is torn is left out."""
         if self._path is None:

@@ -24,6 +24,7 @@ from edge.acd.callback import (
 )
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.heirs import left_places
+from edge.acd.in_doubt import Doubts
 from edge.acd.places import taking
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended
@@ -173,10 +174,10 @@ class Callbacks:
 
     async def _look(self) -> None:
         snapshot, now = self._snapshot(), self._clock.now()
-        edges = taking_calls(snapshot)
+        edges, doubts = taking_calls(snapshot), Doubts(snapshot)
         for place in left_places(snapshot):
             is_mine = chosen(edges, place.value.call) == self._settings.edge
-            if not is_mine or not is_due(snapshot, place, now):
+            if not is_mine or not is_due(snapshot, place, now, doubts):
                 continue
             # They may have called while the one before was written.
             as_it_stands = self._snapshot()

@@ -7,7 +7,7 @@ survivors may close its tickets. Nobody steers calls by it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 from msgspec.structs import replace
@@ -75,6 +75,13 @@ class Life:
         """Publish whether calls come faster than this edge answers them."""
         if crowding.is_crowded != self._life.is_crowded:
             self._life = replace(self._life, is_crowded=crowding.is_crowded)
+            self._dirty.set()
+
+    def set_alone(self, edges: Collection[EdgeId]) -> None:
+        """Publish which edges of this site have served without a quorum, and not merged yet."""
+        alone = tuple(sorted(edges))
+        if alone != self._life.alone:
+            self._life = replace(self._life, alone=alone)
             self._dirty.set()
 
     def set_probe(self, probe: Probe) -> None:

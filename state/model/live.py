@@ -101,6 +101,9 @@ class EdgeLife(Struct, frozen=True, kw_only=True):
     is_crowded: bool = False
     """Calls have come faster than it answers them for a while: other sites would rather send it
     none (`edge.steering.crowding`)."""
+    alone: tuple[EdgeId, ...] = ()
+    """The edges of its site, itself among them, that have served without a quorum and not merged,
+    as far as it knows: what became of their calls the store does not tell yet."""
 
 
 class TicketState(StrEnum):
@@ -217,6 +220,11 @@ class Place(Discreet, frozen=True, kw_only=True):
     was_sent_away: bool = False
     """To be called back. If they call again, how long they had waited before counts against no
     limit."""
+    held_by: EdgeId | None = None
+    """Who held the call when a survivor closed it: cut off and not dead, it may serve the caller
+    yet (`edge.acd.in_doubt`). None: whoever closed it knew what had become of it."""
+    held_at: SiteId | None = None
+    """That edge's site."""
 
 
 class Clearance(Struct, frozen=True, kw_only=True):

@@ -454,10 +454,13 @@ async def test_a_life_after_one_that_was_alone_says_so_and_another_does_not(
             on_again=lambda heard=again: heard.append(True),  # type: ignore[misc]
             kept=kept,
         )
+        assert kept.is_there is was_alone
+        assert alone.is_unmerged is None, "nobody knows yet"
         running = asyncio.create_task(alone.run())
         await asyncio.sleep(0.01)
         running.cancel()
         assert again == [True] * was_alone
+        assert alone.is_unmerged is was_alone
 
 
 async def _no_gate(_: AgentId) -> None:

@@ -172,3 +172,21 @@ async def test_an_edge_that_could_not_be_heard_of_for_a_while_says_that_it_lives
     assert (await stage.there()).records[0].mod_revision > before
     assert stage.leases == 1
     await stage.end()
+
+
+@in_virtual_time
+async def test_who_of_the_site_has_not_merged_is_told_with_the_lease_and_taken_back() -> None:
+    stage = Stage()
+    stage.store.is_away = True
+    stage.life.set_alone({EdgeId("a2"), A1})
+    await asyncio.sleep(LEASE_S + 2)
+    assert not await stage.is_there()
+    stage.store.is_away = False
+    await until(lambda: stage.leases == 1, "a lease stands")
+    (found,) = (await stage.there()).records
+    assert decode(EdgeLife, found.value, KEY).alone == (A1, EdgeId("a2"))
+    stage.life.set_alone(())
+    await asyncio.sleep(1.0)
+    (found,) = (await stage.there()).records
+    assert decode(EdgeLife, found.value, KEY).alone == ()
+    await stage.end()
