@@ -27,13 +27,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.abandoned import Holds, holds_all
-from edge.acd.merged_places import had_told, place_key, place_of, places_had
+from edge.acd.merged_places import had_told, place_key, place_left, place_of, places_had
 from edge.acd.yielding import is_guess, is_owed, yields
 from state import keys
 from state.codec import decode, encode
 from state.errors import CodecError
 from state.keys import call_of_ended
-from state.model import AgentId, CallId, EdgeId, Offer, Place, Ticket, Work
+from state.model import AgentId, CallId, EdgeId, Offer, Ticket, Work
 from state.overlay import ALONE_FROM, Overlay
 from state.raw import KeyValue
 from state.store import Absent, Compare, Delete, ModIs, Put
@@ -347,14 +347,12 @@ def _over(local: LocalCall, found: Found, revision: int) -> list[Put | Delete]:
     mine = local.record
     if mine is None:
         return []
-    ticket, has_place = keys.ticket(local.call), found[local.place_key]
+    ticket, record = keys.ticket(local.call), found[keys.ended(local.call)]
     gone = _made(ticket, None, found[ticket])
-    kept = _made(local.place_key, None, has_place)
-    if local.place is not None:
-        place = decode(Place, local.place.value, local.place.key)
-        number = revision if place.place >= ALONE_FROM else place.place
-        text = encode(replace(place, place=number))
-        kept = _put_unless_same(local.place.key, text, has_place)
+    was_closed = record is not None and is_guess(record, local.edge)
+    there = found[local.place_key]
+    left = place_left(local.place, there, revision, was_closed=was_closed)
+    kept = _made(local.place_key, left, there)
     return [Put(key=mine.key, value=mine.value), *gone, *kept]
 
 

@@ -65,6 +65,21 @@ def place_key(overlay: Overlay, call: CallId) -> str:
     return keys.place(call if ended is None else ended.callback_of or call)
 
 
+def place_left(
+    mine: KeyValue | None, there: KeyValue | None, revision: int, *, was_closed: bool
+) -> KeyValue | None:
+    """Return the place that a call has left which ended alone, as the store is to have it.
+
+    `there`: what it has. `was_closed`: by a survivor, who has kept a place for the caller; if that
+    is gone, they have come again, or have been called back. `revision`: behind all who wait there.
+    """
+    if mine is None or (was_closed and there is None):
+        return None
+    place = decode(Place, mine.value, mine.key)
+    number = revision if place.place >= ALONE_FROM else place.place
+    return replace(mine, value=encode(replace(place, place=number)))
+
+
 def places_had(overlay: Overlay) -> Mapping[CallId, tuple[KeyValue, ...]]:
     """Return what was written without a quorum of places that were had, by who has them."""
     snapshot = overlay.snapshot

@@ -67,11 +67,13 @@ def place_given_back(
     )
 
 
-def place_settled(held: Held, lost: Entry[Place], at: Now) -> Plan:
-    """Plan to take away the place of somebody who came again before it was left, and has talked."""
-    value = replace(held.ticket.value, cut_off_of=None)
+def places_settled(held: Held, lost: Sequence[Entry[Place]], at: Now) -> Plan:
+    """Plan to take away places of somebody who came again before they were left, and has talked."""
+    value = held.ticket.value
+    if any(each.value.call == value.cut_off_of for each in lost):
+        value = replace(value, cut_off_of=None)
     put = put_ticket(value)
-    compares, deletes = taking((lost,))
+    compares, deletes = taking(lost)
     return Plan(
         compares=(same_ticket(held.ticket), *compares),
         success=(put, *deletes),

@@ -14,10 +14,10 @@ import structlog
 from edge.acd.cut_off import same_agent
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.heirs import left_places
-from edge.acd.places import place_given_back, place_number, place_settled
+from edge.acd.places import place_given_back, place_number, places_settled
 from edge.acd.plan import Held, Plan
 from edge.calls.records import CallRecords, Landed
-from state.model import CallId, DidNumber, Entry, Now, Place
+from state.model import CallId, DidNumber, Entry, Now, Place, TicketState
 from state.snapshot import Snapshot
 from state.wake import Wake
 
@@ -49,7 +49,7 @@ def places_of(
 class PlaceGiver:
     """Looks, whenever it is woken, for callers here who have a place to get back.
 
-    Or had one, and talk again by the time their old call leaves it.
+    Or had one, and talk by the time their old call leaves it, or their callback makes room.
     """
 
     def __init__(
@@ -67,14 +67,17 @@ class PlaceGiver:
         """Give places back until cancelled."""
         while True:
             await self._wake.wait()
-            for call in self._calls():
-                await self._give(call)
+            numbers = {(p.value.caller, p.value.did) for p in left_places(self._snapshot())}
+            for call in self._calls() if numbers else ():
+                held = call.records.held
+                if held is not None and _number_of(held) in numbers:
+                    await self._give(call)
 
     async def _give(self, call: PlacedCall) -> None:
         held = call.records.held
         if held is None:
             return
-        if _has_come_again(held):
+        if _has_talked(held):
             await self._settle(call, held)
         if not _may_have_one(held):
             return
@@ -99,26 +102,38 @@ class PlaceGiver:
             log.info("place_given_back", call=call.id, lost=lost.value.call)
 
     async def _settle(self, call: PlacedCall, held: Held) -> None:
-        """Take away what the call in which this caller was cut off has left since."""
-        lost_call = held.ticket.value.cut_off_of
-        lost = next((p for p in left_places(self._snapshot()) if p.value.call == lost_call), None)
-        if lost is None:
+        """Take away what the call in which this caller was cut off has left since.
+
+        And whatever they would be called back for: they have come and are being served.
+        """
+        ticket = held.ticket.value
+        lost = [
+            each
+            for each in places_of(left_places(self._snapshot()), *_number_of(held))
+            if each.value.call == ticket.cut_off_of
+            or (each.value.due_s is not None and ticket.state is TicketState.CONNECTED)
+        ]
+        if not lost:
             return
 
         def make(now_held: Held | None, at: Now) -> Plan | None:
-            if now_held is None or not _has_come_again(now_held):
+            if now_held is None or not _has_talked(now_held):
                 return None
-            return place_settled(now_held, lost, at)
+            return places_settled(now_held, lost, at)
 
         written = await call.records.write(make, wait=False)
         if isinstance(written, Landed):
-            log.info("place_settled", call=call.id, lost=lost_call)
+            log.info("places_settled", call=call.id, lost=[each.value.call for each in lost])
 
 
-def _has_come_again(held: Held) -> bool:
-    """Tell whether somebody who was cut off in talk has talked again."""
+def _number_of(held: Held) -> tuple[str, DidNumber]:
     ticket = held.ticket.value
-    return ticket.cut_off_of is not None and ticket.connected_ms is not None
+    return ticket.caller, ticket.did
+
+
+def _has_talked(held: Held) -> bool:
+    """Tell whether somebody has talked with an agent."""
+    return held.ticket.value.connected_ms is not None
 
 
 def _may_have_one(held: Held) -> bool:

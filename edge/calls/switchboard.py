@@ -156,12 +156,12 @@ class Switchboard:
         return counts
 
     def with_old_places(self) -> Sequence[CallShell]:
-        """Return the calls whose callers may have lost a place: they wait, or were cut off."""
+        """Return the calls whose callers may have lost a place: they wait, or have talked."""
         return [
             call
             for call in self._calls.values()
             if (held := call.records.held) is not None
-            and (held.given is None or held.ticket.value.cut_off_of is not None)
+            and (held.given is None or held.ticket.value.connected_ms is not None)
         ]
 
     def with_media(self) -> Sequence[CallId]:

@@ -11,7 +11,7 @@ from edge.acd.cut_off import cut_off
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.heirs import left_places
 from edge.acd.owed import Owed, debt_paid
-from edge.acd.places import place_settled
+from edge.acd.places import places_settled
 from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.reservation import ended, orphan_closed
 from state import keys
@@ -56,7 +56,7 @@ class Story(Desk):
             case "settles":
                 place = (await self.snapshot()).places.get(OLD)
                 if place is not None:
-                    plan = place_settled(self.again, place, self.clock.now())
+                    plan = places_settled(self.again, (place,), self.clock.now())
                     self.again = await self.lands(plan) or self.again
             case "ends":
                 await self.lands(ended(self.again, GONE, WITHDRAWN, self.clock.now()))

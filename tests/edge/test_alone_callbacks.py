@@ -84,3 +84,42 @@ async def test_who_was_called_back_in_vain_by_a_site_alone_is_called_another_tim
     await bench.merge()
     kept = await _place(bench)
     assert (kept.tries, kept.due_s, kept.place) == (1, RULES.pause_s, 3)
+
+
+async def _cut_off_alone(bench: Bench, *, is_taken: bool) -> None:
+    """Let a caller be cut off by a site alone whom survivors have closed as well; then merge."""
+    records = bench.records()
+    await records.create(replace(ticket(), call_back=RULES), bench.clock.now())
+    await bench.read()
+    bench.store.begin()
+    await bench.shared.txn((), (Delete(key=keys.edge(A1)),))
+    await bench.read()
+    entry = bench.mirror.snapshot.tickets[CALL]
+    plan = orphan_closed(entry, None, bench.clock.now(), guard=edge_is_dead(A1))
+    assert (await bench.shared.txn(plan.compares, plan.success)).succeeded
+    assert await bench.has(keys.place(CALL))
+    if is_taken:
+        await bench.shared.txn((), (Delete(key=keys.place(CALL)),))
+    lost = Ending(outcome=Outcome.LOST, cause="media_lost")
+
+    def over(held: Held | None, at: Now) -> Plan | None:
+        return None if held is None else ended(held, lost, WITHDRAWN, at)
+
+    assert isinstance(await records.write(over), Landed)
+    await bench.merge()
+    assert (await bench.record()).cause == "media_lost"
+
+
+async def test_who_was_cut_off_alone_has_no_place_if_the_one_that_survivors_kept_is_taken() -> None:
+    """They have come again, or have been called back."""
+    bench = await configured()
+    await _cut_off_alone(bench, is_taken=True)
+    assert not await bench.has(keys.place(CALL))
+
+
+async def test_who_was_cut_off_alone_has_their_place_and_nobody_else_can_be_serving_them() -> None:
+    bench = await configured()
+    await _cut_off_alone(bench, is_taken=False)
+    (found,) = (await bench.shared.range(keys.place(CALL))).records
+    kept = decode(Place, found.value, found.key)
+    assert (kept.held_by, kept.due_s) == (None, RULES.after_lost_s)

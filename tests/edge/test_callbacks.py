@@ -721,3 +721,26 @@ async def test_where_nobody_has_to_look_callers_are_called_back_without() -> Non
         await made.presence("ann", _READY)
         edge, theirs = await rung_back(made, within_s=5.0)
         edge.sip.decline(theirs)
+
+
+@in_virtual_time
+async def test_who_dials_again_and_is_served_at_once_while_their_callback_waits_is_not_called() -> (
+    None
+):
+    """It waited for the agent with whom they had talked; somebody else was free."""
+    async with calling("bob", longest_wait_s=None) as made:
+        a1 = made.edges["a1"]
+        await made.agent("ann")
+        await made.presence("ann", _PAUSED)
+        await made.put(keys.place(LOST.call), replace(LOST, prefers=_ANN))
+        await until(lambda: bool(a1.callbacks.stages()), "it waits in the line", within_s=30.0)
+        theirs = await a1.waiting(caller=NUMBER)
+        ours = await a1.joined(theirs, "bob")
+        await until(lambda: a1.switchboard.states() == {"connected": 1}, "they talk")
+        await asyncio.sleep(1.0)
+        assert not a1.snapshot.places
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        await asyncio.sleep(40.0)
+        assert not dialled(made)
+        await made.nothing_is_left()
