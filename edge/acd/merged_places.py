@@ -50,7 +50,10 @@ def place_of(mine: KeyValue, ticket: KeyValue | None, kept: KeyValue | None) -> 
     if mine.create_revision < ALONE_FROM:
         return mine.create_revision  # it had a place in the store, which a survivor took away
     # Or it did not know that it had: its copy was from before the caller came.
-    return None if kept is None else decode(Place, kept.value, kept.key).place
+    try:
+        return None if kept is None else decode(Place, kept.value, kept.key).place
+    except CodecError:
+        return None  # of a later version: one who had a place comes behind all, and is served
 
 
 def place_key(overlay: Overlay, call: CallId) -> str:

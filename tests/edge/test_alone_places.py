@@ -22,7 +22,8 @@ from state.model import (
     Outcome,
     TicketState,
 )
-from tests.edge.lone import A1, CALL, OTHER, Bench, configured, ticket
+from state.store import Put
+from tests.edge.lone import A1, CALL, OTHER, Bench, configured, guess, ticket
 from tests.edge.troubled import TroubledStore
 
 TOKEN = Token(epoch=2, revision=1)
@@ -90,6 +91,18 @@ async def test_a_caller_who_came_alone_and_is_cut_off_after_the_merge_has_a_plac
     assert isinstance(written, Landed)
     await bench.read()
     assert bench.store.snapshot.places[CALL].value.place == created
+
+
+async def test_a_place_that_only_a_later_version_reads_does_not_end_the_edge_that_merges(
+    bench: Bench,
+) -> None:
+    """Its next life would merge the same, and end the same."""
+    bench.store.begin()
+    await bench.waits()
+    await bench.put(keys.ended(CALL), guess())
+    await bench.shared.txn((), (Put(key=keys.place(CALL), value=b'{"v":2}'),))
+    await bench.merge()
+    assert bench.store.snapshot.tickets[CALL].value.place is None
 
 
 async def test_a_write_whose_answer_is_lost_after_a_merge_is_known_to_have_landed(
