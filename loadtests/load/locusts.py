@@ -65,7 +65,7 @@ async def people(
     """
     start = start or _locust
     programs = [await start(plan, file, "master", *_master(plan, port))]
-    stopped, ended_badly = "", []
+    stopped, ended_badly, was_killed = "", [], False
     telling = asyncio.create_task(_tell_progress(plan))
     try:
         for number in range(plan.request.workers):
@@ -78,13 +78,17 @@ async def people(
             for number, program in enumerate(programs[1:])
             if program.returncode
         ]
+        # The master misses one half a minute later, when the load may be over: its people were not
+        # there to the end, and what they met last is in no table.
+        was_killed = any((program.returncode or 0) < 0 for program in programs[1:])
     finally:
         telling.cancel()
         await _end(programs)
     why = stopped or why_incomplete(await asyncio.to_thread(ran, plan.folder), plan.request.seconds)
-    if not why:
+    if not why and not was_killed:
         return ()
-    return (why, *ended_badly, *await asyncio.to_thread(_last_words, plan.folder))
+    last_words = await asyncio.to_thread(_last_words, plan.folder)
+    return (*filter(None, (why,)), *ended_badly, *last_words)
 
 
 async def _until_over(

@@ -98,6 +98,17 @@ async def test_load_that_ran_to_its_end_has_nothing_to_explain(tmp_path: Path) -
     assert len(cast.processes) == 2
 
 
+async def test_worker_that_is_killed_before_its_master_misses_it_was_no_whole_load(
+    tmp_path: Path,
+) -> None:
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    master = leaves(ran_s=5.0, stood_still_s=1.0, workers_lost=0)
+    found = await people(Cast(master, kill), tmp_path, workers_end_s=30.0)
+    assert found == ("Locust's worker 0 ended with exit code -9",)
+    # One with failures in its tables ends with 1, and has told them all.
+    assert await people(Cast(master, "raise SystemExit(1)"), tmp_path, workers_end_s=30.0) == ()
+
+
 async def test_worker_that_died_is_told_with_its_exit_code(tmp_path: Path) -> None:
     cast = Cast(leaves(ran_s=3.0, stood_still_s=1.0, workers_lost=0), "raise SystemExit(3)")
     why, who, *_ = await people(cast, tmp_path, workers_end_s=30.0)
