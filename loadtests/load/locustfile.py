@@ -229,4 +229,5 @@ def _row(entry: StatsEntry) -> TableRow:
         p95_ms=entry.get_response_time_percentile(0.95) or 0,
         p99_ms=entry.get_response_time_percentile(0.99) or 0,
         most_ms=round(entry.max_response_time, 1),
+        timed=entry.num_requests - entry.num_none_requests,
     )

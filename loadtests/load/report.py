@@ -69,7 +69,7 @@ def shown(report: Report) -> RenderableType:
             row.name,
             str(row.count),
             str(row.failed) if row.failed else "-",
-            *(f"{each:.0f}" for each in times),
+            *("-" if row.timed == 0 else f"{each:.0f}" for each in times),
             style="red" if row.failed else "",
         )
     limits = table("Limits", "limit", "found", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from loadtests.load.books import compare
 from loadtests.load.figures import LimitsError, TableRow, figures, judge, people, read_limits
@@ -36,6 +37,27 @@ def test_figures_are_named_after_type_row_and_what() -> None:
     assert found["get.v1_me.count"] == 2
     assert found["all.failed_share"] == 0.2
     assert found["ledger.exact"] == 1.0
+
+
+def test_a_row_of_which_nothing_has_a_time_keeps_to_no_limit_on_times() -> None:
+    limits = read_limits('[[limit]]\nfigure = "sip.set_up_sipp.p99_ms"\nat_most = 500\n', "here")
+    untimed = TableRow(
+        kind="SIP",
+        name="set-up, SIPp",
+        count=40,
+        failed=40,
+        mean_ms=0.0,
+        p50_ms=0.0,
+        p95_ms=0.0,
+        p99_ms=0.0,
+        most_ms=0.0,
+        timed=0,
+    )
+    found = figures([untimed], {})
+    assert found["sip.set_up_sipp.failed_share"] == 1.0
+    (judged,) = judge(limits, found)
+    assert (judged.found, judged.held) == ("not measured", False)
+    assert figures([replace(untimed, timed=1, p99_ms=9.0)], {})["sip.set_up_sipp.p99_ms"] == 9.0
 
 
 def test_of_nothing_no_share_has_failed_or_been_cut_off() -> None:
