@@ -140,7 +140,7 @@ class Calendar(Struct, frozen=True, kw_only=True):
     ) -> tuple[str, ...]:
         """Return the names of those into which a drill would fall, with when they end."""
         ends = {
-            each.name: max((span.end for span in each.spans(begin, end)), default=None)
+            each.name: max((span.end for span in each.spans(begin, end)), key=_utc, default=None)
             for each in self.blackouts
             if each.holds_for(sites, is_live=is_live)
         }
@@ -186,15 +186,21 @@ def upcoming(entries: Iterable[Entry], now: dt.datetime, count: int) -> list[tup
         for entry in entries
         for window in islice(_spans(entry.rule, entry.zone, entry.minutes, now, horizon), count)
     ]
-    return sorted(found, key=lambda pair: (pair[0].begin, pair[1].name))[:count]
+    return sorted(found, key=lambda pair: (_utc(pair[0].begin), pair[1].name))[:count]
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC)
 
 
 def _spans(
     rule: str, zone: str, minutes: int, begin: dt.datetime, end: dt.datetime
 ) -> Iterator[Span]:
     length = dt.timedelta(minutes=minutes)
-    # Reckoned in UTC: an hour is an hour on the night in which clocks are set.
-    start = (begin.astimezone(dt.UTC) - length).astimezone(_zone(zone))
+    # Reckoned in UTC: an hour is an hour on the night in which clocks are set. Two moments of one
+    # zone Python compares by what its clocks show, which then comes twice.
+    begin, end = begin.astimezone(dt.UTC), end.astimezone(dt.UTC)
+    start = (begin - length).astimezone(_zone(zone))
     for moment in _cron(rule, start):
         span = Span(begin=moment, end=(moment.astimezone(dt.UTC) + length).astimezone(_zone(zone)))
         if span.begin >= end:

@@ -56,6 +56,17 @@ def test_a_window_is_so_long_as_it_says_on_the_night_in_which_clocks_are_set() -
     assert window.end - window.begin.astimezone(dt.UTC) == dt.timedelta(minutes=60)
 
 
+def test_a_window_of_the_night_in_which_an_hour_comes_twice_shows_its_blackout() -> None:
+    # 31 October 2027: the window is from 02:30 CEST to 02:30 CET, by the same words.
+    [window] = NIGHTLY.windows(utc("2027-10-30T12:00"), utc("2027-10-31T12:00"))
+    backup = Blackout(name="backup", zone="Europe/Berlin", rule="45 2 * * *", minutes=40)
+    calendar = Calendar(entries=(NIGHTLY,), blackouts=(backup,))
+    sites = frozenset[str]()
+    (told,) = calendar.blackouts_of(sites, window.begin, window.end, is_live=False)
+    begin, end = (each.astimezone(dt.UTC) for each in (window.begin, window.end))
+    assert (told,) == calendar.blackouts_of(sites, begin, end, is_live=False)
+
+
 def test_a_rule_that_comes_only_in_many_years_has_no_window() -> None:
     never = Entry(name="n", drill="d", rule="0 0 * 2 MON#5", zone="UTC", minutes=5, made_ms=0)
     assert never.next_after(utc("2027-01-01T00:00")) is None
