@@ -79,11 +79,11 @@ def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
 def runs_chart(evidence: Evidence, before: Sequence[Evidence]) -> str:
     """Return bars: what each expectation found in this run and the last ones, and its limit."""
     runs = (*before[-(LAST_RUNS - 1) :], evidence)
-    bounds = {bound.figure: bound for bound in evidence.experiment.expect}
+    bounds = {bound.told(): bound for bound in evidence.experiment.expect}
     shapes: list[str] = []
     height = 0
     for judgement in evidence.judgements:
-        bound = bounds.get(judgement.figure)
+        bound = bounds.get(judgement.expected)
         if bound is None or bound.at_most is None or bound.at_most == 0:
             continue
         shapes += _bars(judgement, bound, bound.at_most, runs, height)

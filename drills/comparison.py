@@ -186,7 +186,9 @@ def is_markedly_worse(value: float, before: Sequence[float], amount: float) -> b
 
 
 def _worse(evidence: Evidence, known: Sequence[Evidence]) -> Iterator[Worse]:
-    broken = dict(_no_longer_held(evidence, known[-1]))
+    broken: dict[str, str] = {}
+    for figure, expected in _no_longer_held(evidence, known[-1]):
+        broken[figure] = f"{broken[figure]} and {expected}" if figure in broken else expected
     for figure in dict.fromkeys((*broken, *compared_figures(evidence))):
         value = evidence.figures.get(figure)
         values = [each.figures.get(figure) for each in known]

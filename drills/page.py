@@ -104,10 +104,11 @@ def _on(evidence: Evidence) -> str:
 
 
 def _found(evidence: Evidence) -> Iterator[str]:
-    bounds = {bound.figure: bound for bound in evidence.experiment.expect}
-    yield "<h2>Expected and found</h2>"
-    rows = [_judged(each, bounds.get(each.figure)) for each in evidence.judgements]
     expect = evidence.experiment.expect
+    # By its words: of one figure two things may be expected.
+    bounds = {bound.told(): bound for bound in expect}
+    yield "<h2>Expected and found</h2>"
+    rows = [_judged(each, bounds.get(each.expected)) for each in evidence.judgements]
     figures = evidence.figures
     rows += [_unjudged(each, figures) for each in expect if each.told() in evidence.unjudged]
     yield table(("held", "what", "expected", "found"), rows)

@@ -296,6 +296,23 @@ def test_what_was_missed_is_not_rounded_to_what_was_asked_for() -> None:
     assert missed(Bound(figure="rto_s", at_most=5.0), None) == "not measured"
 
 
+def test_of_two_expectations_of_one_figure_each_is_told_with_its_own_limit() -> None:
+    least, most = Bound(figure="write_gap_s", at_least=1.0), Bound(figure="write_gap_s", at_most=9)
+    experiment = replace(EXPERIMENT, expect=(least, most))
+    values = {"write_gap_s": 12.0}
+    found = replace(
+        piece(),
+        experiment=experiment,
+        plan_hash=experiment.plan_hash,
+        figures=values,
+        judgements=judge(experiment.expect, values),
+    )
+    text = page(found, [replace(found, run="r0")])
+    assert "<td>at least 1 s</td><td>12 s</td>" in text
+    assert "<td>at most 9 s</td><td>12 s</td>" in text
+    assert text.count(">at most 9 s</text>") == 1, "one chart, of what has an upper limit"
+
+
 def test_findings_that_are_left_out_are_counted() -> None:
     calls = tuple(replace(each, end=How.FAULT, joined_ms=None) for each in CALLERS)
     kept = evidence_of_run(seen(callers=calls))
