@@ -48,21 +48,27 @@ def figures(seen: Seen) -> dict[str, float | None]:
     course = seen.course
     t0_ms = course.began_ms
     answers: dict[str, float | None] = dict(counts(seen))
-    answers["double_offers"] = len(routing.double_offers(seen.agents, seen.offers))
+    # Where no agent was ever rung nobody has seen that none is given two calls.
+    was_rung = bool(seen.agents or seen.offers)
+    answers["double_offers"] = (
+        len(routing.double_offers(seen.agents, seen.offers)) if was_rung else None
+    )
     answers["left_behind"] = sum(stock.left for stock in seen.stocks) + len(seen.silent)
     answers["back_s"] = course.back_s
     if seen.recorded is not None:
         whole = [each for each in seen.recorded if each.is_complete and not each.fault]
         answers["recordings_due"] = len(seen.recorded)
-        answers["recordings_lost"] = len(seen.recorded) - len(whole)
+        answers["recordings_lost"] = len(seen.recorded) - len(whole) if seen.recorded else None
         answers["recording_lost_s"] = recording_lost_s(seen)
         answers |= cut_off_talk(seen)
     if seen.clocks_meanwhile:
         # What is certain: where a bound has right between its ends, nothing is.
         sure_ms = (max(e.least_ms, -e.most_ms, 0.0) for e in seen.clocks_meanwhile)
         answers["clock_off_s"] = max(sure_ms) / _MS
-    answers["stores_away"] = seen.said.get("store_away", 0)
-    answers["members_away"] = seen.said.get("etcd_member_benched", 0)
+    answers |= {
+        "stores_away": seen.said.get("store_away", 0),
+        "members_away": seen.said.get("etcd_member_benched", 0),
+    }
     if t0_ms is None:
         return answers
     first_site = killed_site(course.method)
@@ -73,7 +79,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["failed"] = failed_after(seen.ledger, t0_ms)
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))
     answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, first_site)
-    answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms)
+    answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms) if was_rung else None
     answers["ttl_overrun_s"] = _overrun_s(course)
     answers["offer_wait_s"] = offer_wait_s(seen, t0_ms)
     answers["offer_delay_s"] = offer_delay_s(seen, t0_ms)

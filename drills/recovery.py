@@ -185,13 +185,13 @@ def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
     return max(later - earlier for earlier, later in pairwise(known)) / _MS
 
 
-def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> float:
+def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> float | None:
     """Return when the last agent's telephone that lost its registrar was registered again.
 
-    Infinite where one never was.
+    Infinite where one never was; None: none lost its own.
     """
     out: set[str] = set()
-    worst_ms = t0_ms
+    worst_ms = None
     for at_ms, agent, is_registered in sorted(sign_ins):
         if at_ms < t0_ms:
             continue
@@ -199,8 +199,10 @@ def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> floa
             out.add(agent)
         elif agent in out:
             out.remove(agent)
-            worst_ms = max(worst_ms, at_ms)
-    return math.inf if out else (worst_ms - t0_ms) / _MS
+            worst_ms = at_ms
+    if out:
+        return math.inf
+    return None if worst_ms is None else (worst_ms - t0_ms) / _MS
 
 
 def long_dead(method: Iterable[Fault]) -> SiteId | None:
@@ -277,7 +279,7 @@ def writes(written: Written, t0_ms: int, healed_ms: int | None) -> dict[str, flo
         "writes": len(acknowledged),
         "writes_after": len(after),
         "writes_unanswered": written.unanswered,
-        "writes_lost": len(written.missing),
+        "writes_lost": len(written.missing) if acknowledged else None,
         "write_gap_s": None if gap_ms is None else gap_ms / _MS,
         "database_whole_s": whole_s if is_back else None,
         "replica_lag_bytes": written.most_lag_bytes,

@@ -605,7 +605,18 @@ def test_sign_in_is_back_when_the_last_telephone_that_lost_its_registrar_has_one
     said = [(KILL_MS - 9, "a", True), (KILL_MS + 2000, "a", False), (KILL_MS + 9000, "a", True)]
     assert sign_in_rto_s(said, KILL_MS) == 9.0
     assert sign_in_rto_s([*said, (KILL_MS + 9500, "b", False)], KILL_MS) == math.inf
-    assert sign_in_rto_s([], KILL_MS) == 0.0
+    assert sign_in_rto_s(said[:1], KILL_MS) is None, "none lost it"
+
+
+def test_where_nothing_was_there_to_lose_nothing_is_known_to_be_kept() -> None:
+    whole = replace(seen(), recorded=())
+    assert figures(whole)["recordings_lost"] is None
+    assert figures(whole)["double_offers"] == 0
+    silent = replace(whole, agents=(), offers=())
+    assert figures(silent)["double_offers"] is None
+    assert figures(silent)["untrue_agent_s"] is None
+    written = Written(acknowledged_ms=(), unanswered=9, missing=(), whole_ms=1, most_lag_bytes=0)
+    assert writes(written, KILL_MS, KILL_MS)["writes_lost"] is None
 
 
 def test_service_that_never_came_back_is_none_that_nobody_has_measured() -> None:
