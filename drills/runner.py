@@ -140,9 +140,11 @@ class Runner:
         # Of one that may still stand nobody knows when it was the last.
         known_ms = [each for each in ends_ms if each is not None]
         healed_ms = max(known_ms) if known_ms and len(known_ms) == len(ends_ms) else None
-        waited_s = self._clock.now().mono_s
+        heard = self._clock.now()
+        # A fault may have been over for long when whoever undid it could tell.
+        since_s = 0.0 if healed_ms is None else max(0.0, (heard.wall_ms - healed_ms) / 1000)
         missing = await self._until_steady(experiment.recover_within_s, experiment.steady)
-        back_s = None if missing else self._clock.now().mono_s - waited_s
+        back_s = None if missing else since_s + self._clock.now().mono_s - heard.mono_s
         if missing and end is End.COMPLETED:
             end, why = End.NOT_BACK, missing
         return self._course(end, why, made, healed_ms, back_s)

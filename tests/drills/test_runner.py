@@ -372,6 +372,20 @@ async def test_when_nothing_can_be_mended_the_timers_are_waited_for_and_evidence
 
 
 @in_virtual_time
+async def test_the_steady_state_is_back_since_the_mending_and_not_since_that_was_heard_of() -> None:
+    lab = Mute(lambda at_s: {**GOOD, "success_share": 0.1} if 3.0 <= at_s < 5.0 else GOOD)
+    lab.deaf_s = 12.0
+    course = await runner(lab).run()
+    (made,) = course.made
+    assert (made.by, made.healed_ms) == ("timer", made.until_ms)
+    assert course.healed_ms is not None
+    assert course.back_s is not None
+    steady = [each.at_ms for each in course.notes if each.what == "the steady state is there"]
+    assert abs(course.back_s - (steady[-1] - course.healed_ms) / 1000) < 0.01
+    assert course.back_s > 5.0
+
+
+@in_virtual_time
 async def test_an_agent_that_never_answers_again_ends_the_drill_all_the_same() -> None:
     lab = Mute(lambda at_s: GOOD if at_s < 3.0 else {**GOOD, "success_share": 0.1})
     lab.deaf_s = 1e9
