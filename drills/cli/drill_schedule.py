@@ -21,7 +21,7 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.lane import ROPE
 from drills.cli.progress import console
 from drills.desk.tables import table
-from drills.evidence import TamperedError
+from drills.evidence import TamperedError, verdict
 from drills.lever import Lever
 from drills.schedule.book import Book
 from drills.schedule.calendar import ALL, Blackout, Calendar, Entry, Span, upcoming
@@ -304,15 +304,13 @@ class Starting:
             child.send_signal(signal.SIGINT)
             await child.wait()
             raise
-        if status == Exit.OK:
-            return Ended(became=Became.HELD, why="all held")
         return self._shown(entry, before, status)
 
     def _shown(self, entry: Entry, before: Container[str], status: int) -> Ended:
-        """Return what the evidence shows that came, if any did, of a drill that did not hold."""
+        """Return what the evidence shows that came, if any did."""
         shelf = Shelf(self._home)
         new = [run for run in shelf.runs(entry.drill) if run not in before]
-        if not new:
+        if not new and status != Exit.OK:
             why = f"it brought no evidence (exit code {status}): schedule run has said why"
             return Ended(became=Became.BROKEN, why=why)
         with contextlib.suppress(TamperedError, SigningError, OSError):
@@ -321,6 +319,10 @@ class Starting:
                     return Ended(became=Became.NOT_BEGUN, why=brought.why)
                 if brought.was_stopped:
                     return Ended(became=Became.STOPPED, why=brought.why)
+                if status == Exit.OK and brought.unjudged:
+                    return Ended(became=Became.HELD, why=verdict(brought))
+        if status == Exit.OK:
+            return Ended(became=Became.HELD, why="all held")
         return Ended(
             became=Became.BROKEN, why=f"it did not hold: ./everline drill report {new[-1]}"
         )

@@ -17,7 +17,7 @@ from drills.schedule.book import Book
 from drills.schedule.calendar import Entry
 from drills.schedule.outcomes import Became, Ended
 from drills.shelf import Shelf
-from tests.drills.pieces import EXPERIMENT, FILES, piece
+from tests.drills.pieces import EXPERIMENT, FILES, PERMIT, piece
 
 BROUGHT = "20261130-090000-site_killed"
 
@@ -86,6 +86,22 @@ async def test_what_was_not_begun_or_was_stopped_is_not_told_as_broken(
     name = EXPERIMENT.name
     entry = Entry(name="x", drill=name, rule="* * * * *", zone="UTC", minutes=5, made_ms=0)
     assert await Starting(tmp_path).carry_out(entry) == Ended(became=became, why=why)
+
+
+async def test_a_live_drill_of_which_little_could_be_judged_is_not_told_as_held_in_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = asyncio.create_subprocess_exec
+
+    async def drill(*_: str, **__: object) -> asyncio.subprocess.Process:
+        brought = replace(piece(BROUGHT), approvals=(PERMIT,), unjudged=("a <= 1", "b <= 2"))
+        Shelf(tmp_path).put(brought, FILES, "page")
+        return await begin("true")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", drill)
+    entry = Entry(name="x", drill="site_killed", rule="* * * * *", zone="UTC", minutes=5, made_ms=0)
+    why = "held in part: 1 of 3 judged"
+    assert await Starting(tmp_path).carry_out(entry) == Ended(became=Became.HELD, why=why)
 
 
 async def test_ctrl_c_reaches_a_drill_of_the_calendar_once(
