@@ -73,7 +73,9 @@ class DeskFaults:
 
     async def make(self, fault: Fault) -> Made:
         """Have a fault made."""
-        return (await self._ask(FaultAsk(do=FaultDo.BREAK, fault=fault)))[-1]
+        made = await self._ask(FaultAsk(do=FaultDo.BREAK, fault=fault))
+        # A load may have had another one made before the desk could answer.
+        return next((each for each in reversed(made) if each.fault == fault), made[-1])
 
     async def heal_all(self, by: str) -> tuple[Made, ...]:
         """Have all undone; return all that this drill has made."""

@@ -154,6 +154,22 @@ async def test_faults_of_earlier_drills_are_none_of_this_one(desk: Desk) -> None
     assert [each.id for each in await faults.all()] == [1, 2]
 
 
+async def test_a_fault_that_a_load_had_made_in_the_same_moment_is_not_taken_for_the_drills(
+    monkeypatch: pytest.MonkeyPatch, desk: Desk
+) -> None:
+    answer = desk.ask
+
+    def both(ask: object, kind: type[object]) -> object:
+        told = answer(ask, kind)
+        assert isinstance(told, Faults)
+        theirs = Made(id=9, fault=replace(KILL, target="c"), at_ms=T0_MS + 5, until_ms=T0_MS + 9)
+        return replace(told, made=(*told.made, theirs))
+
+    monkeypatch.setattr(desk, "ask", both)
+    made = await DeskFaults(None).make(KILL)
+    assert (made.id, made.fault.target) == (1, KILL.target)
+
+
 async def test_what_was_seen_long_ago_is_not_what_is_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk
 ) -> None:
