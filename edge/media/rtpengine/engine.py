@@ -194,8 +194,12 @@ class MediaEngine:
             return None
 
     async def has(self, call: str) -> bool:
-        """Tell whether rtpengine still knows the call: not after a restart."""
-        return await self.packets_from(call) is not None
+        """Tell whether rtpengine still knows the call: not after a restart.
+
+        One that was started anew takes a call in with an agent's offer, or with a hold, and the
+        caller sends to ports that are no more. Only who was brought to the queue is known.
+        """
+        return QUEUE in (await self.packets_from(call) or {})
 
     async def calls(self) -> tuple[str, ...]:
         """Return the calls of this edge that rtpengine has."""
