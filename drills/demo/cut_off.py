@@ -18,6 +18,8 @@ from drills.demo.scenario import Dialler
 
 AGENT_HUNG_UP = "agent_hung_up"
 """What a caller's telephone is told who is hung up on because the agent has."""
+MEDIA_LOST = "media_lost"
+"""What both telephones are told whose relay has lost the call."""
 AT_ONCE_MS = 600
 """Who is there answers a BYE before it is sent again, after 500 ms (timer T1, RFC 3261 §17.1.2)."""
 GAP_MS = 200
@@ -116,17 +118,41 @@ def left_before(caller: CallerReport) -> bool:
     return caller.joined_ms - caller.hung_up_ms > AT_ONCE_MS
 
 
-def left_as_picked_up(caller: CallerReport, agent: AgentReport) -> bool:
-    """Tell whether a caller hung up in the moment in which an agent picked up.
+def met_nobody(caller: CallerReport, agent: AgentReport) -> bool:
+    """Tell whether a caller left as one who waits leaves, and never had an agent who picked up.
 
-    Neither could have heard the other yet, and the goodbye was answered at once, so the call stood:
-    they left as one who waits leaves, and how it ended is not for that agent to say.
+    Neither has heard the other, nor were they joined, and the call stood: the agent had only just
+    picked up, and the goodbye was answered at once; or their edge was gone, and the music went on.
+    How the call ended is not for that agent to say.
     """
     if agent.answered_ms is None or caller.hung_up_ms is None or caller.crossed:
         return False
-    have_met = agent.last_heard_ms is not None or agent.sent in caller.heard
-    waited_ms = caller.hung_up_ms - agent.answered_ms
-    return not have_met and waited_ms <= SILENT_MS and _waited_ms(caller) <= AT_ONCE_MS
+    if agent.last_heard_ms is not None or agent.sent in caller.heard:
+        return False
+    if _were_joined(caller, agent):
+        return False
+    if _waited_ms(caller) > AT_ONCE_MS:
+        return _was_played_to(caller)
+    return caller.hung_up_ms - agent.answered_ms <= SILENT_MS
+
+
+def parted_as_joined(caller: CallerReport, agent: AgentReport) -> bool:
+    """Tell whether one of the two hung up in the moment in which they were brought together.
+
+    Nobody may have been heard yet, and their edge knows that they were joined.
+    """
+    goodbyes = [each.hung_up_ms for each in (caller, agent) if each.hung_up_ms is not None]
+    if caller.told_ms is None or not goodbyes or not _were_joined(caller, agent):
+        return False
+    return min(goodbyes) - caller.told_ms <= SILENT_MS
+
+
+def _were_joined(caller: CallerReport, agent: AgentReport) -> bool:
+    """Tell whether the caller took what they were offered while the agent was there."""
+    if caller.told_ms is None or agent.answered_ms is None:
+        return False
+    until_ms = caller.told_ms if agent.busy_until_ms is None else agent.busy_until_ms
+    return agent.answered_ms <= caller.told_ms <= until_ms
 
 
 def agent_was_heard(caller: CallerReport, agent: AgentReport) -> bool:
@@ -144,8 +170,11 @@ def agent_was_heard(caller: CallerReport, agent: AgentReport) -> bool:
 def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:
     """Tell whether the call was over when its agent hung up, because something was broken.
 
-    Or whether the caller, who has not hung up, was told too late to have heard it by our word.
+    Or whether the caller, who has not hung up, was told too late to have heard it by our word, or
+    was told otherwise: that their relay had lost the call.
     """
+    if caller.end is End.FAR_END and MEDIA_LOST in caller.reason:
+        return True
     if caller.end is End.FAR_END and _is_too_late(caller, agent):
         return True
     if agent.crossed and caller.end is not End.HUNG_UP and _waited_ms(agent) <= DEAF_MS:

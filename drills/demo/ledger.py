@@ -20,9 +20,10 @@ from drills.demo.cut_off import (
     agent_was_heard,
     caller_ended_nothing,
     dead_line,
-    left_as_picked_up,
     left_before,
+    met_nobody,
     never_met,
+    parted_as_joined,
 )
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler, PlannedCall, Scenario
@@ -181,11 +182,11 @@ def _answering(caller: CallerReport, agents: Sequence[AgentReport]) -> tuple[Age
     """Return the phones that answered the call, by the token that they were rung with.
 
     The last answer counts: the caller may have left an earlier one at the moment of the answer. One
-    who picked up as the caller hung up had nobody, and the one before has the word.
+    who picked up and had nobody has no say, and the one before has the word.
     """
     found = [each for each in agents if each.answered_ms is not None and each.call == caller.call]
     found.sort(key=lambda each: each.invite_ms)
-    while found and left_as_picked_up(caller, found[-1]):
+    while found and met_nobody(caller, found[-1]):
         found.pop()
     return tuple(found)
 
@@ -221,6 +222,7 @@ def outcome_by_people(
     elif never_met(caller, agent):
         agent = audio = None
     heard = audio is not None and audio.caller_heard_agent
+    heard = heard or (agent is not None and parted_as_joined(caller, agent))
     match caller.end:
         case End.REFUSED:
             return Outcome.REFUSED

@@ -65,6 +65,8 @@ class Line(msgspec.Struct, kw_only=True):
     crossed: bool = False
     ended_ms: int | None = None
     held: int = 0
+    accepted: bool = False
+    """Of `reinvite`: whether it took what it was offered."""
     how: str = ""
     status: int | None = None
     reason: str = ""
@@ -162,11 +164,17 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
     found: dict[str, CallerReport] = {}
     silent: set[str] = set()
     held_ms: dict[str, int] = {}
+    told_ms: dict[str, int] = {}
+    leaving: set[str] = set()
     for line in lines:
         if line.role != "caller" or not line.sip_call_id:
             continue
         if line.event == "hanging_up" and line.cause == CUT_OFF:
             silent.add(line.sip_call_id)
+        if line.event == "hanging_up":
+            leaving.add(line.sip_call_id)
+        if line.event == "reinvite" and line.accepted and line.sip_call_id not in leaving:
+            told_ms[line.sip_call_id] = line.wall_ms
         if line.event == "held":
             held_ms.setdefault(line.sip_call_id, line.wall_ms)
         if line.event == "call" or line.sip_call_id not in found:
@@ -174,6 +182,7 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
                 line,
                 heard_nothing=line.sip_call_id in silent,
                 first_held_ms=held_ms.get(line.sip_call_id),
+                told_ms=told_ms.get(line.sip_call_id),
             )
     return tuple(found.values())
 
@@ -202,7 +211,9 @@ def unanswered(lines: Iterable[Line]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _caller_report(line: Line, *, heard_nothing: bool, first_held_ms: int | None) -> CallerReport:
+def _caller_report(
+    line: Line, *, heard_nothing: bool, first_held_ms: int | None, told_ms: int | None
+) -> CallerReport:
     return CallerReport(
         number=line.phone,
         sip_call_id=line.sip_call_id,
@@ -211,6 +222,7 @@ def _caller_report(line: Line, *, heard_nothing: bool, first_held_ms: int | None
         invite_ms=line.invite_ms or line.wall_ms,
         ok_ms=line.answered_ms,
         joined_ms=line.joined_ms,
+        told_ms=told_ms,
         hung_up_ms=line.hung_up_ms,
         ended_ms=line.ended_ms,
         end=_end(line),

@@ -50,6 +50,9 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     """When the 200 came."""
     joined_ms: int | None = None
     """When an agent's audio was joined: SIPp goes by the re-INVITE, our phone by what it hears."""
+    told_ms: int | None = None
+    """When it last took a session that it was offered within the call, before it hung up: an edge
+    brings a caller and an agent together by that."""
     hung_up_ms: int | None = None
     """When the caller put the phone down."""
     ended_ms: int | None = None

@@ -87,6 +87,7 @@ def _report(steps: list[Line]) -> CallerReport:
     first = {step.step: step for step in reversed(steps)}
     invite = first["invite"]
     last = next((step for step in reversed(steps) if step.step in _ENDS), None)
+    told = next((step for step in reversed(steps) if step.step == "joined"), None)
     refused = first.get("refused")
     received = first.get("bye_received")
     hung_up = first.get("hangs_up") or first.get("leaves")
@@ -98,6 +99,7 @@ def _report(steps: list[Line]) -> CallerReport:
         invite_ms=invite.at_ms,
         ok_ms=_at(first.get("ok")),
         joined_ms=_at(first.get("joined")),
+        told_ms=_at(told),
         hung_up_ms=_at(hung_up),
         ended_ms=_at(last),
         end=_ENDS[last.step] if last else End.UNFINISHED,

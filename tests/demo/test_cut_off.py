@@ -450,3 +450,11 @@ def test_for_a_second_nobody_can_tell_whether_a_line_was_dead(
     silent_ms: int, how: End, doubt: DeadLine
 ) -> None:
     assert dead_line(caller(silent_ms, silent_ms + 20, 0), agent(None, 9900, 0, how)) is doubt
+
+
+def test_who_is_told_that_the_relay_lost_their_call_was_cut_off_before_their_agent_left() -> None:
+    """Whose edge was waiting for its relay as the agent hung up, and had passed them on before."""
+    told = replace(told_goodbye(1300, 0), reason='Q.850;cause=16;text="media_lost"')
+    assert outcome_by_people(told, agent(900, 1300, 0), GOOD) is Outcome.LOST
+    told = replace(told, reason='Q.850;cause=16;text="agent_hung_up"')
+    assert outcome_by_people(told, agent(900, 1300, 0), GOOD) is Outcome.ANSWERED

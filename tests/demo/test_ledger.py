@@ -191,6 +191,31 @@ def test_who_was_passed_on_and_leaves_as_the_next_picks_up_was_served_by_the_one
     assert outcome_of(_who_hung_up(), agents) is Outcome.ANSWERED
 
 
+@pytest.mark.parametrize(
+    ("told_before_ms", "outcome"),
+    [
+        pytest.param(5, Outcome.ANSWERED, id="they-had-been-brought-together"),
+        pytest.param(900, Outcome.ABANDONED, id="what-they-took-was-before-that-agent"),
+    ],
+)
+def test_who_leaves_as_they_are_joined_has_met_the_agent_whom_nobody_could_hear_yet(
+    told_before_ms: int, outcome: Outcome
+) -> None:
+    told = replace(_who_hung_up(), joined_ms=None, heard=frozenset())
+    told = replace(told, told_ms=(told.hung_up_ms or 0) - told_before_ms)
+    assert outcome_of(told, (_as_they_hung_up(8),)) is outcome
+
+
+@pytest.mark.parametrize(("packets_after", "outcome"), [(150, Outcome.ANSWERED), (0, Outcome.LOST)])
+def test_an_agent_who_answers_an_edge_that_is_gone_has_nobody_whose_music_goes_on(
+    packets_after: int, outcome: Outcome
+) -> None:
+    """Passed on before: by the music nobody else has served them."""
+    told = replace(_who_hung_up(3000), packets_after=packets_after)
+    agents = (replace(AGENT, end=End.FAR_END), _as_they_hung_up(1500))
+    assert outcome_of(told, agents) is outcome
+
+
 def test_who_leaves_as_the_first_agent_picks_up_has_given_up() -> None:
     told = replace(_who_hung_up(), joined_ms=None, heard=frozenset())
     assert outcome_of(told, (_as_they_hung_up(8),)) is Outcome.ABANDONED

@@ -103,6 +103,16 @@ def test_when_they_put_their_agent_on_hold_first_is_told() -> None:
     assert (report.held, report.first_held_ms) == (True, 7_000)
 
 
+def test_when_they_took_a_session_last_before_they_hung_up_is_told() -> None:
+    offers = [
+        line(event="reinvite", wall_ms=at_ms, accepted=accepted)
+        for at_ms, accepted in ((7_000, True), (8_000, False))
+    ]
+    late = line(event="reinvite", wall_ms=9_000, accepted=True)
+    (report,) = phones.caller_reports([*offers, line(event="hanging_up"), late, line()])
+    assert report.told_ms == 7_000
+
+
 def test_the_summary_stands_for_the_events_before_it() -> None:
     (report,) = phones.caller_reports([line(event="invite"), line(), line(event="ended")])
     assert report.end is End.HUNG_UP
