@@ -98,7 +98,7 @@ class Edge:
         self.settings = settings(self.name, self.site)
         # One that was never opened writes nothing.
         self.journal = journal or Journal(Path("journal"))
-        self.left = Left() if journal is None else former_life.read(journal, self.sip)
+        self.left = Left() if journal is None else former_life.read(journal, telephony or self.sip)
         self._make_calls(telephony or self.sip)
         self._make_line()
         self._make_duties()
