@@ -290,11 +290,12 @@ class Recording:
             log.error("spool_not_written", call=self.facts.call, reason=reason)
 
     def _begin(self, start: int) -> SegmentWriter:
-        self._number += 1
-        key = self._key
+        key, number = self._key, self._number + 1
         begun = Begun(start=start, key_id=key.id)
-        write_whole(self._folder / f"{self._number:04d}.begun", msgspec.json.encode(begun))
-        place = _place(self.facts, self._number, key.id)
+        write_whole(self._folder / f"{number:04d}.begun", msgspec.json.encode(begun))
+        # Not before: a full spool is tried anew each second, and a number has four digits.
+        self._number = number
+        place = _place(self.facts, number, key.id)
         self._writer = SegmentWriter(self._folder, place, key, start)
         return self._writer
 

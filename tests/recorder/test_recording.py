@@ -12,7 +12,7 @@ from custody.errors import ConflictError, NoKeyError
 from custody.frame import SAMPLES
 from custody.manifest import Part, Span
 from custody.store import RecordingStore, manifest_name
-from edge.recorder import segments
+from edge.recorder import recording, segments
 from edge.recorder.folder import finish_left
 from tests.recorder.made import Archive
 
@@ -202,6 +202,24 @@ async def test_a_spool_that_takes_nothing_costs_its_seconds_and_the_gap_says_so(
     assert gap.because == "spool_not_written"
     assert (gap.start, gap.end) == (3 * SAMPLES, 5 * SAMPLES)
     assert len(account.segments) == 2
+
+
+async def test_a_spool_that_takes_nothing_for_hours_uses_up_no_numbers_of_segments(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.record(CALL, 1.2)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as hours:
+        hours.setattr(recording, "write_whole", full)
+        archive.last.tick(30 * SAMPLES)
+    archive.now = 31 * SAMPLES
+    archive.end()
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    assert [each.number for each in account.segments] == [1]
 
 
 async def test_a_manifest_that_another_has_written_is_not_overwritten(archive: Archive) -> None:
