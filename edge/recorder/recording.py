@@ -94,7 +94,15 @@ class Recording:
         return not self._made.done() or self._made.exception() is None
 
     async def kept(self) -> None:
-        """Return when a later life would know all that was said of it. Raise OSError."""
+        """Return when a later life would know all that was said of it. Raise OSError.
+
+        What the disk did not take before, it is given again.
+        """
+        if self.is_made:
+            if _has_failed(self._facts_kept):
+                self._facts_kept = self._disk.submit(self._save_facts)
+            if _has_failed(self._marks_kept):
+                self._keep_marks()
         for each in (self._facts_kept, self._marks_kept):
             # Whoever waits may give up; the disk has it to do all the same.
             await asyncio.shield(asyncio.wrap_future(each))
@@ -313,6 +321,10 @@ class Recording:
 
     def _save_facts(self) -> None:
         add(self._folder / FACTS, self.facts)
+
+
+def _has_failed(kept: Future[None]) -> bool:
+    return kept.done() and kept.exception() is not None
 
 
 def _nothing_after(frame: Frame) -> Frame:

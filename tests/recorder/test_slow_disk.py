@@ -219,6 +219,21 @@ async def test_a_pause_that_cannot_be_written_down_is_refused(stage: Stage) -> N
         await stage.record("c1", wish=7, pause_by="ann")
 
 
+async def test_what_could_not_be_written_down_is_tried_again_when_an_edge_asks_again(
+    stage: Stage,
+) -> None:
+    await stage.until_kept("c1")
+    stage.is_full = True
+    with pytest.raises(NotRecordedError):
+        await stage.record("c1", agent="bob", wish=7, pause_by="ann")
+    stage.is_full = False
+    await stage.until_kept("c1", agent="bob", wish=7, pause_by="ann")
+    marks, facts = read_marks(stage.spool / "c1"), read_facts(stage.spool / "c1")
+    assert (marks.wish, marks.is_paused) == (7, True)
+    assert facts is not None
+    assert facts.agents == ("ann", "bob")
+
+
 async def test_a_recording_that_cannot_be_begun_leaves_no_copy_behind(stage: Stage) -> None:
     stage.is_full = True
     with pytest.raises(NotRecordedError):
