@@ -11,6 +11,7 @@ from edge.acd.index.index import MatchIndex
 from edge.acd.match import match
 from state import keys
 from state.model import (
+    Agent,
     AgentId,
     EdgeId,
     Presence,
@@ -22,7 +23,7 @@ from state.model import (
     Work,
 )
 from tests.acd.test_index import indexed, pairs
-from tests.acd.worlds import NOW, World, call_id
+from tests.acd.worlds import NOW, World, call_id, skills
 
 ANN = AgentId("ann")
 
@@ -196,3 +197,21 @@ def test_another_edge_of_a_site_that_lives_makes_nobody_be_looked_at_anew(
     world.ticket(1, sales=1)
     agree(index, world)
     assert looked_at, "those of b are gone"
+
+
+def test_what_agents_could_do_once_is_not_remembered_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.acd.index.crew.MOST_PROFILES", 8)
+    world = World()
+    world.queue("sales", sales=1)
+    world.agent("bob", sales=1)
+    world.ticket(1, sales=1)
+    index = MatchIndex()
+    remembered = []
+    for number in range(40):
+        can = skills(sales=1, **{f"skill{number}": 1})
+        world.set_agent(Agent(id=ANN, name="ann", site=SiteId("a"), skills=can))
+        agree(index, world)
+        remembered.append(len(index._crew._skilled))  # noqa: SLF001 - what it keeps
+    assert max(remembered) <= 8 + 2 * 2 + 1

@@ -38,6 +38,8 @@ from state.snapshot import Snapshot
 
 MOST_GOING: Final = 32
 """Beyond so many who are loose and given away, for each who is there to be, they are counted."""
+MOST_PROFILES: Final = 512
+"""Beyond so many more than twice as many as there are agents, most are of nobody any more."""
 _MANY: Final = 4
 """Beyond so many it is cheaper to put them on shelves class by class."""
 _NOT_SIGNED_IN: Final = PLACE_OF[Reason.NOT_SIGNED_IN]
@@ -79,6 +81,8 @@ class Crew:
         """And to whom."""
         self.free = 0
         """How many of the free ones are counted."""
+        self.is_crowded = False
+        """Whether many more profiles are remembered than there are agents."""
 
     def member(self, agent: AgentId) -> Member | None:
         """Return an agent if they are free; None: they are not, or not configured."""
@@ -130,6 +134,7 @@ class Crew:
 
     def _hire(self, agent: Agent) -> Member:
         profile = self._skilled.profile(agent)
+        self.is_crowded = len(self._skilled) > 2 * len(self._members) + MOST_PROFILES
         waited_for = self._waited_for.get(agent.id, ())
         member = self._members[agent.id] = Member(
             agent, next(self._stamps), profile.had, profile, profile.stands, waited_for

@@ -152,7 +152,8 @@ class MatchIndex:
         # The clocks may have drifted apart, or too much be remembered.
         ahead_s = now.wall_ms / 1000.0 - now.mono_s
         has_drifted = not self._least_ahead_s <= ahead_s <= self._most_ahead_s
-        if has_drifted or self._is_new or self._callers.is_crowded:
+        is_crowded = self._callers.is_crowded or self._crew.is_crowded
+        if has_drifted or self._is_new or is_crowded:
             self._begin_anew(ahead_s)
         if self._rounds.offered:
             self._take_back(asked)

@@ -106,6 +106,10 @@ class Skilled:
         self._asking: dict[Entrance, list[Demand]] = {}
         """The others."""
 
+    def __len__(self) -> int:
+        """Return how many profiles are remembered, those included that nobody has any more."""
+        return len(self._profiles)
+
     def profile(self, agent: Agent) -> Profile:
         """Return the profile of an agent."""
         skills = agent.skills
