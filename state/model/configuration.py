@@ -19,6 +19,7 @@ from state.model.identity import (
     SkillId,
     TenantId,
     TrunkId,
+    Whole,
 )
 
 
@@ -29,7 +30,7 @@ class Site(Struct, frozen=True, kw_only=True):
     name: str
     sip: str
     """`host:port` of its Kamailio, as the other sites and the carriers reach it (UDP)."""
-    distance_ms: Mapping[SiteId, int] = field(default_factory=dict)
+    distance_ms: Mapping[SiteId, Whole] = field(default_factory=dict)
     """Round trip to the other sites, for choosing the nearer one."""
     draining: bool = False
     """New calls go to other sites."""
@@ -158,7 +159,7 @@ class Contingency(Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
-    since_ms: int
+    since_ms: Whole
     tenant: TenantId = MAIN
 
 
@@ -179,7 +180,7 @@ class SkillNeed(Struct, frozen=True, kw_only=True, cache_hash=True):
     """A skill that an agent must have, at least at `level` (1 to 10)."""
 
     skill: SkillId
-    level: int = 1
+    level: Whole = 1
 
 
 class AttributeNeed(Struct, frozen=True, kw_only=True):
@@ -245,7 +246,7 @@ class Step(Struct, frozen=True, kw_only=True, cache_hash=True):
     drop_preference: bool = False
     scope: Scope | None = None
     """The scope from now on; None: as it was."""
-    raise_priority: int = 0
+    raise_priority: Whole = 0
     """By so much from now on."""
     overflow: QueueId | None = None
     """From now on the caller is served by that queue's needs, scope and strategy."""
@@ -308,7 +309,7 @@ class Queue(Struct, frozen=True, kw_only=True):
     id: QueueId
     needs: tuple[SkillNeed, ...]
     """Skills that an agent must have, and the least level of each, from 1 to 10."""
-    priority: int = 0
+    priority: Whole = 0
     """Higher is served first."""
     greeting: str | None = None
     """Prompt that callers hear first; None: none."""
@@ -334,7 +335,7 @@ class Queue(Struct, frozen=True, kw_only=True):
     """By what it chooses among the agents who can take a call."""
     aging_s: float | None = None
     """Waiting so long raises the priority by one; None: it does not."""
-    aging_ceiling: int = 1000
+    aging_ceiling: Whole = 1000
     """The priority up to which waiting raises."""
     longest_queue: Limit | None = None
     """How many may wait."""
@@ -375,7 +376,7 @@ class Agent(Discreet, frozen=True, kw_only=True):
     site: SiteId
     """Home site: where the agent registers, and whose gate has the last word. In a snapshot the
     one for now: see `Move`."""
-    skills: Mapping[SkillId, int]
+    skills: Mapping[SkillId, Whole]
     """By skill how good they are, from 1 to 10."""
     ha1: str = ""
     """MD5(id:everline:password), RFC 2617 §3.2.2.2; what Kamailio checks digests against."""

@@ -1,10 +1,10 @@
-"""Ids, and what the store knows of a record beside its value. PURE."""
+"""Ids and numbers, and what the store knows of a record beside its value. PURE."""
 
 from __future__ import annotations
 
-from typing import Generic, NewType, TypeVar
+from typing import Annotated, Generic, NewType, TypeAlias, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 SiteId = NewType("SiteId", str)
 EdgeId = NewType("EdgeId", str)
@@ -20,6 +20,10 @@ CallId = NewType("CallId", str)
 
 MAIN = TenantId("main")
 """The tenant of whatever names none: the center's own."""
+
+Whole: TypeAlias = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
+"""A whole number that a float holds exactly. JSON's and Python's have no end, and who reckons in
+seconds, or sums scores, would die of one: a record with such a number cannot be read."""
 
 T_co = TypeVar("T_co", covariant=True)
 

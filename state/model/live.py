@@ -9,7 +9,17 @@ from msgspec import Struct
 
 from state.discreet import Discreet
 from state.model.configuration import AttributeNeed, CallBack, SkillNeed
-from state.model.identity import MAIN, AgentId, CallId, DidNumber, EdgeId, QueueId, SiteId, TenantId
+from state.model.identity import (
+    MAIN,
+    AgentId,
+    CallId,
+    DidNumber,
+    EdgeId,
+    QueueId,
+    SiteId,
+    TenantId,
+    Whole,
+)
 from state.model.past import Talk
 
 
@@ -54,7 +64,7 @@ class Presence(Struct, frozen=True, kw_only=True):
     agent: AgentId
     site: SiteId
     state: PresenceState
-    since_ms: int
+    since_ms: Whole
     reason: str = ""
     """Why paused; see `edge.acd.attendance`."""
     rest_of: int = 0
@@ -76,7 +86,7 @@ class Move(Struct, frozen=True, kw_only=True):
     site: SiteId
     home: SiteId
     """Where they are configured to be at home. If that is changed, the move is void."""
-    since_ms: int
+    since_ms: Whole
 
 
 class EdgeState(StrEnum):
@@ -94,7 +104,7 @@ class EdgeLife(Struct, frozen=True, kw_only=True):
     sip: str
     """`host:port` where it takes SIP from the Kamailios."""
     state: EdgeState
-    started_ms: int
+    started_ms: Whole
     applied: int = 0
     """The version of the configuration by which it, and its site's Kamailio, last went: see
     `Release`. 0: none, or a file's."""
@@ -134,7 +144,7 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     tenant: TenantId = MAIN
     """Whose caller this is: no other tenant's agents are offered the call, whatever its queue."""
     needs: tuple[SkillNeed, ...]
-    priority: int
+    priority: Whole
     state: TicketState
     holder: EdgeId
     site: SiteId
@@ -147,9 +157,9 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     """The agent who calls from a telephone of ours, by the word of the proxy, which has asked them
     for proof. They are offered nothing meanwhile. None: somebody else calls."""
     sip_call_id: str
-    arrived_ms: int
-    queued_ms: int | None = None
-    connected_ms: int | None = None
+    arrived_ms: Whole
+    queued_ms: Whole | None = None
+    connected_ms: Whole | None = None
     agent: AgentId | None = None
     tried: tuple[AgentId, ...] = ()
     """Agents who refused or let it ring, so that others come first."""
@@ -170,11 +180,11 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     """The call that was lost or sent away, if this one calls them back."""
     tries: int = 0
     """How often they have been called back, with this."""
-    until_ms: int | None = None
+    until_ms: Whole | None = None
     """Until when they want to be; None: it has not come to that."""
     talks: tuple[Talk, ...] = ()
     """Those that are over."""
-    talking_ms: int | None = None
+    talking_ms: Whole | None = None
     """Since when the present one goes on, if there were others before; else `connected_ms` says."""
     region: str = ""
     """In which country's form the calling number came; empty: nobody says."""
@@ -214,7 +224,7 @@ class Place(Discreet, frozen=True, kw_only=True):
     call_back: CallBack | None = None
     due_s: float | None = None
     """So long after this was written they are called back; None: they are not."""
-    until_ms: int | None = None
+    until_ms: Whole | None = None
     tries: int = 0
     """How often they have been called back in vain."""
     was_sent_away: bool = False
@@ -242,7 +252,7 @@ class Clearance(Struct, frozen=True, kw_only=True):
     may_call: bool
     customers: int = 0
     """How many customers with that number were found; 0: nobody knows the caller."""
-    looked_ms: int = 0
+    looked_ms: Whole = 0
 
 
 class Heir(Struct, frozen=True, kw_only=True):
@@ -283,12 +293,12 @@ class Offer(Struct, frozen=True, kw_only=True):
     call: CallId
     edge: EdgeId
     state: OfferState
-    since_ms: int
+    since_ms: Whole
     epoch: int = FIRST_EPOCH
     """The token's; see `edge.acd.token`."""
     granted: int | None = None
     """The token's count, of an offer made without a quorum; None: its create_revision counts."""
-    hold_since_ms: int | None = None
+    hold_since_ms: Whole | None = None
     """Since when the agent has the caller on hold; None: they talk."""
 
 
@@ -316,7 +326,7 @@ class Work(Struct, frozen=True, kw_only=True):
     idle_s: float = 0.0
     end: WorkEnd = WorkEnd.TALKED
     rest_s: float = 0.0
-    ended_ms: int = 0
+    ended_ms: Whole = 0
     recent_calls: float = 0.0
     """Calls that fade with `busy_s` and `idle_s`: those of about the last hour."""
     unanswered: int = 0
@@ -361,4 +371,4 @@ class Barred(Struct, frozen=True, kw_only=True):
     """
 
     agent: AgentId
-    since_ms: int
+    since_ms: Whole

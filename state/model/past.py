@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from state.model.identity import AgentId, CallId, DidNumber, EdgeId, QueueId, SiteId
+from state.model.identity import AgentId, CallId, DidNumber, EdgeId, QueueId, SiteId, Whole
 
 
 class Outcome(StrEnum):
@@ -30,7 +30,7 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     revision: int
     """Of the snapshot on which it was made."""
-    wall_ms: int
+    wall_ms: Whole
     winner: AgentId
     score: float
     parts: Mapping[str, float]
@@ -56,8 +56,8 @@ class Talk(Struct, frozen=True, kw_only=True):
     """One agent's talk with a caller, from when they heard each other until the agent was out."""
 
     agent: AgentId
-    since_ms: int
-    until_ms: int
+    since_ms: Whole
+    until_ms: Whole
     site: SiteId | None = None
     """The agent's home site then; None: not known any more."""
     holds: int = 0
@@ -77,10 +77,10 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     site: SiteId
     via: SiteId
     sip_call_id: str
-    arrived_ms: int
-    queued_ms: int | None
-    connected_ms: int | None
-    ended_ms: int
+    arrived_ms: Whole
+    queued_ms: Whole | None
+    connected_ms: Whole | None
+    ended_ms: Whole
     agent: AgentId | None = None
     agent_site: SiteId | None = None
     agent_sip_call_id: str | None = None
@@ -108,6 +108,6 @@ class Coding(Struct, frozen=True, kw_only=True):
     agent: AgentId
     code: str
     """A `WrapUpCode`."""
-    at_ms: int
+    at_ms: Whole
     by: str = ""
     """Who said so, when it was not the agent."""

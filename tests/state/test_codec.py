@@ -173,6 +173,14 @@ def test_not_a_number_is_refused_when_written_not_when_read() -> None:
         encode(Work(agent=AgentId("anna"), busy_s=float("nan")))
 
 
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 400, "-" + "9" * 400], ids=len)
+def test_a_number_that_no_float_holds_is_an_error_that_names_its_key(number: str) -> None:
+    data = b'{"v":1,"agent":"anna","ended_ms":%s}' % number.encode()
+    key = keys.work(AgentId("anna"))
+    with pytest.raises(CodecError, match=key):
+        decode_at(key, data)
+
+
 def test_errors_quote_no_value() -> None:
     with pytest.raises(CodecError) as caught:
         decode(Agent, msgspec.json.encode({"v": 1, "id": 5, "ha1": "secret"}), "k")
