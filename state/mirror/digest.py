@@ -35,5 +35,6 @@ class Digest:
 
 
 def _weight(key: str, mod_revision: int) -> int:
-    named = f"{key} {mod_revision}".encode()
+    # A key that is no UTF-8 comes with surrogates (`state.etcd.wire`).
+    named = f"{key} {mod_revision}".encode("utf-8", "surrogateescape")
     return int.from_bytes(blake2b(named, digest_size=_BYTES).digest())

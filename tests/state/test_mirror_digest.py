@@ -44,6 +44,11 @@ def test_it_is_of_one_length_and_of_nothing_too() -> None:
     assert str(taken) == str(Digest())
 
 
+def test_keys_that_are_no_utf_8_count_as_others_do() -> None:
+    named = [b"\xff".decode("utf-8", "surrogateescape"), b"\xfe".decode("utf-8", "surrogateescape")]
+    assert len({str(Digest([(key, 1)])) for key in ("", *named)}) == 3
+
+
 async def _stored(world: World) -> str:
     found = await world.memory.range(keys.STATE, prefix=True)
     return str(Digest((each.key, each.mod_revision) for each in found.records))
