@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar
 
+from state import keys
+from state.listing import pages
 from state.mirror.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from state.snapshot import Snapshot
+    from state.store import Store
 
 T = TypeVar("T")
 
@@ -34,6 +38,18 @@ async def differing(snapshot: Snapshot, listed: Mapping[str, int], revision: int
             mine.key for mine in records if mine.mod_revision <= revision and mine.key not in listed
         )
     return found
+
+
+async def listed_keys(store: Store) -> tuple[dict[str, int], int]:
+    """Return the mod_revision of each key of the store, and as of which revision."""
+    listed: dict[str, int] = {}
+    revision = 0
+    async with aclosing(pages(store, keys.STATE, keys_only=True)) as found:
+        async for page in found:
+            revision = page.revision
+            async for some in in_pieces(page.records):
+                listed.update((record.key, record.mod_revision) for record in some)
+    return listed, revision
 
 
 async def digest_of(snapshot: Snapshot) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from state import keys
 from state.discreet import fault
 from state.errors import CompactedError, StateError
 from state.listing import pages
-from state.mirror.comparing import differing, digest_of, in_pieces
+from state.mirror.comparing import differing, digest_of, in_pieces, listed_keys
 from state.mirror.lateness import Lateness
 from state.pace import Pace
 from state.snapshot import Delta, Listener, Replacing, Snapshot, replace, step
@@ -303,11 +303,23 @@ class Mirror:
         """Ask the store again and again which revision it is at."""
         while True:
             await asyncio.sleep(self._settings.gauge_every_s)
+            asked_at = self._snapshot.revision
             try:
                 answer = await self._store.range(keys.STATE, limit=1, keys_only=True)
             except (StateError, OSError):
                 continue  # whoever follows says so
             self._lateness.hears(answer.revision, self._clock.now().mono_s)
+            if self.state is MirrorState.LIVE and self._to_heal is None:
+                # A watch of one that went back lives, and tells nothing until it is so far again.
+                self._believe(answer.revision, asked_at)
+
+    def _believe(self, revision: int, asked_at: int) -> bool:
+        """Ask for a new list of a store that went back, as from a backup; tell whether it did."""
+        if revision >= asked_at:
+            return False
+        log.warning("mirror_ahead_of_store", revision=asked_at, store=revision)
+        self._to_heal = frozenset(self._snapshot.raw)
+        return True
 
     def _turn(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         """Let `snapshot` be the current one, and tell everybody."""
@@ -343,33 +355,20 @@ class Mirror:
         if self.state is not MirrorState.LIVE:
             return
         asked_at = self._snapshot.revision
-        first, revision = await self._listed_keys()
+        first, revision = await listed_keys(self._store)
         self.counters.checks += 1
-        if revision < asked_at:
-            log.warning("mirror_ahead_of_store", revision=asked_at, store=revision)
-            self._to_heal = frozenset(self._snapshot.raw)
+        if self._believe(revision, asked_at):
             return
         suspects = await differing(self._snapshot, first, revision)
         if not suspects:
             return
         await asyncio.sleep(self._settings.grace_s)
-        second, revision = await self._listed_keys()
+        second, revision = await listed_keys(self._store)
         lost = await differing(self._snapshot, second, revision) & suspects
         lost = {key for key in lost if first.get(key) == second.get(key)}
         if lost:
             log.warning("mirror_differs_from_store", keys=len(lost))
             self._to_heal = frozenset(lost)
-
-    async def _listed_keys(self) -> tuple[dict[str, int], int]:
-        """Return the mod_revision of each key of the store, and as of which revision."""
-        listed: dict[str, int] = {}
-        revision = 0
-        async with aclosing(pages(self._store, keys.STATE, keys_only=True)) as found:
-            async for page in found:
-                revision = page.revision
-                async for some in in_pieces(page.records):
-                    listed.update((record.key, record.mod_revision) for record in some)
-        return listed, revision
 
     # ---- saving ----------------------------------------------------------------------------------
 

@@ -344,6 +344,20 @@ async def test_a_store_that_went_back_in_time_is_believed() -> None:
         assert world.mirror.snapshot.wishes[AgentId("anna")].value.readiness is Readiness.PAUSED
 
 
+async def test_a_store_that_went_back_in_time_is_believed_before_the_next_check() -> None:
+    world = make_world(replace(CALM, gauge_every_s=0.05))
+    for name in ("anna", "bert", "cleo"):
+        await world.put(name)
+    async with running(world.mirror):
+        await world.mirror.wait_until(lambda s: len(s.wishes) == 3, PATIENCE_S)
+        world.memory = world.store.inner = MemoryStore(world.clock, heartbeat_s=0.02)
+        await world.put("dora")
+        await world.until(lambda: world.names() == ["dora"])
+        await world.put("emil")
+        await world.until(lambda: world.names() == ["dora", "emil"])
+        assert world.mirror.counters.checks == 0
+
+
 async def test_a_check_that_fails_is_counted_and_tried_again() -> None:
     world = make_world(QUICK)
     async with running(world.mirror):
