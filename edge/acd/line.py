@@ -71,10 +71,11 @@ def standing_of(ticket: Entry[Ticket]) -> tuple[int, CallId]:
 
 def level_of(priority: int, waits_s: float, queue: Queue | None) -> int:
     """Return the level of a call that has waited so long."""
-    if queue is None or queue.aging_s is None:
+    if queue is None or queue.aging_s is None or queue.aging_s <= 0.0:
         return priority
-    aged = priority + int(waits_s // queue.aging_s)
-    return max(priority, min(aged, queue.aging_ceiling))
+    # Asked before it is counted: of a very short one there may be more than an integer can say.
+    rises, most = waits_s // queue.aging_s, max(priority, queue.aging_ceiling)
+    return priority + int(rises) if rises < most - priority else most
 
 
 def waiting_calls(snapshot: Snapshot, now: Now) -> list[Waiting]:

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from edge.acd.index.index import MatchIndex
 from edge.acd.line import level_of, waiting_calls
+from edge.acd.match import match
 from state import keys
 from state.model import CallId, EdgeId, Queue, QueueId, Step, TicketState
 from tests.acd.worlds import NOW, PATIENT, World, at, call_id, ticket
@@ -39,6 +41,21 @@ def test_waiting_raises_the_level_up_to_the_ceiling(
     assert level_of(priority, waits_s, AGING) == level
     assert level_of(priority, waits_s, replace(AGING, aging_s=None)) == priority
     assert level_of(priority, waits_s, None) == priority
+
+
+@pytest.mark.parametrize(("aging_s", "level"), [(0.0, 0), (-1.0, 0), (1e-300, 5), (5e-324, 5)])
+def test_a_length_of_aging_that_no_file_allows_ends_no_match(aging_s: float, level: int) -> None:
+    """A file takes none; a record in the store may have any, and every edge reads it."""
+    queue = replace(AGING, aging_s=aging_s)
+    assert level_of(0, 1e9, queue) == level
+    world = World()
+    world.set_queue(queue)
+    world.agent("ann", sales=1)
+    world.set_ticket(ticket(1, sales=1), waits_s=15.0)
+    index = MatchIndex()
+    index.fold(world.snapshot, world.deltas)
+    assert index.offers(NOW) == match(world.snapshot, NOW)
+    assert index.next_due_s() is None
 
 
 def test_who_has_waited_long_comes_before_a_newcomer_of_a_higher_priority() -> None:

@@ -183,7 +183,7 @@ class Callers:
 
 def _next_age_s(effective: Effective, waits_s: float, queue: Queue | None) -> float | None:
     """Return the seconds of waiting at which the level rises next; None: it will not."""
-    if queue is None or queue.aging_s is None:
+    if queue is None or queue.aging_s is None or queue.aging_s <= 0.0:
         return None
     aged = level_of(effective.priority, waits_s, queue)
     if aged >= max(queue.aging_ceiling, effective.priority):
