@@ -6,8 +6,8 @@ The laws:
 - A span begins with its first minute and is over when its last one is.
 - Hours are those that a clock on the wall shows: on the night when it is put back, an hour that
   comes twice is open twice; when it is put forward, one that never comes is never open.
-- A calendar that this machine cannot make sense of (a zone it has no data of) is open: nobody is
-  turned away for our ignorance.
+- A calendar that this machine cannot make sense of (a zone it has no data of, a week of other than
+  seven days) is open: nobody is turned away for our ignorance.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ def is_open(calendar: Calendar, now: Now) -> bool:
         zone = ZoneInfo(calendar.zone)
     except (LookupError, OSError, ValueError):
         return True
+    if len(calendar.week) != _DAYS:
+        return True
     # From 1970 on in whole milliseconds: a float would lose some.
     local = (_EPOCH + timedelta(milliseconds=now.wall_ms)).astimezone(zone)
     special = {each.date: each.openings for each in calendar.special}
@@ -39,4 +41,5 @@ def is_open(calendar: Calendar, now: Now) -> bool:
     return any(each.begin <= minute < each.end for each in openings)
 
 
+_DAYS = 7
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

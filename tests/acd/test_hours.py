@@ -77,6 +77,12 @@ def test_a_zone_that_this_machine_does_not_know_turns_nobody_away() -> None:
     assert is_open(unknown, at("2026-11-23T09:00+00:00"))
 
 
+@pytest.mark.parametrize("days", [0, 1, 6, 8])
+def test_a_week_of_other_than_seven_days_turns_nobody_away(days: int) -> None:
+    odd = Calendar(id=CalendarId("x"), zone="UTC", week=((),) * days)
+    assert all(is_open(odd, at(f"2026-11-{day}T09:00+00:00")) for day in range(23, 30))
+
+
 @unhurried
 @given(
     when=st.datetimes(
