@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 from custody import keyring as keys
 from custody import manifest as manifests
@@ -16,6 +17,10 @@ from custody.providers import WrappingProvider
 from custody.segment import Reader, check, read_checked
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from custody.stream import HEADER_BYTES
+
+KEPT: Final = 64
+"""So many private halves are in memory at a time, those that were asked for last: whoever listens
+goes on from second to second, and each customer has a key of their own."""
 
 
 class Library:
@@ -105,9 +110,12 @@ class Library:
             # What was destroyed is not kept in our memory either.
             self._private.pop((tenant, key_id), None)
             raise
-        private = self._private.get((tenant, key_id))
+        private = self._private.pop((tenant, key_id), None)
         if private is None:
-            private = self._private[tenant, key_id] = await keys.open_private(key, self._providers)
+            private = await keys.open_private(key, self._providers)
+        self._private[tenant, key_id] = private
+        if len(self._private) > KEPT:
+            del self._private[next(iter(self._private))]
         return private
 
 

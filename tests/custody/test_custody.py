@@ -324,6 +324,24 @@ async def test_nothing_of_a_deleted_object_is_left_beside_it(tmp_path: Path) -> 
     assert found == ["00011", "00011#1"]
 
 
+async def test_of_many_customers_keys_few_private_halves_are_in_memory_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custody.library.KEPT", 2)
+    ring, to = Keyring(tmp_path / "keys"), keyring.recipients(PROVIDERS)
+    made = [keyring.make("main", to, 1, customer=name) for name in ("ann", "bob", "cleo")]
+    for each in made:
+        ring.add(each)
+    store = RecordingStore.open(str(tmp_path / "store"))
+    library = Library(store, ring, providers=PROVIDERS, recorders=KNOWN)
+    first, second_, third = made
+    for each in (first, second_, first, third, second_):
+        private = await library._open_private("main", each.id)  # noqa: SLF001 - what it keeps
+        assert private == await keyring.open_private(each, PROVIDERS)
+        assert len(library._private) <= 2  # noqa: SLF001 - likewise
+    assert [key for _, key in library._private] == [third.id, second_.id]  # noqa: SLF001 - likewise
+
+
 @pytest.mark.parametrize("forged", [None, b"f" * 32])
 async def test_audio_under_another_data_key_than_the_manifest_signs_does_not_open(
     tmp_path: Path, forged: bytes | None
