@@ -36,6 +36,10 @@ class NotYetError(NotTakenError):
     """It will, once it has the keys."""
 
 
+class NotKeptError(ConnectionError):
+    """The other site is there, and its store has not kept this: it may be full, or away."""
+
+
 class Peers:
     """Those of one site."""
 
@@ -108,7 +112,8 @@ class Peers:
     ) -> None:
         """Bring an object, and say where else it is (None: nobody knows).
 
-        Raise `NotYetError` or `NotTakenError`, or what there is to a peer that cannot keep it.
+        Raise `NotYetError`, `NotTakenError` or `NotKeptError`, or what there is to a peer that is
+        away.
         """
         headers = {} if here is None else {SITE: here.site, STORE: here.store}
         async with session.put(
@@ -120,7 +125,7 @@ class Peers:
             if answer.status in _REFUSALS:
                 raise NotTakenError(f"{peer} refuses it: {said[:200]}")
             if answer.status != 200 or said != hashlib.sha256(content).hexdigest():  # noqa: PLR2004 - HTTP
-                raise ConnectionError(f"{peer} did not keep it: {answer.status}")
+                raise NotKeptError(f"{peer} did not keep it: {answer.status}")
 
 
 def client(tls: ssl.SSLContext) -> aiohttp.ClientSession:

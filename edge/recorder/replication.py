@@ -27,7 +27,7 @@ from custody.errors import CustodyError
 from custody.manifest import Manifest
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from edge.recorder.ledger import Copy, Ledger
-from edge.recorder.peers import NotTakenError, NotYetError, Peers, client
+from edge.recorder.peers import NotKeptError, NotTakenError, NotYetError, Peers, client
 from edge.recorder.receiving import Kept
 from state.discreet import fault
 from state.wake import Wake
@@ -37,7 +37,7 @@ RETRY_S: Final = 3.0
 ASK_S: Final = 5.0
 """Between two questions which store a site has; one that does not say is asked as often."""
 MOST_IN_A_ROW: Final = 3
-"""So many recordings that the store does not give, and it is the store that is away."""
+"""So many that the store does not give, or none keeps, and it is the store that is away."""
 AGAIN_BYTES_S: Final = 2_000_000
 """What is copied again leaves the line between sites to calls and to what is new."""
 MOST_AGAIN: Final = AGAIN_BYTES_S * PERIOD_S
@@ -81,7 +81,8 @@ class Replicator:
         self._stuck: dict[str, str] = {}
         """Why a recording has not been copied although a site is there, as it was said last."""
         self._not_given: set[tuple[str, str]] = set()
-        """Tenant and recording of what the store has, and did not give when it was last asked."""
+        """Tenant and recording of what the store has, and did not give when it was last asked, or
+        no other site's has kept."""
         self._again_left = MOST_AGAIN
         """Bytes that may be copied again at once."""
         self._again_at_s = time.monotonic()
@@ -149,22 +150,28 @@ class Replicator:
         due = {recording for _, recording in self._due}
         self._stuck = {each: told for each, told in self._stuck.items() if each in due}
         here = await self._here() if due else None
-        failed: BaseError | None = None
-        in_a_row, began_s = 0, time.monotonic()
+        failed: BaseError | NotKeptError | None = None
+        not_kept: dict[str, str] = {}
+        in_a_row, began_s, is_taken = 0, time.monotonic(), False
         for each in self._in_turn():
             if self._due[each].is_again and not self._may_again(began_s):
                 break
             try:
                 await self._send(session, each, here)
-            except BaseError as error:
+            except (BaseError, NotKeptError) as error:
                 self._not_given.add(each)
                 failed, in_a_row = error, in_a_row + 1
+                if isinstance(error, NotKeptError):
+                    not_kept[each[1]] = str(error)
                 if in_a_row == MOST_IN_A_ROW:
                     break
             else:
                 self._not_given.discard(each)
-                in_a_row = 0
+                in_a_row, is_taken = 0, True
         self._not_given &= self._due.keys()
+        if is_taken:
+            for recording, because in not_kept.items():
+                self._say_stuck(recording, because)
         if failed is not None:
             raise failed
 
@@ -262,7 +269,10 @@ class Replicator:
         self, session: aiohttp.ClientSession, which: tuple[str, str], here: Kept | None
     ) -> None:
         tenant, recording = which
-        account = await self._account(tenant, recording)
+        try:
+            account = await self._account(tenant, recording)
+        except FileNotFoundError:
+            return  # it was deleted since: the next look leaves it out
         if account is None:
             self._passed_over.add(f"{tenant}/{recording}")
             self._ledger.forget([f"{tenant}/{recording}"])
@@ -289,7 +299,8 @@ class Replicator:
                     break  # it is brought back to where it was
                 continue
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                last = error
+                # That a site is there tells more than that another is away.
+                last = last if isinstance(last, NotKeptError) else error
                 self._peers.note_failed(peer)
                 continue
             self._note(account, told)

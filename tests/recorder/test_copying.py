@@ -11,7 +11,7 @@ from obstore.exceptions import GenericError
 
 from custody.store import RecordingStore
 from edge.recorder.ledger import Ledger
-from edge.recorder.peers import Peers
+from edge.recorder.peers import NotKeptError, Peers
 from edge.recorder.receiving import Kept
 from edge.recorder.replication import Replicator
 from tests.recorder.made import PUBLIC, Archive
@@ -25,6 +25,9 @@ class SpoiltStore(RecordingStore):
     spoilt: frozenset[str] = frozenset()
     what = "/audio/"
     """Of them."""
+    gone: frozenset[str] = frozenset()
+    """What is deleted once it has been looked at: of manifests."""
+    looked_at: tuple[str, ...] = ()
     asked = 0
 
     async def get(self, name: str) -> bytes:
@@ -32,6 +35,10 @@ class SpoiltStore(RecordingStore):
         if self.what in name and any(call in name for call in self.spoilt):
             self.asked += 1
             raise GenericError("Input/output error")
+        if "/manifests/" in name and any(call in name for call in self.gone):
+            if name in self.looked_at:
+                raise FileNotFoundError(name)
+            self.looked_at += (name,)
         return await super().get(name)
 
 
@@ -52,8 +59,15 @@ class Site:
         self.replicator._peers.told["198.18.2.10:5090"] = Kept(site="b", store="0" * 32)  # noqa: SLF001 - as it would say
         self.replicator._ledger.learn("b", "0" * 32)  # noqa: SLF001 - likewise
 
-        async def take(*_: object) -> None:
-            return
+        self.refused: frozenset[str] = frozenset()
+        """Calls of which the peer's disk takes nothing."""
+        self.brought: list[str] = []
+        """What was sent there."""
+
+        async def take(_: object, __: object, peer: str, name: str, *___: object) -> None:
+            self.brought.append(name)
+            if any(call in name for call in self.refused):
+                raise NotKeptError(f"{peer} did not keep it: 503")
 
         async def has(*_: object) -> bool:
             return False
@@ -90,6 +104,36 @@ async def test_what_the_stores_disk_does_not_give_keeps_no_other_from_being_copi
             await site.turn()
     assert site.replicator.count == len(CALLS) - spoilt
     assert set(site.replicator.uncounted) == set(CALLS[:spoilt])
+
+
+@pytest.mark.parametrize("refused", [1, 2, 4])
+async def test_what_another_sites_disk_does_not_take_keeps_no_other_from_being_copied(
+    site: Site, refused: int
+) -> None:
+    site.refused = frozenset(CALLS[:refused])
+    for _ in range(3):
+        with pytest.raises(NotKeptError):
+            await site.turn()
+    assert site.replicator.count == len(CALLS) - refused
+    assert set(site.replicator.uncounted) == set(CALLS[:refused])
+
+
+async def test_another_sites_store_that_is_away_is_not_given_every_recording(site: Site) -> None:
+    site.refused = frozenset(CALLS)
+    with pytest.raises(NotKeptError):
+        await site.turn()
+    assert len(site.brought) <= 3
+    site.refused = frozenset()
+    await site.turn()
+    assert site.replicator.count == len(CALLS)
+
+
+async def test_a_recording_that_is_deleted_as_it_is_to_be_sent_keeps_no_other_from_it(
+    site: Site,
+) -> None:
+    site.store.gone = frozenset(CALLS[:1])
+    await site.turn()
+    assert site.replicator.count == len(CALLS) - 1
 
 
 @pytest.mark.parametrize(("what", "most"), [("/audio/", 3), ("/manifests/", 6)])
