@@ -13,8 +13,9 @@ asked for again, and sent where it is not there.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from custody.disk import write_whole
 from state.discreet import fault
 
 _SPARE: Final = 1_000
-"""So many lines more than twice what they say, and the next life writes the file anew."""
+"""So many lines more than twice what they say, and the file is written anew."""
 _OF_A_COPY: Final = 5
 _OF_A_STORE: Final = 2
 
@@ -55,11 +56,13 @@ class Ledger:
         self.stores: dict[str, str] = {}
         """By site."""
         self._lines = 0
+        self._meanwhile: list[str] | None = None
+        """What is added while the file is being written anew; None: it is not."""
         for line in _lines(path):
             self._read(line.split())
-
-        if self._lines > 2 * len(self.copies) + _SPARE:
-            self._write_anew()
+        if self._is_long:
+            with _unwritten():
+                self._lines = _write_anew(path, self.stores, self.copies)
 
     def _read(self, words: list[str]) -> None:
         self._lines += 1
@@ -75,12 +78,24 @@ class Ledger:
         elif len(words) == 1 and "/" in words[0]:
             self.copies[words[0]] = Copy(recorder="", site="", store="", samples=0)
 
-    def _write_anew(self) -> None:
-        whole = [" ".join(each) for each in self.stores.items()]
-        whole += [_told(*each) for each in self.copies.items()]
-        with _unwritten():
-            write_whole(self._path, "".join(f"{each}\n" for each in whole).encode())
-            self._lines = len(whole)
+    @property
+    def _is_long(self) -> bool:
+        return self._lines > 2 * len(self.copies) + _SPARE
+
+    async def tidy(self) -> None:
+        """Write the file anew if it is long for what it says; what is noted meanwhile stays."""
+        if not self._is_long or self._meanwhile is not None:
+            return
+        self._meanwhile = []
+        try:
+            with _unwritten():
+                # In a thread, as packets do not wait: there may be a million.
+                self._lines = await asyncio.to_thread(
+                    _write_anew, self._path, dict(self.stores), dict(self.copies)
+                )
+        finally:
+            added, self._meanwhile = self._meanwhile, None
+            self._add(*added)  # once more, for the file that has taken the other's place
 
     def stands(self, copy: Copy) -> bool:
         """Tell whether the site has that store still."""
@@ -112,6 +127,8 @@ class Ledger:
         with _unwritten(), self._path.open("a") as file:
             file.write("".join(f"{each}\n" for each in lines))
         self._lines += len(lines)
+        if self._meanwhile is not None:
+            self._meanwhile += lines
 
 
 @contextlib.contextmanager
@@ -121,6 +138,14 @@ def _unwritten() -> Iterator[None]:
         yield
     except OSError as error:
         log.warning("copy_not_noted", **fault(error))
+
+
+def _write_anew(path: Path, stores: Mapping[str, str], copies: Mapping[str, Copy]) -> int:
+    """Write what there is, and nothing of what was; return how many lines that took."""
+    whole = [" ".join(each) for each in stores.items()]
+    whole += [_told(*each) for each in copies.items()]
+    write_whole(path, "".join(f"{each}\n" for each in whole).encode())
+    return len(whole)
 
 
 def _told(name: str, copy: Copy) -> str:

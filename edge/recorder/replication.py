@@ -147,6 +147,7 @@ class Replicator:
     async def _send_new(self, session: aiohttp.ClientSession) -> None:
         # All that is due is known before the first is sent, which may be the one that nobody takes.
         self._due = await self._look()
+        await self._ledger.tidy()
         due = {recording for _, recording in self._due}
         self._stuck = {each: told for each, told in self._stuck.items() if each in due}
         here = await self._here() if due else None

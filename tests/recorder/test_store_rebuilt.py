@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
@@ -177,6 +178,28 @@ def test_a_ledger_outlives_what_was_torn(tmp_path: Path) -> None:
     assert again.stores == {"b": copy.store}
     assert len(path.read_bytes()) < written / 100
     assert Ledger(path).copies == again.copies
+
+
+async def test_a_ledger_of_a_long_life_says_no_more_than_it_has_to(tmp_path: Path) -> None:
+    path = tmp_path / "replicated"
+    copy = Copy(recorder="a", site="b", store="0" * 32, samples=80)
+    ledger = Ledger(path)
+    ledger.learn("b", copy.store)
+    for number in range(3_000):
+        ledger.note(f"main/{number}", copy)
+    ledger.forget(f"main/{number}" for number in range(2_990))
+    written = path.stat().st_size
+    tidying = asyncio.create_task(ledger.tidy())
+    await asyncio.sleep(0)
+    ledger.note("main/late", copy)
+    ledger.forget(["main/2990"])
+    await tidying
+    await ledger.tidy()
+    assert path.stat().st_size < written / 100
+    again = Ledger(path)
+    assert again.copies == ledger.copies
+    assert set(again.copies) == {"main/late", *(f"main/{each}" for each in range(2_991, 3_000))}
+    assert again.stores == {"b": copy.store}
 
 
 async def test_a_full_store_that_cannot_say_which_it_is_keeps_no_recording_from_others(
