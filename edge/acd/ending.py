@@ -34,6 +34,8 @@ _GOODBYES = frozenset({"both_silent", "caller_unreachable", "goodbye_unheard"})
 """Causes of a loss after which nobody is missed: somebody had hung up, as far as one can tell.
 
 Not `agent_unheard` and `caller_unheard` (`edge.acd.call_farewell`): the talk was cut off before."""
+_LONGEST_S = 10 * 366 * 86_400.0
+"""Nobody waits for longer to be called back, whatever a record says: no file allows it."""
 UNKNOWN_CALLER = "anonymous"
 """In place of a number that was withheld: nobody is known by it."""
 
@@ -166,7 +168,7 @@ def _until_ms(ticket: Ticket, at: Now) -> int | None:
     rules = ticket.call_back
     if rules is None or ticket.until_ms is not None:
         return ticket.until_ms
-    return at.wall_ms + int(rules.expires_s * 1000)
+    return at.wall_ms + int(min(max(0.0, rules.expires_s), _LONGEST_S) * 1000)
 
 
 def rung_in_vain(ticket: Ticket) -> tuple[AgentId, ...]:

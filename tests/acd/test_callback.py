@@ -6,10 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from edge.acd.callback import ASKED_S, is_due, is_refused, waits_for_clearance
+from edge.acd.ending import Ending, place_kept
 from state import keys
 from state.codec import decode, encode
-from state.model import CallBack, Clearance, DidNumber, Entry, Now, Place, TrunkId
-from tests.acd.worlds import WALL_MS, World, call_id
+from state.model import CallBack, Clearance, DidNumber, Entry, Now, Outcome, Place, TrunkId
+from tests.acd.worlds import WALL_MS, World, call_id, ticket
 
 RULES = CallBack(trunk=TrunkId("t"))
 UNASKED = replace(RULES, needs_clearance=False)
@@ -102,3 +103,18 @@ def test_a_place_that_an_older_edge_has_written_needs_clearance_too() -> None:
     told = encode(LOST).replace(b',"needs_clearance":true', b"")
     assert b"needs_clearance" not in told
     assert decode(Place, told, keys.place(LOST.call)) == LOST
+
+
+@pytest.mark.parametrize("expires_s", [-1e300, 0.0, 7200.0, 1e300, 1.7e308])
+def test_a_call_ends_and_leaves_its_place_however_long_its_callback_is_to_be_valid(
+    expires_s: float,
+) -> None:
+    rules = CallBack(trunk=TrunkId("t"), after_lost_s=1.0, expires_s=expires_s)
+    lost = Entry(
+        value=replace(ticket(1), call_back=rules), create_revision=1, mod_revision=1, seen_s=0.0
+    )
+    put = place_kept(lost, Ending(outcome=Outcome.LOST, cause="edge_died"), after(0.0))
+    assert put is not None
+    until_ms = decode(Place, put.value, put.key).until_ms
+    assert until_ms is not None
+    assert until_ms >= after(0.0).wall_ms
