@@ -266,12 +266,16 @@ class Routes:
                 wire.answer(481, "Call/Transaction Does Not Exist")
             return
         is_goodbye = leg and method == "BYE"
-        if is_goodbye and peer == wire.EDGE:
-            gate.free(*leg)  # wherever the phone may be
+        is_ours = is_goodbye and peer == wire.EDGE
+        if is_ours:
+            gate.say_goodbye(*leg)  # wherever the phone may be
         if not self.may_pass(peer, leg, is_handed_on):
             wire.answer(403, "Forbidden")
             return
-        if is_goodbye and peer != wire.EDGE:
+        if is_ours:
+            ringing.remember_gate(*leg)
+            KSR.tm.t_on_reply("ksr_farewell_replies")
+        elif is_goodbye:
             goodbye(leg)
         elif leg:
             KSR.tm.t_on_reply("ksr_in_dialog_replies")
@@ -314,6 +318,12 @@ class Routes:
         """Reply route: the phone may answer a re-INVITE from behind its NAT."""
         if wire.source() != wire.EDGE:
             reach.note_source()
+        return 1
+
+    def ksr_farewell_replies(self, _msg):
+        """Reply route: the phone has heard the edge's BYE."""
+        if KSR.kx.get_status() in calls.FINAL:
+            gate.heard_goodbye(ringing.gate_at_hand()[0])
         return 1
 
     # -- what Kamailio calls for everything

@@ -9,12 +9,16 @@ Its laws, whatever crashes, freezes or comes late:
    the floor: what the gate was loaded with may be older than what its life before let through.
 3. Only the token that holds the gate changes its state.
 4. After a restart nothing passes until an edge has loaded which offers stand, and the floor.
+5. Nor is an agent rung whose telephone has not answered our goodbye: it talks on as far as it
+   knows, and the datagram is lost. That is asked only of goodbyes older than a phone takes to
+   answer, and for no longer than one is sent again.
 
 Entries are read and written under the lock of their htable slot. It is the process's own, so the
 calls inside may take it again; it is released in `finally`, and nothing between can block.
 """
 
 import beat
+import calls
 import door
 import KSR
 import wire
@@ -22,6 +26,11 @@ import wire
 IDLE = "idle"
 RINGING = "ringing"
 TALKING = "talking"
+
+# An offer that follows a goodbye at once arrives behind it, and one that is not answered by then is
+# lost: tm sends it again after 0.5 s (RFC 3261 timer E), and gives it up after `GIVEN_UP_MS`.
+ANSWERED_MS = 400
+GIVEN_UP_MS = 5000
 
 
 class RefusedError(Exception):
@@ -73,7 +82,7 @@ def take(agent, token, call):
         highest, state, _ = read(agent)
         if token <= max(highest, floor(), token_from(came_with)) or token[0] < oldest_epoch:
             raise RefusedError(403, "stale token")
-        if state != IDLE:
+        if state != IDLE or has_not_heard(agent):
             raise RefusedError(486, "busy")
         write(agent, token, RINGING, call)
     finally:
@@ -89,6 +98,25 @@ def talk(agent, token):
 def free(agent, token):
     """Note that the call is over, however it ended; return whether it was the token's to end."""
     return turn(agent, token, from_states=(RINGING, TALKING), to_state=IDLE)
+
+
+def say_goodbye(agent, token):
+    """Free the agent, whose telephone is told so now. `heard_goodbye`: it has answered."""
+    if free(agent, token):
+        KSR.htable.sht_sets("goodbye", agent, str(calls.now_ms()))
+
+
+def heard_goodbye(agent):
+    """Note that the agent's telephone has answered our goodbye, or is told no longer."""
+    KSR.htable.sht_rm("goodbye", agent)
+
+
+def has_not_heard(agent):
+    """Whether our goodbye to the agent's telephone seems to be lost, and is sent again."""
+    said_ms = KSR.htable.sht_get("goodbye", agent)
+    if said_ms is None:
+        return False
+    return ANSWERED_MS < calls.now_ms() - int(said_ms) < GIVEN_UP_MS
 
 
 def turn(agent, token, *, from_states, to_state):

@@ -122,6 +122,27 @@ def answered_by(
     )
 
 
+def test_an_agent_is_not_rung_until_their_telephone_has_heard_that_the_last_call_is_over(
+    site: Site,
+) -> None:
+    ended = answered_by(site, "alice")
+    edge, phone = ended.near, ended.far
+    edge.send(
+        edge.request(
+            "BYE", ended.far_uri, call_id=ended.call_id, cseq=5, to_tag="t", headers=ended.routes
+        )
+    )
+    phone.wait("BYE")
+    again = phone.wait("BYE")  # tm's, after half a second
+    assert site.row("gate", "alice") == "1.7.idle."
+    offer(edge, "alice", "d", (1, 8))
+    assert edge.final().start == "SIP/2.0 486 busy"
+    phone.respond(again, 200)
+    assert edge.final().method == "BYE"
+    offer(edge, "alice", "e", (1, 9))
+    assert phone.wait("INVITE")["Call-ID"] != ended.call_id
+
+
 @pytest.mark.parametrize("from_far", [False, True], ids=["from trunk", "from edge"])
 def test_a_trunk_and_an_edge_speak_both_ways(from_trunk: Dialog, from_far: bool) -> None:  # noqa: FBT001 - a parameter of the test
     for method in METHODS:

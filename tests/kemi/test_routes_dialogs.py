@@ -99,6 +99,53 @@ def test_an_edges_bye_frees_the_gate_of_its_agent(script: Script, world: World) 
     assert world.tables["gate"]["alice"] == "1.8.talking.d"
 
 
+@pytest.mark.parametrize(
+    ("answer", "after_ms", "is_rung"),
+    [
+        (None, 0, True),
+        (None, 399, True),
+        (None, 401, False),
+        (100, 401, False),
+        (200, 401, True),
+        (481, 401, True),
+        (None, 4999, False),
+        (None, 5000, True),
+    ],
+)
+def test_an_agent_whose_telephone_has_not_answered_the_edges_bye_is_not_rung(
+    script: Script,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: int | None,
+    after_ms: int,
+    is_rung: bool,  # noqa: FBT001 - a row of a table
+) -> None:
+    """The BYE is lost, and tm sends it again: the telephone talks on as far as it knows."""
+    now_ms = 10**9
+    monkeypatch.setattr(script.modules["calls"], "now_ms", lambda: now_ms)
+    route = sealed(script, world)
+    world.tables["gate"]["alice"] = "1.7.talking.c"
+    within(script, world, EDGE, route_uri=route, method="BYE")
+    if answer is not None:
+        ((replies,),) = world.was_done("on_reply")
+        world.status, world.source = answer, PHONE
+        getattr(script.routes, replies)(None)
+    now_ms += after_ms
+    ring = {"source": EDGE, "ruri": "sip:alice@everline", "to_tag": "", "method": "INVITE"}
+    script.request(world, headers={"X-Everline-Offer": "d 1 8"}, **ring)
+    assert world.was_done("reply") == ([] if is_rung else [(486, "busy")])
+    assert world.tables["gate"]["alice"] == ("1.8.ringing.d" if is_rung else "1.7.idle.")
+
+
+def test_a_bye_of_a_call_that_is_over_keeps_nobody_from_being_rung(
+    script: Script, world: World
+) -> None:
+    route = sealed(script, world)
+    world.tables["gate"]["alice"] = "1.8.talking.d"
+    within(script, world, EDGE, route_uri=route, method="BYE")
+    assert world.tables["goodbye"] == {}
+
+
 @pytest.mark.parametrize(("before", "after"), [("7.talking.c", "7.idle."), ("8.talking.d",) * 2])
 def test_a_phones_bye_frees_its_gate_once_the_edge_has_ended_the_call(
     script: Script, world: World, before: str, after: str
