@@ -33,6 +33,14 @@ AGENT_SILENCE_MS = 2000
 IN_DIALOG_SILENCE_MS = 5000
 MAKES_DIALOG = range(101, 300)
 
+# What changes a call goes to its edge again soon, whose next life answers it: to hold somebody is
+# not to take long. An edge that has answered nothing at all for `IN_DIALOG_SILENCE_MS` is asked
+# later (`ksr_change_failed`), and so is one that has said 100 and then nothing.
+CHANGES = ("INVITE", "UPDATE")
+CHANGE_LATE_MS = 10_000
+CHANGE_AGAIN_MS = 200
+CHANGE_AGAIN_AT_MOST_MS = 1000
+
 OFFER = re.compile(r"([A-Za-z0-9_.\-]{1,128}) +(\d{1,18}) +(\d{1,18})")
 DIAL = "X-Everline-Dial"
 NO_TOKEN = (0, 0)
@@ -265,23 +273,19 @@ class Routes:
             if method != "ACK":
                 wire.answer(481, "Call/Transaction Does Not Exist")
             return
-        is_goodbye = leg and method == "BYE"
-        is_ours = is_goodbye and peer == wire.EDGE
-        if is_ours:
+        is_goodbye, is_ours = leg and method == "BYE", peer == wire.EDGE
+        if is_goodbye and is_ours:
             gate.say_goodbye(*leg)  # wherever the phone may be
         if not self.may_pass(peer, leg, is_handed_on):
             wire.answer(403, "Forbidden")
             return
-        if is_ours:
-            ringing.remember_gate(*leg)
-            KSR.tm.t_on_reply("ksr_farewell_replies")
-        elif is_goodbye:
-            goodbye(leg)
+        if is_goodbye:
+            goodbye(leg, is_ours=is_ours)
         elif leg:
             KSR.tm.t_on_reply("ksr_in_dialog_replies")
         elif is_handed_on:
             KSR.tm.t_on_reply("ksr_handed_on_replies")
-        KSR.tm.t_set_fr(RINGING_MS, IN_DIALOG_SILENCE_MS)
+        wait_for_answer(is_change=method in CHANGES and not is_ours and not is_handed_on)
         KSR.tm.t_relay()
 
     def may_pass(self, peer, leg, is_handed_on):
@@ -318,6 +322,17 @@ class Routes:
         """Reply route: the phone may answer a re-INVITE from behind its NAT."""
         if wire.source() != wire.EDGE:
             reach.note_source()
+        return 1
+
+    def ksr_change_failed(self, _msg):
+        """Failure route: of an edge that was silent, the call goes on as it was.
+
+        A 408 would end it (RFC 3261 §12.2.1.2), though its audio goes on and an edge's next life
+        may take it up.
+        """
+        if KSR.tm.t_branch_timeout() > 0:
+            KSR.hdr.append_to_reply("Retry-After: 2\r\n")
+            KSR.tm.t_reply(500, "Server Internal Error")
         return 1
 
     def ksr_farewell_replies(self, _msg):
@@ -368,12 +383,24 @@ class Routes:
         return 1
 
 
-def goodbye(leg):
+def wait_for_answer(*, is_change):
+    """Say how long the answer to what is relayed within a call may take, and what follows."""
+    KSR.tm.t_set_fr(CHANGE_LATE_MS if is_change else RINGING_MS, IN_DIALOG_SILENCE_MS)
+    if is_change:
+        KSR.tm.t_set_retr(CHANGE_AGAIN_MS, CHANGE_AGAIN_AT_MOST_MS)
+        KSR.tm.t_on_failure("ksr_change_failed")
+
+
+def goodbye(leg, *, is_ours):
     """See to the agent's gate when a phone hangs up: only the edge knows that the call ends.
 
-    It refuses a BYE that is none of the call's, or comes late, and the call goes on.
+    It refuses a BYE that is none of the call's, or comes late, and the call goes on. `is_ours`: it
+    is the edge that says it, and only the phone knows that it has heard.
     """
     ringing.remember_gate(*leg)
+    if is_ours:
+        KSR.tm.t_on_reply("ksr_farewell_replies")
+        return
     KSR.tm.t_on_reply("ksr_goodbye_replies")
     KSR.tm.t_on_failure("ksr_goodbye_failed")
 

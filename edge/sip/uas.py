@@ -33,7 +33,8 @@ from edge.sip.transaction import ServerTransaction, State
 TRYING_AFTER_S = 0.15
 """How old an INVITE gets before its 100 is sent, if nothing else has been by then. RFC 3261 §17.2.1
 wants it where no response is known to come within 0.2 s; ours mostly comes within 0.03 s, and who
-has heard nothing goes elsewhere a second after we have died, who has heard 100 minutes after."""
+has heard nothing goes elsewhere a second after we have died, who has heard 100 minutes after. Of a
+call that goes on our next life is asked again, if we had said nothing."""
 RING_AGAIN_S = 60.0
 """How often a 1xx is repeated, so that proxies do not give the call up (RFC 3261 §13.3.1.1)."""
 _RINGING = range(101, 200)
@@ -93,9 +94,10 @@ class Uas:
     # -- provisional responses
 
     def say_trying(self, leg: Leg, _timer: LegTimer) -> None:
-        """Send the 100 of an INVITE whose answer is late."""
-        if leg.invite_in is not None:
-            self._core.respond(leg.invite_in, 100)
+        """Send the 100 of an INVITE, or re-INVITE, whose answer is late."""
+        late = leg.invite_in if leg.state is LegState.ARRIVED else leg.their_offer
+        if late is not None and late.request.method == "INVITE":
+            self._core.respond(late, 100)
 
     def progress(self, leg_id: LegId, status: int, sdp: bytes | None, *, reliable: bool) -> None:
         """Send a 1xx."""

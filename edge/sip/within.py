@@ -12,11 +12,11 @@ from edge.sip.dialog import refreshed
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import CROSSED, Confirmed, EndedBy, LegId, OfferReceived
 from edge.sip.goodbye import Goodbyes
-from edge.sip.leg import Leg, LegState, Peer
+from edge.sip.leg import Leg, LegState, LegTimer, Peer
 from edge.sip.offer_answer import Carrier, Meaning, Side
 from edge.sip.own_offers import OwnOffers, is_offering
 from edge.sip.transaction import ServerTransaction
-from edge.sip.uas import Uas, check_invite
+from edge.sip.uas import TRYING_AFTER_S, Uas, check_invite
 
 
 class Within:
@@ -77,7 +77,7 @@ class Within:
             raise RemoteError(491, "Request Pending")
         peer.dialog = refreshed(peer.dialog, request)
         leg.their_offer = transaction
-        core.respond(transaction, 100)
+        core.set_timer(leg, LegTimer.TRYING, TRYING_AFTER_S)
         core.events.append(OfferReceived(leg=leg.id, method="INVITE", sdp=sdp))
 
     def updated(self, leg: Leg, peer: Peer, transaction: ServerTransaction) -> None:

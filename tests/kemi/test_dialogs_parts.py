@@ -151,6 +151,43 @@ def test_a_trunk_and_an_edge_speak_both_ways(from_trunk: Dialog, from_far: bool)
         assert (answer.status, answer.method) == (200, method)
 
 
+def test_a_hold_that_an_edge_did_not_live_to_answer_is_answered_by_its_next_life(
+    from_trunk: Dialog,
+) -> None:
+    trunk, edge = from_trunk.near, from_trunk.far
+    hold = trunk.request(
+        "INVITE",
+        from_trunk.far_uri,
+        call_id=from_trunk.call_id,
+        cseq=5,
+        to_tag="t",
+        headers=from_trunk.routes,
+        body=SDP,
+    )
+    trunk.send(hold)
+    for _ in range(2):
+        edge.wait("INVITE", timeout_s=1)  # lost on a process that is dead
+    edge.respond(edge.wait("INVITE", timeout_s=1), 200, body=SDP)
+    assert trunk.final().status == 200
+
+
+def test_a_hold_that_no_edge_answers_leaves_the_call_as_it_was(from_trunk: Dialog) -> None:
+    trunk = from_trunk.near
+    trunk.send(
+        trunk.request(
+            "INVITE",
+            from_trunk.far_uri,
+            call_id=from_trunk.call_id,
+            cseq=5,
+            to_tag="t",
+            headers=from_trunk.routes,
+            body=SDP,
+        )
+    )
+    refused = trunk.final(timeout_s=8)
+    assert (refused.status, refused["Retry-After"]) == (500, "2")
+
+
 def test_what_is_said_in_a_call_goes_its_own_way_after_late_replies_to_another(
     site: Site, from_trunk: Dialog
 ) -> None:

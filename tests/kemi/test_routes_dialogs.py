@@ -89,6 +89,34 @@ def goodbye(script: Script, world: World, status: int) -> None:
         getattr(script.routes, failed)(None)
 
 
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("source", [PHONE, TRUNK])
+def test_a_change_of_a_call_that_no_edge_answers_leaves_the_call_as_it_was(
+    script: Script, world: World, source: tuple[str, int], method: str
+) -> None:
+    """A 408 would end the call (RFC 3261 §12.2.1.2)."""
+    route = sealed(script, world) if source == PHONE else ""
+    within(script, world, source, route_uri=route, method=method)
+    assert world.fr == (10_000, 5000)
+    ((failed,),) = world.was_done("on_failure")
+    world.results["tm.t_branch_timeout"] = -1  # the edge refuses it: passed on as it is
+    getattr(script.routes, failed)(None)
+    assert world.was_done("reply") == []
+    world.results["tm.t_branch_timeout"] = 1
+    getattr(script.routes, failed)(None)
+    assert world.was_done("reply") == [(500, "Server Internal Error")]
+    assert world.reply_headers == ["Retry-After: 2\r\n"]
+
+
+@pytest.mark.parametrize(("source", "method"), [(TRUNK, "INFO"), (EDGE, "INVITE")])
+def test_what_changes_no_call_or_goes_to_a_telephone_is_left_to_whoever_sends_it(
+    script: Script, world: World, source: tuple[str, int], method: str
+) -> None:
+    within(script, world, source, method=method)
+    assert world.was_done("on_failure") == []
+    assert world.fr == (120_000, 5000)
+
+
 def test_an_edges_bye_frees_the_gate_of_its_agent(script: Script, world: World) -> None:
     route = sealed(script, world)
     world.tables["gate"]["alice"] = "1.7.talking.c"
@@ -112,7 +140,7 @@ def test_an_edges_bye_frees_the_gate_of_its_agent(script: Script, world: World) 
         (None, 5000, True),
     ],
 )
-def test_an_agent_whose_telephone_has_not_answered_the_edges_bye_is_not_rung(
+def test_an_agent_whose_telephone_has_not_answered_the_edges_bye_is_not_rung(  # noqa: PLR0913, PLR0917 - one row of a table
     script: Script,
     world: World,
     monkeypatch: pytest.MonkeyPatch,

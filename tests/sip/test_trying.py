@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edge.sip.events import Address, Cancelled, IncomingInvite
+from edge.sip.events import Address, Cancelled, IncomingInvite, LegId, OfferReceived
 from edge.sip.stack import SipStack
-from tests.sip.network import ANSWER, Network, Party, counter_tokens
+from tests.sip.network import ANSWER, OFFER, Network, Party, counter_tokens, established
 
 PROXY = Address("192.0.2.9", 5060)
 INVITE = """INVITE sip:bob@everline SIP/2.0
@@ -97,3 +97,39 @@ def test_what_an_invite_has_waited_in_the_socket_counts(age_s: float, left_s: fl
         stack.handle_timers(7.0 + left_s + 0.001)
     ((sent, _),) = stack.take_outgoing()
     assert sent.startswith(b"SIP/2.0 100 Trying\r\n")
+
+
+def held(network: Network) -> tuple[SipStack, LegId]:
+    """Return the stack and the leg of a callee whose caller has just asked to hold the call."""
+    caller, callee, out, incoming = established(network)
+    caller.stack.reinvite(out, OFFER, network.now)
+    network.run(0.011)
+    assert callee.heard(OfferReceived)
+    return callee.stack, incoming
+
+
+def test_whoever_changes_a_call_hears_nothing_of_us_before_their_answer_is_late() -> None:
+    """Should we die before, they ask again, and our next life answers."""
+    network = Network()
+    stack, leg = held(network)
+    network.run(0.12)
+    assert network.sent("bob", 100) == []
+    network.run(0.04)
+    assert len(network.sent("bob", 100)) == 1
+    stack.answer_offer(leg, ANSWER, network.now)
+    network.run(3)
+    assert len(network.sent("bob", 100)) == 1
+    assert network.sent("bob", 200)
+
+
+def test_a_change_of_a_call_that_is_answered_or_refused_in_time_gets_no_100() -> None:
+    for status in (200, 488):
+        network = Network()
+        stack, leg = held(network)
+        if status == 200:
+            stack.answer_offer(leg, ANSWER, network.now)
+        else:
+            stack.refuse_offer(leg, status, network.now)
+        network.run(3)
+        assert network.sent("bob", status)
+        assert network.sent("bob", 100) == []
