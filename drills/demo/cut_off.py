@@ -121,9 +121,9 @@ def left_before(caller: CallerReport) -> bool:
 def met_nobody(caller: CallerReport, agent: AgentReport) -> bool:
     """Tell whether a caller left as one who waits leaves, and never had an agent who picked up.
 
-    Neither has heard the other, nor were they joined, and the call stood: the agent had only just
-    picked up, and the goodbye was answered at once; or their edge was gone, and the music went on.
-    How the call ended is not for that agent to say.
+    Neither has heard the other, nor were they joined, and the call stood: their goodbye was
+    answered at once, and not said for want of sound; or their edge was gone, and the music went on.
+    How the call ended is not for that agent to say, whose answer nobody may have heard.
     """
     if agent.answered_ms is None or caller.hung_up_ms is None or caller.crossed:
         return False
@@ -133,7 +133,7 @@ def met_nobody(caller: CallerReport, agent: AgentReport) -> bool:
         return False
     if _waited_ms(caller) > AT_ONCE_MS:
         return _was_played_to(caller)
-    return caller.hung_up_ms - agent.answered_ms <= SILENT_MS
+    return not caller.heard_nothing
 
 
 def parted_as_joined(caller: CallerReport, agent: AgentReport) -> bool:

@@ -221,18 +221,29 @@ def test_who_leaves_as_the_first_agent_picks_up_has_given_up() -> None:
     assert outcome_of(told, (_as_they_hung_up(8),)) is Outcome.ABANDONED
 
 
+def test_who_waits_on_while_an_agent_s_answer_is_lost_has_met_nobody() -> None:
+    """The line between their site and the agent's is cut; the music goes on."""
+    agents = (replace(AGENT, end=End.FAR_END), _as_they_hung_up(2500))
+    assert outcome_of(_who_hung_up(400), agents) is Outcome.ANSWERED
+
+
 @pytest.mark.parametrize(
-    ("by_agent", "answered_after_ms"),
+    ("picked_up_ms", "changes", "answered_after_ms"),
     [
-        pytest.param(_as_they_hung_up(1500), 30, id="they-waited-for-the-agent-in-vain"),
-        pytest.param(_as_they_hung_up(8), 5000, id="their-goodbye-was-answered-late"),
+        pytest.param(1500, {"told_ms": -1490}, 30, id="they-were-joined-and-heard-nobody"),
+        pytest.param(5000, {"heard_nothing": True}, 30, id="they-heard-no-music-either"),
+        pytest.param(8, {}, 5000, id="their-goodbye-was-answered-late"),
     ],
 )
 def test_who_has_an_agent_whom_they_do_not_hear_was_cut_off(
-    by_agent: AgentReport, answered_after_ms: int
+    picked_up_ms: int, changes: dict[str, int], answered_after_ms: int
 ) -> None:
     told = _who_hung_up(answered_after_ms)
-    assert outcome_of(told, (replace(AGENT, end=End.FAR_END), by_agent)) is Outcome.LOST
+    if "told_ms" in changes:
+        changes = {"told_ms": (told.hung_up_ms or 0) + changes["told_ms"]}
+    told = replace(told, **changes)
+    agents = (replace(AGENT, end=End.FAR_END), _as_they_hung_up(picked_up_ms))
+    assert outcome_of(told, agents) is Outcome.LOST
 
 
 def test_a_refusal_is_told_with_its_status() -> None:

@@ -47,7 +47,7 @@ class Breaks(Struct, frozen=True, kw_only=True):
     """What is broken, for how long."""
 
     what: str
-    """`edge`, `site`, `relay`, `trunk`, `line` (an agent's) or `store`."""
+    """`edge`, `site`, `relay`, `trunk`, `link` (between sites), `line` (an agent's) or `store`."""
     which: str
     at_s: float
     for_s: float

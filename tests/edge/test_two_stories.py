@@ -23,7 +23,13 @@ BLOCK: Final = 10
 FIRST: Final = int(os.environ.get("EVERLINE_FIRST_PLAY", "0"))
 NEAR_S: Final = (-0.5, -0.02, -0.006, -0.002, 0.0, 0.0005, 0.002, 0.006, 0.01, 0.02, 0.3, 1.0, 2.0)
 """So long after something was said on the net somebody hangs up."""
-LASTS_S: Final = {"edge": (0.5, 4.0), "site": (4.5, 14.0), "relay": (0.2, 3.0), "store": (0.1, 6.0)}
+LASTS_S: Final = {
+    "edge": (0.5, 4.0),
+    "site": (4.5, 14.0),
+    "relay": (0.2, 3.0),
+    "store": (0.1, 6.0),
+    "link": (0.1, 9.0),
+}
 """For how long what is broken. A site that is begun anew is not back before its people have hung
 up; until its relay has been asked, edges may know better than telephones (decision 28)."""
 
@@ -59,7 +65,7 @@ def _broken(chance: random.Random) -> tuple[Breaks, ...]:
     return (
         Breaks(
             what=what,
-            which=site if what in {"site", "relay"} else f"{site}1",
+            which=site if what in {"site", "relay", "link"} else f"{site}1",
             at_s=round(chance.uniform(1.6, 8.0), 3),
             for_s=round(chance.uniform(*LASTS_S[what]), 3),
             relay_later_s=chance.choice((0.0, 0.0, 0.5, 1.5)),
@@ -134,3 +140,14 @@ def test_an_agent_who_passes_a_caller_on_by_a_dead_relay_and_leaves_has_not_ende
     passing_on = Serves(name="ann", answers_s=1.0, talk_s=3.0, passes_on_to="bob")
     gone = Breaks(what="relay", which="a", at_s=2.087, for_s=2.867)
     _one_story(Plan(callers=(Calls(),), agents=(passing_on, BOB), breaks=(gone,)))
+
+
+def test_who_leaves_their_music_while_an_agent_s_answer_is_lost_has_only_waited() -> None:
+    passing_on = Serves(name="ann", answers_s=0.2, talk_s=3.0, passes_on_to="sales")
+    far = Serves(name="bob", site="b", answers_s=1.0)
+    cut = Breaks(what="link", which="a", at_s=3.287, for_s=7.85)
+    waits = Calls(number=GREETED, leaves_s=5.717)
+    played = _one_story(Plan(callers=(waits,), agents=(passing_on, far), breaks=(cut,)))
+    (row,) = played.ledger.rows
+    assert row.record is not None
+    assert row.record.cause == "left_in_transfer"

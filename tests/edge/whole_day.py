@@ -227,6 +227,8 @@ class _Day:
                 await self._break_site(fault)
             case "trunk":
                 await self._cut({frozenset({CALLERS, SITES[fault.which]})}, set(), fault.for_s)
+            case "link":
+                await self._cut({frozenset(SITES.values())}, set(), fault.for_s)
             case "line":
                 host = self.net.agents[fault.which].host
                 home = frozenset({host, self.net.homes[host]})
