@@ -125,6 +125,10 @@ class Farewell(Struct, frozen=True, kw_only=True):
     """The relay is: before that, it still has the call."""
     was_unheard: bool = False
     """The relay had not heard them for a while before the goodbye."""
+    joined_at: Now | None = None
+    """Since when the two had been joined, if the caller had not answered to that yet."""
+    is_unmet: bool = False
+    """Nor had the caller been heard since."""
 
 
 class Hold(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,9 @@ that died after it. The laws:
 - The record waits for that, and, if the other was unheard, until their leg is over. The agent never
   does.
 - Who was heard, and of whom nothing is known, has been told goodbye: the end stands.
+- A caller who has neither answered that they are joined nor been heard since has met nobody, also
+  if their telephone answers our goodbye: it may have hung up before, as they waited. Of these the
+  relay is asked always.
 """
 
 from __future__ import annotations
@@ -48,6 +51,11 @@ UNHEARD_MS: Final = 3000
 mean, so a silence of 4 s is always one; after so much whoever hears nobody hangs up. Who speaks is
 heard 50 times a second."""
 
+RELAY_TELLS_MS: Final = 1000
+"""In steps of so much, each taken for its end."""
+UNMET_MS: Final = UNHEARD_MS - RELAY_TELLS_MS
+"""By then an agent who hears nobody from the beginning has hung up, by what the relay tells."""
+
 _OTHER = {CALLER_HUNG_UP: Side.AGENT, AGENT_HUNG_UP: Side.CALLER}
 _UNHEARD = {Side.AGENT: AGENT_UNHEARD, Side.CALLER: CALLER_UNHEARD}
 _GOODBYES = frozenset({*_OTHER, CALLER_UNREACHABLE})
@@ -59,6 +67,12 @@ def said(outcome: Outcome, cause: str, *, talks: bool) -> Farewell | None:
     if not talks or outcome is not Outcome.ANSWERED or cause not in _OTHER:
         return None
     return Farewell(to=_OTHER[cause])
+
+
+def to_one_joined(call: Call, at: Now | None) -> Call:
+    """Return a call whose caller has been joined since then, and has never answered to that."""
+    told = call.farewell
+    return call if told is None else replace(call, farewell=replace(told, joined_at=at))
 
 
 def leg_over(call: Call, event: ev.CallerEnded | ev.AgentEnded) -> Call:
@@ -78,9 +92,20 @@ def last_heard(call: Call, event: ev.LastHeard, _now: Now) -> Step:
     if told is None or verdict is None:
         return call, ()
     until_ms = event.until_ms.get(told.to)
-    if until_ms is None or verdict.at.wall_ms - until_ms < UNHEARD_MS:
+    if until_ms is None:
         return replace(call, farewell=None), ()
-    return replace(call, farewell=replace(told, was_unheard=True)), ()
+    is_unmet = _never_met(told, until_ms, verdict.at)
+    if not is_unmet and verdict.at.wall_ms - until_ms < UNHEARD_MS:
+        return replace(call, farewell=None), ()
+    return replace(call, farewell=replace(told, was_unheard=True, is_unmet=is_unmet)), ()
+
+
+def _never_met(told: Farewell, until_ms: int, at: Now) -> bool:
+    """Tell whether the caller has not been heard since the relay has joined the two."""
+    if told.to is not Side.CALLER or told.joined_at is None:
+        return False
+    is_before = until_ms <= told.joined_at.wall_ms + RELAY_TELLS_MS
+    return is_before and at.wall_ms - until_ms >= UNMET_MS
 
 
 def settled(call: Call) -> Step:
@@ -90,14 +115,15 @@ def settled(call: Call) -> Step:
         return call, ()
     is_over = _is_over(call, told.to)
     if not told.is_asked:
-        if told.is_unanswered or (call.is_released and not is_over):
+        is_late = call.is_released and not is_over
+        if told.is_unanswered or told.joined_at is not None or is_late:
             asked = replace(call, farewell=replace(told, is_asked=True))
             return asked, (ef.AskLastHeard(), ef.CloseMedia())
         return (replace(call, farewell=None), (ef.CloseMedia(),)) if is_over else (call, ())
     if not told.was_unheard or not is_over:
         return call, ()
     verdict = call.verdict
-    if told.is_unanswered and verdict is not None and verdict.cause in _GOODBYES:
+    if (told.is_unanswered or told.is_unmet) and verdict is not None and verdict.cause in _GOODBYES:
         verdict = replace(verdict, outcome=Outcome.LOST, cause=_UNHEARD[told.to])
     return replace(call, farewell=None, verdict=verdict), ()
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from edge.acd import call_endings as endings
 from edge.acd import call_events as ev
+from edge.acd import call_farewell as farewell
 from edge.acd import call_parts as parts
 from edge.acd import call_transfer as transfer
 from edge.acd.call import Call, State
@@ -38,9 +39,10 @@ def agent_left(call: Call, event: ev.AgentEnded, now: Now) -> Step:
     """End it when the agent hangs up, or put back the caller of one who is lost."""
     if not (parts.is_present(call, event.attempt) and _talks(call, now)):
         return transfer.left_while_served(call, event, now)
+    joined_at = call.joined_at
     call, connected = _connected(call, now)
     call, ended = endings.agent_done(call, event, now)
-    return call, (*connected, *ended)
+    return farewell.to_one_joined(call, joined_at), (*connected, *ended)
 
 
 def cut(move: Callable[..., Step]) -> Callable[..., Step]:

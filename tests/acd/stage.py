@@ -15,7 +15,7 @@ from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, By, Side
-from edge.acd.call_farewell import UNHEARD_MS
+from edge.acd.call_farewell import UNHEARD_MS, UNMET_MS
 from edge.acd.call_state import start, step
 from state.model import AgentId, Decision, Now, Outcome
 from tests.acd.talks import Talks
@@ -383,7 +383,9 @@ class Stage:
         until_ms = self.told_ms.get(side)
         if verdict is None or until_ms is None:
             return False
-        return verdict.at.wall_ms - until_ms >= UNHEARD_MS
+        # A caller who was never told that they are joined may have left before.
+        least_ms = UNHEARD_MS if side is Side.AGENT else UNMET_MS
+        return verdict.at.wall_ms - until_ms >= least_ms
 
     def greeting_ends(self) -> None:
         """Let the greeting be over."""

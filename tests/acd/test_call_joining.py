@@ -7,7 +7,7 @@ import pytest
 from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
 from edge.acd.call import State
-from edge.acd.call_events import By
+from edge.acd.call_events import By, Side
 from edge.acd.call_joining import TALK_AFTER_S
 from edge.acd.ending import Holds
 from state.model import Outcome, WorkEnd
@@ -48,6 +48,29 @@ def test_an_agent_who_hangs_up_after_a_talk_has_answered() -> None:
     stage.agent_ends(FIRST, By.THEM)
     stage.end()
     assert stage.ended() == (Outcome.ANSWERED, "agent_hung_up")
+
+
+@pytest.mark.parametrize(
+    ("heard_ago_s", "end"),
+    [
+        pytest.param(3.1, (Outcome.LOST, "caller_unheard"), id="not-since-they-were-joined"),
+        pytest.param(2.0, (Outcome.LOST, "caller_unheard"), id="not-since-as-the-relay-tells-it"),
+        pytest.param(1.9, (Outcome.ANSWERED, "agent_hung_up"), id="for-a-second"),
+        pytest.param(0.0, (Outcome.ANSWERED, "agent_hung_up"), id="until-the-end"),
+    ],
+)
+@pytest.mark.parametrize("by", [By.US, By.BOTH])
+def test_an_agent_who_has_heard_nobody_has_met_nobody_though_a_telephone_answers_our_goodbye(
+    heard_ago_s: float, by: By, end: tuple[Outcome, str]
+) -> None:
+    """The trunk is cut: whether the caller had left before nobody knows."""
+    stage = _joined(3.0)
+    stage.heard(Side.CALLER, ago_s=heard_ago_s)
+    stage.agent_ends(FIRST, By.THEM)
+    stage.relay()
+    stage.later(3.5)
+    stage.caller_ends(by)
+    assert stage.ended() == end
 
 
 def test_a_caller_whose_agent_is_lost_after_a_talk_waits_again_as_one_who_has_talked() -> None:

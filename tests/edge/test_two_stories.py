@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from state.model import Outcome
 from tests.edge.one_edge import GREETED, SALES
 from tests.edge.people_in_time import Breaks, Calls, Plan, Serves
 from tests.edge.whole_day import Played, play
@@ -151,3 +152,15 @@ def test_who_leaves_their_music_while_an_agent_s_answer_is_lost_has_only_waited(
     (row,) = played.ledger.rows
     assert row.record is not None
     assert row.record.cause == "left_in_transfer"
+
+
+@pytest.mark.parametrize("for_s", [6.6, 9.0])
+def test_who_left_before_an_agent_came_and_was_not_heard_of_it_has_met_nobody(for_s: float) -> None:
+    """The trunk is cut: to their edge they are there, and the agent hears nobody and hangs up."""
+    waits = Calls(number=GREETED, patience_s=2.0)
+    cut = Breaks(what="trunk", which="a", at_s=1.6, for_s=for_s)
+    played = _one_story(
+        Plan(callers=(waits,), agents=(replace(ANN, answers_s=1.0),), breaks=(cut,))
+    )
+    (row,) = played.ledger.rows
+    assert row.by_edges is Outcome.LOST
