@@ -10,11 +10,11 @@ from drills.cli.progress import console
 from drills.desk import agent_tables, call_tables, status_tables, words
 from drills.desk.account import of_ticket
 from drills.desk.answers import Agents, Wished, WishRow
-from drills.desk.call_answers import Calls, Explained
+from drills.desk.call_answers import CallbackRow, Callbacks, Calls, Explained
 from drills.desk.tables import table
 from edge.acd.agent_state import AgentState
 from edge.acd.eligibility import Reason
-from state.model import Outcome, PresenceState, SiteId, SkillId
+from state.model import DidNumber, Outcome, PresenceState, QueueId, SiteId, SkillId
 from tests.acd.worlds import NOW, SITES, World, call_id
 from tests.cli import asked
 from tests.cli.asked import LAUNCHER, NOW_MS, agent_row, call_row
@@ -170,3 +170,21 @@ def test_brackets_in_what_people_wrote_stay(capsys: pytest.CaptureFixture[str]) 
     console().print(rows)
     console().print("[a patch] of [/run]")
     assert capsys.readouterr().out.count("[a patch] of [/run]") == 2
+
+
+def test_who_may_be_served_by_a_site_that_is_cut_off_is_said_to_wait_for_that() -> None:
+    row = CallbackRow(
+        call=call_id(1),
+        did=DidNumber("15550001"),
+        queue=QueueId("sales"),
+        is_under_way=False,
+        tries=0,
+        most_tries=3,
+        due_in_s=0.0,
+        until_ms=None,
+        waits_for_clearance=True,
+    )
+    doubted = replace(row, may_be_served_at=SiteId("c"))
+    for each, said in ((row, "not cleared yet"), (doubted, "site c may serve them")):
+        answer = Callbacks(lab=1, now_ms=NOW_MS, callbacks=(each,))
+        assert said in printed(call_tables.callbacks(answer), 120)
