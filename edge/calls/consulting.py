@@ -24,9 +24,8 @@ from edge.calls.media import CallMedia
 from edge.calls.records import CallRecords, Landed
 from edge.calls.tools import Tools
 from edge.sip import events as sip
-from edge.sip.errors import RemoteError
 from edge.sip.replaces import replaces_in
-from edge.sip.uri import parse_uri
+from edge.sip.subscriber import number_in
 from state.discreet import fault
 from state.model import AgentId, DidNumber, Now, Ticket
 from state.snapshot import Snapshot
@@ -54,11 +53,10 @@ def consultation_wanted(invite: sip.IncomingInvite, snapshot: Snapshot) -> Wante
     Who it is by is the proxy's word: it has asked them for proof.
     """
     by = invite.headers.get(AGENT)
-    try:
-        to = parse_uri(invite.request_uri).user or ""
-    except RemoteError:
+    if by is None:
         return None
-    if by is None or DidNumber(to) in snapshot.dids or AgentId(to) not in snapshot.agents:
+    to = number_in(invite.request_uri)
+    if DidNumber(to) in snapshot.dids or AgentId(to) not in snapshot.agents:
         return None
     return Wanted(by=AgentId(by.strip()), agent=AgentId(to))
 

@@ -21,6 +21,7 @@ from edge.calls.prompts import Prompts
 from edge.calls.records import CallRecords, Landed, NotAsked, Refused, Written
 from edge.settings import Settings
 from edge.sip.errors import RemoteError
+from edge.sip.subscriber import number_in
 from edge.sip.uri import parse_uri
 from edge.waiting import AloneTokens, HeldBack
 from state.clock import Clock
@@ -64,11 +65,11 @@ class Transfers:
 
     def destination(self, ticket: Ticket, by: AgentId, refer_to: str) -> ToAgent | ToQueue | No:
         """Return where a URI, or the bare name of an agent or a queue, would bring the caller."""
-        target: str | None = refer_to
+        target = refer_to
         try:
             if ":" in refer_to:
                 uri = parse_uri(refer_to)
-                target = uri.user
+                target = number_in(refer_to)
                 if "replaces" in uri.headers.lower():
                     # RFC 3891: that is for the agent's telephone to say, in a REFER.
                     return No(status=FORBIDDEN, reason="No attended transfers this way")
@@ -78,7 +79,7 @@ class Transfers:
             self._snapshot(),
             ticket,
             by,
-            target or "",
+            target,
             self._clock.now(),
             unreachable=self._unreachable(),
         )

@@ -117,7 +117,7 @@ def strike(ip, user):
 
 def register(agent):
     """Save where the agent's phone is: one phone an agent, the last one to say so."""
-    if KSR.kx.gete_tuser() != agent:
+    if wire.plain(KSR.kx.gete_tuser()) != agent:
         wire.answer(403, "Forbidden")
         return
     if RECEIVED.search(KSR.pv.gete("$(hdr(Contact)[*])")):

@@ -50,7 +50,7 @@ def row_of(number, *, or_any=True):
 
     What carriers add to it (`;npdi`, `;phone-context=...`) is not part of it.
     """
-    number = number.partition(";")[0]
+    number = wire.plain(number.partition(";")[0])
     if not NUMBER.fullmatch(number):
         return None
     row = KSR.htable.sht_get("steer", number)

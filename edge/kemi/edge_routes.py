@@ -163,9 +163,9 @@ class Routes:
         """
         wanted = KSR.kx.gete_ruser()
         row = calls.row_of(wanted, or_any=False)
-        if row is None and KSR.htable.sht_get("ha1", wanted) is not None:
+        if row is None and KSR.htable.sht_get("ha1", wire.plain(wanted)) is not None:
             row = gate.serving(agent)
-        if KSR.kx.gete_fuser() != agent or row is None:
+        if wire.plain(KSR.kx.gete_fuser()) != agent or row is None:
             wire.answer(403, "Forbidden")
             return
         KSR.auth.consume_credentials()

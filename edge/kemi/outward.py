@@ -19,7 +19,7 @@ SILENCE_MS = 4000
 DIALLED = re.compile(r"\+?[0-9]{3,20}")
 MOST_DIVERSIONS = 10
 ROW = re.compile(r"(\S+) (\+[1-9][0-9]{5,14})")
-URI_USER = re.compile(r"(?:sips?|tel):\+?([0-9A-Za-z*#_.\-]{1,40})")
+URI_USER = re.compile(r"(?:sips?|tel):(?:\+|%2[Bb])?([0-9A-Za-z*#_.\-]{1,40})")
 
 
 def target_of(trunk, number):
@@ -140,5 +140,5 @@ def tell(outcome, trunk):
 
 def number_called():
     """Return the number that the request at hand calls, without what carriers add; or ""."""
-    number = KSR.kx.gete_ruser().partition(";")[0]
+    number = wire.plain(KSR.kx.gete_ruser().partition(";")[0])
     return number if calls.NUMBER.fullmatch(number) else ""

@@ -1,6 +1,7 @@
 """Who speaks, and the short answers: what every route needs."""
 
 import re
+from urllib.parse import unquote
 
 import KSR
 
@@ -27,6 +28,11 @@ def peer_of(ip, port):
 def source():
     """Return who sent the message at hand."""
     return peer_of(KSR.kx.get_srcip(), KSR.kx.get_srcport())
+
+
+def plain(user):
+    """Return the user of a URI without escapes (RFC 3261 §19.1.4): carriers write `%2B` for `+`."""
+    return unquote(user) if "%" in user else user
 
 
 def is_retransmission(method):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote
 
 from edge.sip.errors import RemoteError
 from edge.sip.uri import parse_uri, scheme_of
@@ -15,6 +16,8 @@ from edge.sip.uri import parse_uri, scheme_of
 _SEPARATORS: Final = str.maketrans("", "", "-.()")
 """Of a tel URI; they say nothing (RFC 3966 §5.1.1)."""
 _NUMBER: Final = re.compile(r"\+?[0-9A-Fa-f*#]{1,40}")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,?/#-]*")
+"""What may stand in a user without an escape, and means nothing there: it is said to others."""
 _LONGEST: Final = 64
 """Of a user: as an agent's id. Who calls is in the caller's ticket and record, and datagrams may be
 large."""
@@ -34,8 +37,20 @@ def number_in(uri: str) -> str:
     except RemoteError:
         return ""
     # The password, too, stands behind.
-    number = user.partition(";")[0].partition(":")[0]
+    number = _plain(user.partition(";")[0].partition(":")[0])
     return number if len(number) <= _LONGEST else ""
+
+
+def _plain(user: str) -> str:
+    """Return a user without escapes (RFC 3261 §19.1.4); as it is where it cannot do without them.
+
+    `+` is among the reserved characters, of which `%2B` is no other form by the letter; but in a
+    number nobody means anything else by it (§19.1.6).
+    """
+    if "%" not in user:
+        return user
+    plain = unquote(user)
+    return plain if _PLAIN.fullmatch(plain) else user
 
 
 def caller_in(uri: str) -> str:

@@ -104,10 +104,13 @@ async def _asks(made: Center, *, agent: str = "bob") -> Scene:
     return Scene(made, edge, theirs, ours, asking)
 
 
+@pytest.mark.parametrize("written", ["bob", "b%6Fb"])
 @in_virtual_time
-async def test_an_agent_calls_another_who_is_reserved_for_the_callers_call_and_rung_once() -> None:
+async def test_an_agent_calls_another_who_is_reserved_for_the_callers_call_and_rung_once(
+    written: str,
+) -> None:
     async with center("ann", "bob") as made:
-        scene = await _asks(made)
+        scene = await _asks(made, agent=written)
         bob = await scene.rings()
         assert _state(scene.edge, BOB) is AgentState.OFFERED
         assert {offer.call for offer in await made.offers()} == {

@@ -290,6 +290,7 @@ async def test_a_target_who_was_taken_meanwhile_is_busy_and_the_caller_comes_bac
         ("sip:everline", 404),
         ("sip:far@everline", 404),
         ("sip:cyd@everline", 480),
+        ("sip:%63yd;x@everline", 480),
         ("sip:dan@everline", 480),
     ],
 )

@@ -252,6 +252,21 @@ def test_what_a_carrier_adds_to_a_number_is_not_part_of_it(script: Script, world
     assert ("relay", f"sip:{E1}") in done
 
 
+@pytest.mark.parametrize("number", ["%2B4930222", "%2b4930222;npdi", "+4%3930222"])
+def test_a_number_is_found_in_whatever_way_it_is_escaped(
+    script: Script, world: World, number: str
+) -> None:
+    world.tables["steer"] = {"+4930222": E1}
+    assert ("relay", f"sip:{E1}") in script.request(world, ruri=f"sip:{number}@198.18.1.10")
+
+
+@pytest.mark.parametrize("number", ["%252B4930222", "4930222%0A", "%FF", "%2"])
+def test_what_an_escape_hides_is_no_number(script: Script, world: World, number: str) -> None:
+    world.tables["steer"] = {"+4930222": E1, "4930222": E1, "*": E1}
+    script.request(world, ruri=f"sip:{number}@198.18.1.10")
+    assert world.was_done("reply") == [(404, "Not Found")]
+
+
 def test_only_an_edge_that_rings_gets_more_time(script: Script, world: World) -> None:
     for status, fr in ((100, (0, 0)), (180, (120_000, 0)), (183, (120_000, 0)), (200, (0, 0))):
         world.status, world.fr = status, (0, 0)

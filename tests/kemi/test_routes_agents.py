@@ -162,8 +162,16 @@ def test_what_the_registrar_refuses_is_not_told(script: Script, world: World) ->
     assert not [each for each in sign_in(script, world) if each[0] == "tell"]
 
 
-def test_an_agent_registers_nobody_else(script: Script, world: World) -> None:
-    assert ("reply", 403, "Forbidden") in sign_in(script, world, to_user="bob")
+@pytest.mark.parametrize("other", ["bob", "al%69ce%00", "%2561lice"])
+def test_an_agent_registers_nobody_else(script: Script, world: World, other: str) -> None:
+    assert ("reply", 403, "Forbidden") in sign_in(script, world, to_user=other)
+
+
+def test_an_agent_whose_phone_escapes_their_name_is_the_same_agent(
+    script: Script, world: World
+) -> None:
+    """Kamailio's registrar keeps them without escapes, too."""
+    assert ("save", "location", 4) in sign_in(script, world, to_user="al%69ce")
 
 
 @pytest.mark.parametrize(("verdict", "flags"), [(-2, 1), (-1, 1), (-4, 17), (-6, 17)])
@@ -220,6 +228,7 @@ def call_out(script: Script, world: World, number: str, user: str = "alice") -> 
     ("gate", "wanted", "is_let"),
     [
         ("1.7.talking.c", "bob", True),
+        ("1.7.talking.c", "%62ob", True),
         ("1.7.ringing.c", "bob", False),
         ("1.7.idle.", "bob", False),
         (None, "bob", False),
@@ -247,6 +256,7 @@ def test_an_agent_may_call_our_numbers_alone(script: Script, world: World) -> No
     assert ("header", "X-Everline-Agent: alice\r\nX-Everline-Via: a") in done
     assert not [each for each in done if "Trunk" in str(each)]
     assert world.was_done("rr_param")[0][0].startswith(";leg=alice~0~0~")
+    assert ("relay", f"sip:{E1}") in call_out(script, world, "4930111", user="%61lice")
     assert ("reply", 403, "Forbidden") in call_out(script, world, "112")
     assert ("reply", 403, "Forbidden") in call_out(script, world, "4930111", user="bob")
 

@@ -46,6 +46,13 @@ def test_a_trunks_call_goes_out_with_the_number_called_and_is_counted(
     assert told(handed)[0]["count"] == 2
 
 
+def test_a_number_that_is_escaped_is_handed_on_too(script: Script, handed: World) -> None:
+    script.request(handed, ruri="sip:%34930111@198.18.1.10")
+    assert handed.was_done("uri") == [(f"sip:{OUT}@198.18.20.20:5060",)]
+    ((diversion,),) = handed.was_done("insert")
+    assert diversion.startswith("Diversion: <sip:4930111@")
+
+
 def test_it_needs_no_edge(script: Script, handed: World) -> None:
     handed.tables["steer"]["4930111"] = "|"
     assert ("relay", "") in script.request(handed)
@@ -93,6 +100,7 @@ def test_a_row_that_is_none_hands_nothing_on(script: Script, handed: World, row:
         "<sip:4930111@198.18.1.10>;reason=unconditional;counter=1",
         "<sip:4989@h>;reason=user-busy,<sip:+4930111@carrier.example>;reason=unconditional",
         "<tel:+4930111>",
+        "<sip:%2B4930111@carrier.example>",
     ],
 )
 def test_what_comes_back_is_ended(script: Script, handed: World, diversion: str) -> None:
