@@ -23,7 +23,7 @@ from typing import Final, NewType
 
 import msgspec
 
-from edge.media import edits, inert
+from edge.media import edits, inert, lines
 from edge.media.ng import Command, Verb
 
 Party = NewType("Party", str)
@@ -67,7 +67,7 @@ def _exchange(verb: Verb, call: str, offerer: Party, answerer: Party, sdp: bytes
 
 def _ours(call: str, sdp: bytes) -> str:
     # JSON carries no bytes outside UTF-8, and after the origin nothing that matters can hold any.
-    return edits.with_origin(sdp, zlib.crc32(call.encode())).decode("utf-8", "replace")
+    return edits.with_origin(lines.tidy(sdp), zlib.crc32(call.encode())).decode("utf-8", "replace")
 
 
 def to_queue(call: str, caller_sdp: bytes) -> tuple[Command, Command]:

@@ -40,6 +40,14 @@ def test_description_with_bytes_that_json_cannot_carry_still_gets_through() -> N
     assert json.loads(datagram.split(b" ", 1)[1])["sdp"].count("m=audio 9") == 1
 
 
+def test_the_relay_is_told_of_a_hold_and_a_port_without_stray_blanks() -> None:
+    odd = SDP.replace(b"m=audio 9 ", b"m=audio  9 ").replace(b"a=sendrecv", b"a=sendonly ")
+    for command in (*plan.to_queue("k", odd), plan.offer("k", plan.CALLER, plan.AGENT, odd)):
+        lines = command.sdp.splitlines()
+        assert [line[:10] for line in lines if line.startswith("m=")] == ["m=audio 9 "]
+        assert not [line for line in lines if line.startswith("a=") and line.endswith(" ")]
+
+
 def test_end_gives_the_ports_back_at_once() -> None:
     for command in (plan.release("k"), plan.drop("k", plan.AGENT)):
         assert command.verb is Verb.DELETE

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from edge.media.edits import asked_offer, at_discard_port, with_events, with_origin, with_ours
 from edge.media.errors import MediaError, SdpError
 from edge.media.inert import inert_answer, inert_offer
+from edge.media.lines import tidy
 from edge.media.sdp import Direction, audio, keys_apart, parse, talk
 
 
@@ -58,6 +59,9 @@ def test_section_address_and_direction_win_over_those_of_the_session() -> None:
     [
         (("a=sendonly",), True, True),
         (("a=inactive",), True, True),
+        (("a=sendonly ",), True, True),
+        (("a=ptime:20 ", "a=inactive \t"), True, True),
+        (("a=recvonly\t",), False, True),
         (("c=IN IP4 0.0.0.0",), True, True),
         (("a=recvonly",), False, True),
         (("a=sendrecv",), False, False),
@@ -122,6 +126,21 @@ def test_a_name_with_what_a_text_takes_for_the_end_of_a_line_stays_one_line() ->
     odd = described("m=audio 4000 RTP/AVP 0", "a=sendonly").replace(b"s=Bob's phone", name)
     for told in (asked_offer(odd), asked_offer(asked_offer(odd)), at_discard_port(odd)):
         assert name in told.split(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "medium",
+    ["m=audio  4000 RTP/AVP 0 8", "m= audio 4000\tRTP/AVP 0 8 ", "m=audio 4000 RTP/AVP 0  8"],
+)
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_blanks_that_say_nothing_change_nothing(medium: str, end: bytes) -> None:
+    odd = described(medium, "a=fmtp:8  x ", "a=sendonly ").replace(b"\r\n", end)
+    plain = described("m=audio 4000 RTP/AVP 0 8", "a=fmtp:8  x", "a=sendonly")
+    assert parse(odd) == parse(plain)
+    for change in (at_discard_port, asked_offer, inert_answer):
+        assert change(odd) == change(plain)
+    assert tidy(odd) == plain.replace(b"\r\n", end)
+    assert tidy(plain) == plain
 
 
 def test_who_answers_with_one_codec_has_not_unlearnt_the_others() -> None:
