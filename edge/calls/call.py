@@ -13,7 +13,7 @@ import structlog
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call import WITH_MEDIA, Call, CallerLeg, Rules, State
-from edge.acd.call_events import Attempt, Side
+from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
 from edge.acd.call_resume import NOTHING_PASSED, called_back, is_silent, resumed
 from edge.acd.call_state import start, step
 from edge.acd.token import Token
@@ -76,6 +76,8 @@ class CallShell:
             consulting=self._consulting,
         )
         self._call: Call | None = None
+        self._left: CallNote | None = None
+        """What the former life has left of it, to go by until it is resumed."""
         self._is_doubted = False
         """Whether the caller's telephone knows of no such call."""
         media.ears.on_change = self._note
@@ -141,11 +143,13 @@ class CallShell:
     @property
     def attempt(self) -> Attempt:
         """The attempt that is current."""
-        return Attempt(0) if self._call is None else self._call.attempt
+        held = self._call or self._left
+        return NO_ATTEMPT if held is None else held.attempt
 
     def has_passed_on(self, attempt: Attempt) -> bool:
         """Tell whether that is the leg of who has passed the caller on, and is in no talk now."""
-        transferor = None if self._call is None else self._call.transferor
+        passing = self._call or (self._left and self._left.passing)
+        transferor = passing.transferor if passing else None
         return transferor is not None and transferor.attempt == attempt
 
     @property
@@ -230,12 +234,13 @@ class CallShell:
 
         And what the relay has of it: an agent who is kept from the caller waits for nothing else.
         """
+        self._left = note
         self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
         self._media.ears.restore(note.ears)
-        told = note.told.get(Side.AGENT)
         for agent in (note.transferor, note.agent):
             if agent is not None:
-                self._legs.adopt(agent, told if agent is note.agent else None)
+                told = note.told.get(Side.AGENT) if agent is note.agent else agent.told
+                self._legs.adopt(agent, told)
         if note.consultation is not None:
             self._legs.end_consultation(note.consultation)
 

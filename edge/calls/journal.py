@@ -46,6 +46,8 @@ class AgentNote(Struct, frozen=True, kw_only=True):
     sip_call_id: str | None = None
     dialog: Dialog | None = None
     """None: not answered yet."""
+    told: bytes | None = None
+    """What they were told last, where `CallNote.told` has it of another: of a transferor."""
 
 
 class ConsultationNote(Struct, frozen=True, kw_only=True):

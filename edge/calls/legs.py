@@ -105,15 +105,17 @@ class CallLegs:
         """Return by which site's Kamailio an agent's leg goes, or (None) the caller's."""
         return self._ticket.via if attempt is None else self.facts(attempt).site
 
-    def note(self, attempt: Attempt, *, is_up: bool) -> AgentNote:
-        """Return what a next life has to know of an agent's leg."""
+    def note(self, attempt: Attempt, *, is_up: bool, is_beside: bool = False) -> AgentNote:
+        """Return what a next life has to know of an agent's leg; `is_beside`: of a transferor's."""
         facts = self.facts(attempt)
+        told = self._tools.sip.told(self._agents[attempt]) if is_up and is_beside else None
         return AgentNote(
             attempt=attempt,
             token=self.token_of(attempt),
             site=facts.site,
             sip_call_id=facts.sip_call_id,
             dialog=self.dialog(attempt) if is_up else None,
+            told=told,
         )
 
     def token_of(self, attempt: Attempt) -> Token:

@@ -97,7 +97,8 @@ class CallNotes:
         if call.agent_leg is not AgentLeg.NONE:
             agent = self._legs.note(call.attempt, is_up=call.agent_leg is AgentLeg.UP)
         if call.transferor is not None:
-            transferor = self._legs.note(call.transferor.attempt, is_up=call.transferor.is_up)
+            passed_on = call.transferor
+            transferor = self._legs.note(passed_on.attempt, is_up=passed_on.is_up, is_beside=True)
         return CallNote(
             ticket=ticket,
             rules=call.rules,

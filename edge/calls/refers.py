@@ -31,6 +31,7 @@ _UNAVAILABLE: Final = 503
 _NOT_THE_CALLER: Final = No(status=403, reason="Only agents pass callers on")
 _NOT_IN_TALK: Final = No(status=403, reason="Nobody to pass on")
 _PASSED_ON: Final = No(status=_PENDING, reason="A transfer is under way")
+_NOT_RESUMED: Final = No(status=_PENDING, reason="The call is being taken up")
 _OFFER_OPEN: Final = No(status=_PENDING, reason="Request Pending")
 
 
@@ -150,8 +151,10 @@ def _may_not(asks: Asking) -> No | None:
     call, attempt = asks.call, asks.attempt
     if attempt is None:
         return _NOT_THE_CALLER
-    if call is not None and call.transferor is not None:
+    if call is None:
+        return _NOT_RESUMED
+    if call.transferor is not None:
         return _PASSED_ON
-    if call is None or call.state is not State.CONNECTED or attempt != call.attempt:
+    if call.state is not State.CONNECTED or attempt != call.attempt:
         return _NOT_IN_TALK
     return _OFFER_OPEN if asks.is_offering else None

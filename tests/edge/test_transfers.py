@@ -402,6 +402,49 @@ async def test_an_edge_that_is_killed_in_a_transfer_goes_on_with_it(
         assert record.agent == (BOB if state == "connected" else ANN)
 
 
+@pytest.mark.parametrize("offer", [HOLD, AGENT_SDP, None], ids=["hold", "resume", "asks"])
+@in_virtual_time
+async def test_a_transferor_may_hold_or_refresh_while_a_next_life_takes_the_call_up(
+    offer: bytes | None, tmp_path: Path
+) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        before = await made.edge("a1", tmp_path)
+        theirs, first, _ = await _passing(made, before)
+        await settle()
+        a1 = await made.next_life(before, tmp_path)
+        takeover = a1.takeover()
+        held = a1.sip.open[first]
+        a1.sip.offer(first, offer)
+        assert (held.status, held.their_offer) == (0, False)
+        assert audio(held.told[-1]).direction is Direction.INACTIVE
+        a1.sip.refer(first, TO_BOB)
+        assert [each[0] for each in a1.sip.refusals] == [491]
+        await takeover.run()
+        await a1.answer_ours(first, "ann is asked back")
+        await a1.answer_ours(theirs, "the caller is brought back to ann")
+        assert (await _over(made, a1, theirs)).agent == ANN
+
+
+@in_virtual_time
+async def test_an_agent_who_holds_while_a_next_life_takes_the_call_up_is_answered_by_it(
+    tmp_path: Path,
+) -> None:
+    async with center("ann", edges=()) as made:
+        before = await made.edge("a1", tmp_path)
+        theirs, ours = await before.talking("ann")
+        await before.sees_them_talk()
+        a1 = await made.next_life(before, tmp_path)
+        takeover = a1.takeover()
+        held = a1.sip.open[ours]
+        a1.sip.offer(ours, HOLD)
+        assert held.status == 0
+        await takeover.run()
+        await until(lambda: not held.their_offer, "the hold is answered")
+        assert (held.status, audio(held.told[-1]).direction) == (0, Direction.RECVONLY)
+        assert a1.state_of(theirs) == "connected"
+        assert (await _over(made, a1, theirs)).holds == 1
+
+
 async def _next_life(
     made: Center, before: Edge, theirs: LegId, first: LegId, path: Path
 ) -> CallRecord:
