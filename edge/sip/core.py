@@ -19,7 +19,7 @@ from edge.sip.errors import LocalError
 from edge.sip.events import Address, Ended, EndedBy, Event, LegId, TransactionId
 from edge.sip.leg import Leg, LegState, LegTimer, Peer, adopted
 from edge.sip.message import Request, Response
-from edge.sip.session_timer import SessionTimer
+from edge.sip.session_timer import TAKEN_UP_S, SessionTimer
 from edge.sip.timers import LINGER, TimerQueue
 from edge.sip.transaction import ClientTransaction, ServerTransaction
 from edge.sip.transaction_layer import TransactionLayer
@@ -318,6 +318,8 @@ class Core:
             raise LocalError(f"leg {leg.id} lives here already")
         self.legs[leg.id] = leg
         self.start_session(leg, peer, dialog.session)
+        if dialog.session is not None and dialog.session.we_refresh:
+            self.set_timer(leg, LegTimer.SESSION, TAKEN_UP_S * (1 + self.chance()))
         return leg.id
 
     def start_session(self, leg: Leg, peer: Peer, session: SessionTimer | None) -> None:

@@ -14,6 +14,9 @@ from edge.sip.message import Message, Request, Response
 MIN_SE = 90
 """The least interval anyone may ask for (RFC 4028 §4), in seconds."""
 MAX_SE = 86400
+TAKEN_UP_S = 5.0
+"""A session that was taken up is refreshed after once to twice as long: nobody knows when that was
+done last, and the other side may be about to give it up. Not all at once: there may be many."""
 
 
 class SessionTimer(Struct, frozen=True, kw_only=True):

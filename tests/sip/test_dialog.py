@@ -122,6 +122,23 @@ def test_a_session_that_was_taken_up_is_refreshed_with_what_was_said_last() -> N
     assert heir.stack.legs() == 1
 
 
+@pytest.mark.parametrize("last_s", [1, 130, 149])
+def test_a_session_that_was_taken_up_is_refreshed_before_the_other_side_gives_it_up(
+    last_s: int,
+) -> None:
+    network = Network()
+    caller, callee, _, incoming = established(network, session_expires_s=300)
+    network.run(last_s)
+    written = callee.stack.dialog(incoming)
+    callee.deaf = True
+    heir = network.party("heir")
+    heir.stack.adopt(written, network.now, sdp=ANSWER)
+    network.run(1000)
+    assert not caller.of(Ended)
+    assert not heir.of(Ended)
+    assert (caller.stack.legs(), heir.stack.legs()) == (1, 1)
+
+
 def test_a_dialog_cannot_be_adopted_where_it_lives() -> None:
     network = Network()
     caller, _, out, _ = established(network)
