@@ -143,6 +143,7 @@ class Leg:
         "id",
         "invite_in",
         "invite_out",
+        "is_named",
         "is_uas",
         "late_offer",
         "local",
@@ -196,6 +197,8 @@ class Leg:
         self.credentials: tuple[str, str] | None = None
         self.invite_out: ClientTransaction | None = None
         self.invite_in: ServerTransaction | None = None
+        self.is_named = False
+        """UAS: a 1xx has told them our tag, so that they may speak in the dialog before our 2xx."""
         self.can_cancel = False
         """A provisional response has come (RFC 3261 §9.1)."""
         self.cancel_reason = ""

@@ -34,6 +34,9 @@ ASK_ELSEWHERE = (503, "Asked By Two Ways")
 """The same of an INVITE. Who hunts on has given the first way up; their CANCEL may be behind the
 second, or never come: the proxy on the first way is frozen. By 482 a carrier gives the call up;
 behind 503 another edge takes it, and who has the caller is settled by its record."""
+_AFTER_THE_ANSWER = frozenset({"UPDATE", "INFO", "REFER", "OPTIONS"})
+"""What tells of our 2xx, when nothing else could have told them of the dialog. A re-INVITE always
+does, and BYE ends the call with or without its ACK."""
 
 
 class Receiver:
@@ -56,6 +59,7 @@ class Receiver:
         self._core = core
         self._transactions = core.transactions
         self._uas = uas
+        self._within = within
         self._own_offers = own_offers
         self._outside = outside
         self._goodbyes = goodbyes
@@ -245,12 +249,23 @@ class Receiver:
         if required_unsupported(request):
             raise RemoteError(420, "Bad Extension")
         act = self._methods.get(method)
-        if act is not None:
-            act(leg, peer, transaction)
-        elif method in KNOWN_METHODS:
-            raise RemoteError(405, "Method Not Allowed")
-        else:
-            raise RemoteError(501, "Not Implemented")
+        if act is None:
+            known = method in KNOWN_METHODS
+            raise RemoteError(*((405, "Method Not Allowed") if known else (501, "Not Implemented")))
+        stands_for_ack = leg.state is LegState.ANSWERED and self._stands_for_ack(leg, method)
+        if stands_for_ack:
+            self._within.acknowledged(leg, peer)
+        act(leg, peer, transaction)
+        if stands_for_ack:
+            self._own_offers.go_on(leg)
+
+    @staticmethod
+    def _stands_for_ack(leg: Leg, method: str) -> bool:
+        """Tell whether a request shows that our 2xx has come, as only that has told them our tag.
+
+        Not if the ACK is to bring an answer.
+        """
+        return method in _AFTER_THE_ANSWER and not leg.is_named and not leg.late_offer
 
     def _asked(self, _leg: Leg, _peer: Peer, transaction: ServerTransaction) -> None:
         """Answer OPTIONS within a dialog."""

@@ -122,6 +122,7 @@ class Uas:
             self._core.respond(invite, status, extra=self._dialog_lines(request), body=sdp or b"")
             if sdp is not None:
                 leg.local_sdp = sdp
+        leg.is_named = True
         self._core.clear_timer(leg, LegTimer.TRYING)
         self._core.set_timer(leg, LegTimer.KEEP_RINGING, RING_AGAIN_S)
 

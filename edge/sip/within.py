@@ -61,17 +61,9 @@ class Within:
         sdp = request.sdp
         if is_offering(leg):
             raise RemoteError(491, "Request Pending")
-        if self._uas.has_left(leg, peer):
-            raise RemoteError(481, "Call/Transaction Does Not Exist")
         if leg.answer_message:
-            # They would not ask again had they not got our 2xx: its ACK is lost or late.
-            self._uas.settle(leg)
-            if leg.state is LegState.ANSWERED:
-                leg.state = LegState.CONFIRMED
-                core.events.append(Confirmed(leg=leg.id, sdp=None))
-            if leg.wants_bye is not None:
-                core.hang_up(leg, peer, leg.wants_bye)
-                raise RemoteError(481, "Call/Transaction Does Not Exist")
+            # They would not ask again had they not got our 2xx (RFC 3261 §14.1).
+            self.acknowledged(leg, peer)
         meaning = peer.step(Side.THEIRS, Carrier.INVITE, has_sdp=sdp is not None)
         if meaning is Meaning.GLARE:
             raise RemoteError(491, "Request Pending")
@@ -79,6 +71,21 @@ class Within:
         leg.their_offer = transaction
         core.set_timer(leg, LegTimer.TRYING, TRYING_AFTER_S)
         core.events.append(OfferReceived(leg=leg.id, method="INVITE", sdp=sdp))
+
+    def acknowledged(self, leg: Leg, peer: Peer) -> None:
+        """Take what they say for the ACK to our 2xx, which is lost or late: they have got that.
+
+        RemoteError 481 if the leg is over with it.
+        """
+        if self._uas.has_left(leg, peer):
+            raise RemoteError(481, "Call/Transaction Does Not Exist")
+        self._uas.settle(leg)
+        if leg.state is LegState.ANSWERED:
+            leg.state = LegState.CONFIRMED
+            self._core.events.append(Confirmed(leg=leg.id, sdp=None))
+        if leg.wants_bye is not None:
+            self._core.hang_up(leg, peer, leg.wants_bye)
+            raise RemoteError(481, "Call/Transaction Does Not Exist")
 
     def updated(self, leg: Leg, peer: Peer, transaction: ServerTransaction) -> None:
         """Take UPDATE (RFC 3311 §5.2): a refresh is answered at once, an offer is the user's."""

@@ -7,6 +7,7 @@ import pytest
 from edge.sip.errors import LocalError
 from edge.sip.events import (
     Answered,
+    Confirmed,
     Ended,
     EndedBy,
     OfferAnswered,
@@ -120,6 +121,53 @@ def test_who_asks_anew_while_a_goodbye_waits_for_their_lost_ack_hears_it() -> No
     assert callee.only(Ended).by is EndedBy.LOCAL
     assert not callee.of(OfferReceived)
     network.run_out()
+
+
+@pytest.mark.parametrize("rang", [False, True])
+@pytest.mark.parametrize("say", ["update", "info", "ask"])
+def test_who_speaks_in_a_dialog_that_only_our_200_told_them_of_has_got_it(
+    say: str, *, rang: bool
+) -> None:
+    """Once it rings they may speak before that 200 has come (RFC 3311 §5.1)."""
+    network = Network()
+    caller, callee, leg = arrived(network)
+    if rang:
+        callee.stack.progress(callee.leg, 180, network.now)
+        network.run(0.1)
+    network.lose(b"ACK")
+    callee.stack.answer(callee.leg, ANSWER, network.now)
+    network.run(0.1)
+    callee.stack.reinvite(callee.leg, OFFER, network.now)
+    match say:
+        case "update":
+            caller.stack.update(leg, OFFER, network.now)
+        case "info":
+            caller.stack.info(leg, "a/b", b"x", network.now)
+        case _:
+            caller.stack.ask(leg, network.now)
+    network.run(0.1)
+    assert len(callee.of(Confirmed)) == (not rang)
+    if say == "update":
+        callee.stack.answer_offer(callee.leg, ANSWER, network.now)
+    network.run(1.0)
+    assert bool(network.sent("bob", "INVITE")) is not rang
+    network.tamper = None
+    network.run(8.0)
+    assert callee.heard(Confirmed)
+    assert len(network.sent("bob", "INVITE")) == 1, "what waited for the ACK has gone out"
+
+
+def test_a_request_does_not_stand_for_the_ack_that_is_to_bring_an_answer() -> None:
+    network = Network()
+    caller, callee, leg = arrived(network, sdp=None)
+    callee.stack.answer(callee.leg, OFFER, network.now)
+    network.run(0.1)
+    caller.stack.info(leg, "a/b", b"x", network.now)
+    network.run(0.1)
+    assert not callee.of(Confirmed)
+    caller.stack.acknowledge(leg, ANSWER, network.now)
+    network.run(0.1)
+    assert callee.only(Confirmed).sdp == ANSWER
 
 
 def response_to(invite: Request, status: int, tag: str, more: str = "", body: str = "") -> str:
