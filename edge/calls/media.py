@@ -298,12 +298,15 @@ class CallMedia:
             return asked_offer(self._told[side])
         if side is Side.AGENT:
             sdp = self._taking_events(sdp)
+        kept = sdp
         if not self._is_joined:
             told = await self._engine.hold_caller(self._call, sdp)
             await self.played.play_again()
         else:
             if side is Side.CALLER:
-                audio(sdp)  # What they say is what they can be brought back to the queue with.
+                # What they can be brought back to the queue with: it plays in our codecs alone.
+                kept = with_ours(sdp, self._said[side])
+                audio(kept)
             other = Side.AGENT if side is Side.CALLER else Side.CALLER
             answer = standing_answer(self._said[other], sdp)
             me, them = _PARTY[side], _PARTY[other]
@@ -311,7 +314,7 @@ class CallMedia:
             told = await self._engine.relay_answer(self._call, me, them, answer)
             if self.ears.parted.may_be:
                 await self.ears.part_again(sdp if side is Side.AGENT else answer)
-        self._said[side] = sdp
+        self._said[side] = kept
         self._told[side] = told
         if side is Side.CALLER:
             self._stands = told

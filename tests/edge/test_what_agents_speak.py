@@ -8,6 +8,7 @@ import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.gone import SILENT_S
+from edge.media.sdp import audio, talk
 from edge.sip.events import LegId
 from state.model import AgentId, PresenceState, SiteId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
@@ -20,6 +21,7 @@ BOTH_CODECS = CALLER_SDP.replace(b"RTP/AVP 0", b"RTP/AVP 96 0") + b"a=rtpmap:96 
 OPUS = AGENT_SDP.replace(
     b"RTP/AVP 0\r\na=rtpmap:0 PCMU/8000", b"RTP/AVP 96\r\na=rtpmap:96 opus/48000/2"
 )
+CALLERS_OPUS = OPUS.replace(b"192.0.2.2", b"192.0.2.1")
 REFUSED = AGENT_SDP.replace(b"audio 4000", b"audio 0")
 
 
@@ -31,7 +33,7 @@ async def _talking(edge: Edge, agent: str) -> tuple[LegId, LegId]:
     ours = await edge.rung(agent)
     edge.sip.pick_up(ours, OPUS)
     await until(lambda: edge.sip.open[theirs].our_offer is not None, "they are told")
-    edge.sip.answer_ours(theirs, OPUS.replace(b"192.0.2.2", b"192.0.2.1"))
+    edge.sip.answer_ours(theirs, CALLERS_OPUS)
     await until(lambda: edge.state_of(theirs) == "connected", "they talk")
     return theirs, ours
 
@@ -62,6 +64,40 @@ async def test_a_caller_who_has_answered_with_opus_alone_may_be_passed_on(to: st
         bob = await a1.rung("bob")
         assert b" 96 0\r\n" in a1.sip.open[bob].told[-1], "and bob may speak any of them"
         assert a1.state_of(theirs) == "ringing"
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_a_caller_who_talks_in_opus_may_hold_in_it_alone_and_be_passed_on() -> None:
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        await made.presence("bob", PresenceState.PAUSED)
+        await settle()
+        theirs, ours = await _talking(a1, "ann")
+        held = a1.sip.open[theirs]
+        for direction in (b"sendonly", b"sendrecv"):
+            a1.sip.offer(theirs, CALLERS_OPUS.replace(b"sendrecv", direction))
+            await until(lambda: not held.their_offer, "they have an answer")
+            assert not held.status, "it was not refused"
+            assert talk(held.told[-1]).formats == ("96",), "with nothing that was not offered"
+        await made.presence("bob", PresenceState.READY)
+        await settle()
+        a1.sip.refer(ours, "sip:bob@everline")
+        await a1.reinvited(theirs, "they are told of the music")
+        assert audio(held.told[-1]).formats == ("0",)
+        assert b" 96 0\r\n" in a1.sip.open[await a1.rung("bob")].told[-1]
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_a_caller_who_changes_over_to_opus_alone_stays_with_what_their_agent_speaks() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, _ = await a1.talking("ann")
+        a1.sip.offer(theirs, CALLERS_OPUS)
+        await until(lambda: not a1.sip.open[theirs].their_offer, "they have an answer")
+        assert a1.sip.open[theirs].status == 488
+        assert a1.state_of(theirs) == "connected"
         await everybody_leaves(made)
 
 
