@@ -52,6 +52,7 @@ REASONS = {
     503: "Service Unavailable",
     504: "Server Time-out",
     505: "Version Not Supported",
+    513: "Message Too Large",
     600: "Busy Everywhere",
     603: "Decline",
 }

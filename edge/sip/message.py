@@ -61,6 +61,10 @@ _FOLD = re.compile(r"\r\n[ \t]+")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 _BOUNDARY = re.compile(r";\s*boundary\s*=\s*(?:\"([^\"]+)\"|([^\s;,\"]+))", re.IGNORECASE)
 _MAX_FORWARDS = 255
+_LARGEST = 32_768
+_TOO_LARGE = "Message Too Large"
+"""A header of more than so many characters: most of it is said again in each answer, and in what is
+said within its dialog, and has to fit a datagram."""
 _SINGLE = ("from", "to", "call-id", "cseq")
 KEEP_ALIVE = "keep-alive"
 """What an empty datagram is, and nobody needs to hear of (RFC 5626 §3.5.1)."""
@@ -180,7 +184,7 @@ class Message:
     def check(self) -> None:
         """Raise RemoteError for whatever makes this message unfit to be acted upon."""
         if self.broken:
-            raise RemoteError(400, self.broken)
+            raise RemoteError(513 if self.broken is _TOO_LARGE else 400, self.broken)
         fields = self._fields
         for name in _SINGLE:
             held = fields.get(name)
@@ -261,6 +265,8 @@ def parse(datagram: bytes) -> Request | Response:
         broken = "Bare CR or LF in the header"
     if "\r\n " in text or "\r\n\t" in text:
         text = _FOLD.sub(" ", text)
+    if len(text) > _LARGEST:
+        broken = _TOO_LARGE
     lines = text.split("\r\n")
     fields: dict[str, list[str]] = {}
     start = lines[0]

@@ -100,6 +100,7 @@ Content-Length: 0
         ("Contact: <sip:x@192.0.2.9>\n", "", 400, ""),
         ("CSeq: 7 INVITE", "CSeq: 7 BYE", 400, ""),
         ("Max-Forwards: 70", "Session-Expires: 60", 422, "min-se"),
+        ("Max-Forwards: 70", f"Record-Route: <sip:{'r' * 65_000};lr>", 513, ""),
         ("Max-Forwards: 70", "Accept: text/plain", 406, "accept"),
     ],
 )
