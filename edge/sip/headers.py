@@ -168,8 +168,14 @@ def params_of(text: str) -> dict[str, str]:
     return found
 
 
-def tokens_of(values: list[str]) -> frozenset[str]:
-    """Read the option tags or methods of a field and its repetitions."""
+def tokens_of(values: list[str], *, folds: bool) -> frozenset[str]:
+    """Read the option tags or methods of a field and its repetitions.
+
+    `folds`: in small letters, as all is but methods (RFC 3261 §7.3.1).
+    """
     return frozenset(
-        token.strip() for value in values for token in value.split(",") if token.strip()
+        token.strip()
+        for value in values
+        for token in (value.lower() if folds else value).split(",")
+        if token.strip()
     )

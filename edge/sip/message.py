@@ -120,9 +120,9 @@ class Message:
         return [part for value in self.all(name) for part in split_list(value) if part]
 
     def tokens(self, name: str) -> frozenset[str]:
-        """Return the option tags or methods that a field lists."""
+        """Return the option tags, in small letters, or the methods that a field lists."""
         held = self._fields.get(name)
-        return tokens_of(held) if held else frozenset()
+        return tokens_of(held, folds=name != "allow") if held else frozenset()
 
     def joined(self) -> dict[str, str]:
         """Return all fields by name, repeated ones joined by a comma."""

@@ -120,6 +120,21 @@ def test_what_is_wrong_with_a_request_is_said(old: str, new: str, status: int, h
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("Max-Forwards: 70", "Require: 100REL, Timer"),
+    ],
+    ids=["extensions in capitals"],
+)
+def test_what_is_odd_but_not_wrong_is_a_call(old: str, new: str) -> None:
+    network = Network()
+    callee = network.party("bob")
+    network.inject(callee, INVITE.replace(old, new, 1), Address("192.0.2.9", 5060))
+    invite = callee.only(IncomingInvite)
+    assert (invite.sdp, invite.from_tag) == (None, "x")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("Max-Forwards: 70\r\n", "Max-Forwards: 70\nSubject: x\r\n"),
         ("Max-Forwards: 70\r\n", "Max-Forwards: 70\rVia: SIP/2.0/UDP evil\r\n"),
         ("tag=x\r\n", "tag=x\n"),
