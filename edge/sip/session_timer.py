@@ -54,8 +54,8 @@ def asked_interval(request: Request) -> int:
 
 
 def is_too_small(request: Request, min_se: int) -> bool:
-    """Whether the request deserves 422 with our Min-SE (§9)."""
-    return 0 < asked_interval(request) < min_se
+    """Whether the request deserves 422 with our Min-SE (§9): not of who does not know of timers."""
+    return 0 < asked_interval(request) < min_se and "timer" in request.tokens("supported")
 
 
 def agree(request: Request, ours_s: int | None) -> SessionTimer | None:

@@ -99,7 +99,7 @@ Content-Length: 0
         ("Content-Length: 0\n\n", "Content-Type: a/b\nContent-Length: 1\n\nx", 415, "accept"),
         ("Contact: <sip:x@192.0.2.9>\n", "", 400, ""),
         ("CSeq: 7 INVITE", "CSeq: 7 BYE", 400, ""),
-        ("Max-Forwards: 70", "Session-Expires: 60", 422, "min-se"),
+        ("Max-Forwards: 70", "Session-Expires: 60\nSupported: timer", 422, "min-se"),
         ("Max-Forwards: 70", f"Record-Route: <sip:{'r' * 65_000};lr>", 513, ""),
         ("Max-Forwards: 70", "Accept: text/plain", 406, "accept"),
     ],
@@ -121,8 +121,9 @@ def test_what_is_wrong_with_a_request_is_said(old: str, new: str, status: int, h
     ("old", "new"),
     [
         ("Max-Forwards: 70", "Require: 100REL, Timer"),
+        ("Max-Forwards: 70", "Session-Expires: 60"),
     ],
-    ids=["extensions in capitals"],
+    ids=["extensions in capitals", "a timer of who knows of none"],
 )
 def test_what_is_odd_but_not_wrong_is_a_call(old: str, new: str) -> None:
     network = Network()
