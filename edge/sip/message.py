@@ -198,6 +198,8 @@ class Message:
     def _check_length(self) -> None:
         held = self._fields.get("content-length")
         if held is None:
+            if self.body.isspace():
+                self.body = b""
             return
         text = held[0]
         if len(held) > 1 or not text.isascii() or not text.isdigit():
