@@ -57,6 +57,9 @@ class NameAddr(Struct, frozen=True):
     @property
     def tag(self) -> str:
         """Return the tag, or nothing."""
+        if '"' in self.params:
+            # What is quoted may look like one.
+            return params_of(self.params).get("tag", "")
         found = _TAG.search(self.params) if self.params else None
         return found[1] if found else ""
 

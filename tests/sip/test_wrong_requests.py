@@ -123,8 +123,9 @@ def test_what_is_wrong_with_a_request_is_said(old: str, new: str, status: int, h
         ("Max-Forwards: 70", "Require: 100REL, Timer"),
         ("Max-Forwards: 70", "Session-Expires: 60"),
         ("Content-Length: 0\n\n", "\n\n\n"),
+        ("tag=x", 'x=";tag=y";tag=x'),
     ],
-    ids=["extensions in capitals", "a timer of who knows of none", "blank lines"],
+    ids=["extensions in capitals", "a timer of who knows of none", "blank lines", "quoted"],
 )
 def test_what_is_odd_but_not_wrong_is_a_call(old: str, new: str) -> None:
     network = Network()
