@@ -25,16 +25,15 @@ from edge.acd.eligibility import rings_from_s
 from edge.acd.granting import created_with_agent, reserved
 from edge.acd.heirs import Earlier, Numbers, left_places
 from edge.acd.index.index import MatchIndex
-from edge.acd.match import Offering, silent
+from edge.acd.match import Offering
 from edge.acd.patience import Patience
 from edge.acd.plan import Held, Plan
-from edge.acd.presumed import Presumed
 from edge.acd.rivals import Rivals
-from edge.acd.silence import Silence
 from edge.acd.telling import telling
 from edge.acd.token import token_of
 from edge.calls.places import place_lost
 from edge.calls.records import Landed, NotAsked, Refused, Written
+from edge.others import Others
 from edge.waiting import AWAY_S, AloneTokens, HeldBack, Note, Waiters, WaitingCall
 from state.clock import Clock
 from state.discreet import fault
@@ -80,10 +79,7 @@ class Reserver:
         """Reservations that are under way, or that the snapshot does not show yet."""
         self._waiters = Waiters(edge)
         self._patience = Patience()
-        self._presumed = Presumed(edge)
-        self._silence = Silence(edge)
-        self._told: frozenset[EdgeId] = frozenset()
-        """Of which edges the log says that they are silent."""
+        self._others = Others(edge)
         self._rivals = Rivals(clock.now().mono_s)
         self._numbers = Numbers(edge)
         self._index = MatchIndex(edge)
@@ -94,7 +90,7 @@ class Reserver:
     @property
     def silent(self) -> frozenset[EdgeId]:
         """The edges whose callers it passes over now."""
-        return self._silence.edges
+        return self._others.silence.edges
 
     def wake(self) -> None:
         """Match again soon."""
@@ -117,7 +113,7 @@ class Reserver:
         """Note what has changed in the snapshot, and which calls of this edge wait now."""
         for _ in range(self._waiters.take(deltas)):
             self._rivals.came(self._clock.now().mono_s)
-        self._silence.hears(deltas)
+        self._others.silence.hears(deltas)
         self._numbers.take(deltas)
         self._index.fold(self._waiters.ahead(snapshot), deltas)
         for delta in deltas:
@@ -144,14 +140,14 @@ class Reserver:
         """Return when to match again though nothing has been heard of."""
         due = [held_back.until_s for held_back in self._not_before.values()]
         # Whoever waits here next is to know who is silent.
-        look_s = self._silence.next_due_s()
+        look_s = self._others.silence.next_due_s()
         due += [] if look_s is None else [look_s]
         # Only for a call that nobody could take does it matter when an agent is rested, or when
         # it asks for less.
         if any(map(self._may_reserve, self._waiters.ours)):
             # The index looks at some a little early, and at those again and again.
             soonest_s = self._clock.now().mono_s + _SOONEST_S
-            for part in (self._index, self._patience, self._presumed, self._waiters):
+            for part in (self._index, self._patience, self._others.presumed, self._waiters):
                 next_s = part.next_due_s()
                 due += [] if next_s is None else [max(next_s, soonest_s)]
         return min(due, default=None)
@@ -161,16 +157,17 @@ class Reserver:
     ) -> Offering | None:
         """Reserve for everybody who gets an agent; what `newcomer` gets is returned instead."""
         self._look_after(snapshot, now)
-        waiters, first = self._waiters, None
+        waiters, others, first = self._waiters, self._others, None
         if newcomer is None and not (waiters.others or any(map(self._may_reserve, waiters.ours))):
-            self._silence.forget()
+            others.silence.forget()
             return None
         unreachable = self._unreachable()
-        asked = self._known(snapshot, now)
+        proved_s = None if self._is_alone() else now.mono_s - self._proof_age_s()
+        asked = {**others.known(snapshot, now, proved_s, self._index), **self._asked}
         offers = self._index.offers(now, unreachable=unreachable, asked=asked)
         given, places = self._index.offered, self._index.places
-        doubted = self._presumed.note(snapshot, given, now, places) if given else ()
-        self._silence.note(snapshot, (*self._presumed, *doubted), now)
+        doubted = others.presumed.note(snapshot, given, now, places) if given else ()
+        others.silence.note(snapshot, (*others.presumed, *doubted), now)
         for offering in offers:
             call, is_first = self._call(offering.call), offering.call == newcomer
             if waiters.is_coming(offering.call) and not is_first:
@@ -198,19 +195,6 @@ class Reserver:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return first
-
-    def _known(self, snapshot: Snapshot, now: Now) -> dict[CallId, AgentId]:
-        """Return who counts as given, and who is passed over, though the snapshot does not say."""
-        proved_s = None if self._is_alone() else now.mono_s - self._proof_age_s()
-        passed = self._silence.look(snapshot, now, proved_s)
-        unheard = silent(snapshot, passed)
-        if unheard != self._told:
-            log.info("edges_silent", edges=sorted(unheard), were=sorted(self._told))
-            self._told = unheard
-        if self._presumed:
-            places = self._index.heirs(unheard)
-            passed = self._presumed.agents(snapshot, now, unheard, places) | passed
-        return passed | self._asked
 
     def _look_after(self, snapshot: Snapshot, now: Now) -> None:
         """See to those that were held back, or have waited for too long."""
@@ -358,7 +342,7 @@ class Reserver:
             not self._is_current()
             or not self._rivals.are_few(now.mono_s)
             or self._waiters.are_unseen
-            or self._in_line(ticket.queue) > len(self._asked) + len(self._presumed)
+            or self._in_line(ticket.queue) > len(self._asked) + len(self._others.presumed)
             or place_lost(left_places(snapshot), ticket.caller, ticket.did) is not None
         ):
             return None

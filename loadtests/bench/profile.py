@@ -22,6 +22,7 @@ GROUPS: Final = (
     ("edge/acd/ending.py", "plans of transactions"),
     ("edge/acd/", "matching"),
     ("edge/reserve.py", "matching"),
+    ("edge/others.py", "matching"),
     ("edge/media", "media"),
     ("edge/calls/media.py", "media"),
     ("edge/calls/played.py", "media"),
