@@ -49,11 +49,6 @@ def telephone(customer: int) -> str:
     return f"+4930{customer:08}"
 
 
-def tenant_of(customer: int) -> int:
-    """Return whose customer it is: every second one is the first tenant's."""
-    return 0 if customer % 2 == 0 else 1 + customer // 2 % (TENANTS - 1)
-
-
 @cache
 def first_names() -> list[str]:
     """Return 169 first names."""
