@@ -29,10 +29,14 @@ class SessionRow(Table):
     client: Mapped[str]
     ended_ms: Mapped[Ms | None]
     ended_because: Mapped[str]
+    salt: Mapped[str | None]
+    """Of the refresh token that stands: what made it of the one before; None: it is the first."""
+    renewed_by: Mapped[str | None]
+    """Digest of the address and the client that used the one before: they may come again."""
 
 
 class RefreshRow(Table):
-    """A refresh token: good once. What is kept is its digest."""
+    """A refresh token: good once, for one successor. What is kept is its digest."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (

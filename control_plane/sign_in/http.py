@@ -69,9 +69,13 @@ async def _hashed_anew(kept: str, password: str) -> str | None:
 
 
 async def refresh(ask: RefreshAsk) -> Session:
-    """Give the next tokens. One that comes twice ends the session, and that has to stand."""
+    """Give the next tokens. One that comes twice ends the session, and that has to stand.
+
+    But for the same client, whose answer was lost a moment ago: it is given the same again.
+    """
+    token, origin = ask.body.refresh_token, guard.origin(ask)
     async with ask.services.database.write() as connection:
-        found, whose = await store.refresh(connection, ask.body.refresh_token, ask.now_ms)
+        found, whose = await store.refresh(connection, token, ask.now_ms, origin)
         if found is store.Refused.REUSED:
             await _audit(ask, connection, whose.user, whose.tenant, "session:stolen", whose.session)
     if isinstance(found, store.Refused):

@@ -41,7 +41,9 @@ class Session(ApiModel):
 
     access_token: Annotated[str, Field(repr=False)]
     refresh_token: Annotated[str, Field(repr=False)]
-    """Good once, for the next session answer; used twice, it ends the session."""
+    """Good once, for the next session answer; used twice, it ends the session. Whose answer was
+    lost may ask again within 15 s, from the same address and by the same User-Agent, and is given
+    the same refresh token, while nobody has used that."""
     token_type: str = "Bearer"  # noqa: S105 - the kind of token
     expires: Instant
     user: str

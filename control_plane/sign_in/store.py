@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.ids import fresh
 from control_plane.sessions.store import LONGEST_MS, end
+from control_plane.sessions.succession import AGAIN_MS, following, fresh_salt
 from control_plane.sessions.tables import RefreshRow, SessionRow
 from control_plane.subjects import Subject
 from control_plane.tokens import digest_of
@@ -42,7 +43,8 @@ class Refused(StrEnum):
     OVER = "over"
     ENDED = "ended"
     REUSED = "reused"
-    """It was good once before: one of two who used it is a thief, so the session ends."""
+    """It was good once before, and not for this client just now: one of two who used it is a
+    thief, so the session ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,11 @@ class Origin:
     address: str = ""
     client: str = ""
 
+    @property
+    def digest(self) -> str:
+        """What is kept of it, to know it again."""
+        return digest_of(f"{self.address}\n{self.client}")
+
 
 NOWHERE: Final = Origin()
 
@@ -92,18 +99,23 @@ async def begin(
             client=origin.client,
             ended_ms=None,
             ended_because="",
+            salt=None,
+            renewed_by=None,
         )
     )
-    token = await _issue(connection, session, until_ms, now_ms)
+    token = secrets.token_urlsafe(32)
+    await _keep(connection, token, session, min(now_ms + IDLE_MS, until_ms))
     return Opened(session=session, user=user, tenant=tenant, refresh_token=token)
 
 
 async def refresh(
-    connection: AsyncConnection, token: str, now_ms: int
+    connection: AsyncConnection, token: str, now_ms: int, origin: Origin = NOWHERE
 ) -> tuple[Opened | Refused, Whose]:
     """Take `token` and give the next one, or say why not; and whose it is, as far as is known.
 
-    Of two who come with the same one at once, one is the first: the row's update decides.
+    Of two who come with the same one at once, one is the first: the row's update decides. The same
+    client that comes again at once, as its answer was lost, gets the same one (RFC 9700, 4.14.2,
+    leaves how strictly that is seen to the server).
     """
     statement = (
         select(
@@ -131,16 +143,53 @@ async def refresh(
         .values(used_ms=now_ms)
     )
     if used.rowcount != 1:
-        await end(connection, row.session_id, Refused.REUSED, now_ms)
-        return Refused.REUSED, whose
-    if min(row.until_ms, row.session_until_ms) <= now_ms:
+        successor = await _given(connection, token, now_ms, origin)
+        if successor is None:
+            await end(connection, row.session_id, Refused.REUSED, now_ms)
+            return Refused.REUSED, whose
+    elif min(row.until_ms, row.session_until_ms) <= now_ms:
         return Refused.OVER, whose
-    await connection.execute(
-        update(SessionRow).where(SessionRow.id == row.session_id).values(used_ms=now_ms)
-    )
-    following = await _issue(connection, row.session_id, row.session_until_ms, now_ms)
-    opened = Opened(session=row.session_id, user=row.id, tenant=row.tenant, refresh_token=following)
+    else:
+        salt = fresh_salt()
+        await connection.execute(
+            update(SessionRow)
+            .where(SessionRow.id == row.session_id)
+            .values(used_ms=now_ms, salt=salt, renewed_by=origin.digest)
+        )
+        successor = following(token, salt)
+        until_ms = min(now_ms + IDLE_MS, row.session_until_ms)
+        await _keep(connection, successor, row.session_id, until_ms)
+    opened = Opened(session=row.session_id, user=row.id, tenant=row.tenant, refresh_token=successor)
     return opened, whose
+
+
+async def _given(
+    connection: AsyncConnection, token: str, now_ms: int, origin: Origin
+) -> str | None:
+    """Return what was given for `token` just now to this very client, while nobody has used it.
+
+    By the session's salt only the token before the present one leads to one that there is.
+    """
+    statement = (
+        select(RefreshRow.used_ms, SessionRow.salt, SessionRow.renewed_by)
+        .join(SessionRow, SessionRow.id == RefreshRow.session_id)
+        .where(RefreshRow.digest == digest_of(token))
+    )
+    used_ms, salt, renewed_by = (await connection.execute(statement)).one()
+    if (
+        salt is None
+        or used_ms is None
+        or renewed_by != origin.digest
+        or now_ms - used_ms > AGAIN_MS
+    ):
+        return None
+    successor = following(token, salt)
+    unused = select(RefreshRow.digest).where(
+        RefreshRow.digest == digest_of(successor),
+        RefreshRow.used_ms.is_(None),
+        RefreshRow.until_ms > now_ms,
+    )
+    return successor if (await connection.execute(unused)).first() else None
 
 
 async def is_as_it_was(connection: AsyncConnection, user: str, password_hash: str) -> bool:
@@ -199,14 +248,9 @@ async def load_subjects(
     return found
 
 
-async def _issue(
-    connection: AsyncConnection, session: str, session_until_ms: int, now_ms: int
-) -> str:
-    token = secrets.token_urlsafe(32)
-    until_ms = min(now_ms + IDLE_MS, session_until_ms)
+async def _keep(connection: AsyncConnection, token: str, session: str, until_ms: int) -> None:
     await connection.execute(
         insert(RefreshRow).values(
             digest=digest_of(token), session_id=session, until_ms=until_ms, used_ms=None
         )
     )
-    return token

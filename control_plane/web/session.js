@@ -5,6 +5,7 @@ import { octets } from "/docs/octets.js";
 
 const EARLY_MS = 30_000;
 const PATIENCE_MS = 30_000; // of a line that has died a browser may say nothing for a quarter of an hour
+const RENEWAL_MS = 6_000; // twice that, and the same answer can still be had
 const OVER = "sign-in-needed";
 
 /** What the API refuses, with all that it says of it. */
@@ -62,7 +63,8 @@ export class Session {
     return this.#tokens.access_token;
   }
 
-  // A refresh token is good once: whoever asks meanwhile waits for the same answer.
+  // A refresh token is good once: whoever asks meanwhile waits for the same answer. One that was lost on
+  // the way is asked for again at once: the control plane gives it again for 15 s, and then no more.
   #renew() {
     this.#refreshing ??= this.#refresh(this.#turn);
     return this.#refreshing;
@@ -70,7 +72,12 @@ export class Session {
 
   async #refresh(turn) {
     try {
-      const told = await opened("/v1/sessions/refresh", { refresh_token: this.#tokens.refresh_token });
+      const said = { refresh_token: this.#tokens.refresh_token };
+      const renew = () => opened("/v1/sessions/refresh", said, RENEWAL_MS);
+      const told = await renew().catch((error) => {
+        if (error instanceof Refused || turn !== this.#turn) throw error;
+        return renew();
+      });
       if (turn === this.#turn) this.#tokens = told;
     } finally {
       if (turn === this.#turn) this.#refreshing = null;
@@ -107,8 +114,8 @@ async function json(reply) {
 }
 
 /** Return tokens, and `untilMs`: when they end by our clock, however far that is from the center's. */
-async function opened(path, body) {
-  const reply = await reach("POST", path, { body });
+async function opened(path, body, patienceMs = PATIENCE_MS) {
+  const reply = await reach("POST", path, { body, patienceMs });
   const theirsMs = Date.parse(reply.headers.get("Date") ?? "") || Date.now();
   const told = await json(reply);
   return { ...told, untilMs: Date.now() + Date.parse(told.expires) - theirsMs };

@@ -1,6 +1,6 @@
 """Who is signed in: tokens in the user's own folder, which nobody else can read.
 
-A refresh token is good once, and using it twice ends the session: whoever refreshes holds the
+A refresh token is good once, and using it again later ends the session: whoever refreshes holds the
 file's lock meanwhile, so that two commands at once do not look like a thief.
 """
 

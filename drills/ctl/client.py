@@ -23,6 +23,9 @@ SPARE_S: Final = 20.0
 """A token that ends within so long is refreshed before it is used."""
 CONNECT_S: Final = 10.0
 SILENT_S: Final = 120.0
+AGAIN_S: Final = 1.0
+RENEWAL_S: Final = 6.0
+"""For new tokens, twice: the control plane gives the same ones again for 15 s."""
 _HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 UNAUTHORIZED: Final = 401
 
@@ -133,7 +136,7 @@ class Api:
         except (aiohttp.ClientConnectionError, TimeoutError):
             if not (again or method == "GET"):
                 raise
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(AGAIN_S)
             return await self._ask(method, path, sent, data)
 
     async def _ask(
@@ -190,11 +193,22 @@ class Api:
         with self._book.locked():
             now = self._book.find(old.url)
             if now.access_token == old.access_token:
-                said = {"refresh_token": old.refresh_token}
-                fresh = await open_session(self._http, old.url, "/v1/sessions/refresh", said)
-                now = msgspec.structs.replace(fresh, ca=old.ca)
+                now = msgspec.structs.replace(await self._renewed(old), ca=old.ca)
                 self._book.keep(now)
             self._account = now
+
+    async def _renewed(self, old: Account) -> Account:
+        """Return new tokens; if the answer is lost on the way, the same ones at the second try."""
+        try:
+            return await self._renew(old)
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
+            await asyncio.sleep(AGAIN_S)
+            return await self._renew(old)
+
+    async def _renew(self, old: Account) -> Account:
+        said = {"refresh_token": old.refresh_token}
+        async with asyncio.timeout(RENEWAL_S):
+            return await open_session(self._http, old.url, "/v1/sessions/refresh", said)
 
 
 async def post(

@@ -38,7 +38,7 @@ LONG_ANSWER_S: Final = 10.0
 """For what takes a control plane a look at a whole day's calls."""
 FRESH_S: Final = 270.0
 """A token lasts five minutes, and none is fetched anew while sites are broken: a refresh token
-whose answer is lost on the way ends the session."""
+whose answer is lost on the way, and not asked for again within seconds, ends the session."""
 SET_MS: Final = 50.0
 """A clock that has moved by less was slewed, as NTP does (0.5 ms a second), or has drifted."""
 _OK: Final = 200

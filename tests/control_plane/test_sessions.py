@@ -1,4 +1,7 @@
-"""Sessions: refresh tokens are good once, and whoever steals one ends the session for both."""
+"""Sessions: refresh tokens are good once, and whoever steals one ends the session for both.
+
+Whose answer was lost has the same one again; tests/control_plane/sign_in/test_lost_answers.py.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from control_plane.audit.tables import AuditRow
 from control_plane.permissions import Role
 from control_plane.sessions import store
 from control_plane.sessions.store import KEPT_MS, LONGEST_MS
+from control_plane.sessions.succession import AGAIN_MS
 from control_plane.sessions.tables import RefreshRow, SessionRow
 from control_plane.sign_in.store import IDLE_MS, was_here
 from control_plane.tenancy.sweeper import sweep
@@ -52,6 +56,7 @@ async def test_a_refresh_token_used_twice_ends_the_session_within_five_seconds(
     other = await _sign_in(center)
     second = (await _refresh(center, first["refresh_token"])).json
     assert await _me(center, second["access_token"]) == 200
+    center.clock.advance(AGAIN_MS / 1000 + 1)
     assert (await _refresh(center, first["refresh_token"])).error_id == "refresh-refused"
     center.clock.advance(5)
     assert await _me(center, second["access_token"]) == 401
@@ -62,11 +67,17 @@ async def test_a_refresh_token_used_twice_ends_the_session_within_five_seconds(
         assert (await connection.execute(told)).all() == [("main", first["user"])]
 
 
-async def test_of_two_who_refresh_at_once_one_gets_tokens_and_the_session_ends(
+async def test_of_several_who_refresh_at_once_one_gets_tokens_and_the_session_ends(
     center: Center,
 ) -> None:
     session = await _sign_in(center)
-    replies = await asyncio.gather(*(_refresh(center, session["refresh_token"]) for _ in range(4)))
+    said = {"refresh_token": session["refresh_token"]}
+    replies = await asyncio.gather(
+        *(
+            center.ask("POST", "/v1/sessions/refresh", said, {"User-Agent": f"client {n}"})
+            for n in range(4)
+        )
+    )
     assert sorted(reply.status for reply in replies) == [201, 401, 401, 401]
     center.clock.advance(5)
     (won,) = (reply.json for reply in replies if reply.status == 201)

@@ -27,7 +27,7 @@ ENDS = "it ends what somebody may sign in with: whatever it has become, it has t
 
 WITHOUT_KEY = {
     "sign_in_start": TOLD_ONCE,
-    "sign_in_refresh": "a refresh token is good once, and used again it ends the session",
+    "sign_in_refresh": "a refresh token is good once, and its client has the same answer again",
     "oidc_begin": TOLD_ONCE,
     "oidc_complete": "what the provider gave is good once",
     "service_tokens_create": TOLD_ONCE,

@@ -187,8 +187,13 @@ await passed();
 assert.match(inWords(await asking), /cannot be reached/);
 pass(290_000);
 const [one, other] = [1, 2].map(() => refused(() => session.get("/v1/me")));
-await settled();
-await passed();
+const patience = [];
+for (const _ of ["once", "again, and no more"]) {
+  await settled();
+  patience.push(...waits.map(([ms]) => ms));
+  await passed();
+}
+assert.deepEqual(patience, [6_000, 6_000]);
 assert.equal((await one).name, "TimeoutError");
 assert.equal((await other).name, "TimeoutError");
 isDead = false;
@@ -317,5 +322,45 @@ sockets.at(-1).on.close({ code: 4001 });
 await settled();
 assert.equal(byId("refused").textContent, "Your session has ended: sign in again.");
 assert.equal(document.activeElement, byId("sign-in-title"));
+"""
+    )
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_whose_new_tokens_were_lost_on_the_way_asks_once_more_by_the_same_one(
+    stage: Stage, times: int
+) -> None:
+    """The control plane gives the same again for some seconds; later, it ends the session."""
+    stage.play(
+        SESSION
+        + f"let left = {times};"
+        + """
+await session.signIn({});
+pass(290_000);
+const whole = globalThis.fetch;
+const sent = [];
+globalThis.fetch = async (path, said) => {
+  if (!path.endsWith("refresh")) return whole(path, said);
+  sent.push(said.body);
+  if (left-- > 0) throw new TypeError("Failed to fetch");
+  return whole(path, said);
+};
+if (left === 1) assert.equal(await session.token(), "t2");
+else assert.equal((await refused(() => session.token())).name, "TypeError");
+assert.deepEqual(sent, Array(2).fill('{"refresh_token":"r1"}'));
+"""
+    )
+
+
+def test_tokens_that_are_refused_are_not_asked_for_again(stage: Stage) -> None:
+    stage.play(
+        SESSION
+        + """
+await session.signIn({});
+pass(290_000);
+const sent = [];
+globalThis.fetch = async (path) => { sent.push(path); return over(); };
+assert.equal((await refused(() => session.token())).status, 401);
+assert.equal(sent.length, 1);
 """
     )
