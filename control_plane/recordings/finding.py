@@ -85,7 +85,7 @@ def library(ask: AnyAsk) -> Library:
 async def account(ask: AnyAsk, recording: str) -> Manifest | None:
     """Return what the manifest says; None: there is none."""
     try:
-        return await kindly(library(ask).manifest(ask.tenant, recording))
+        return await _given(recording, library(ask).manifest(ask.tenant, recording))
     except FileNotFoundError:
         return None
 
@@ -95,7 +95,7 @@ async def digest(ask: AnyAsk, recording: str) -> str:
     if LIBRARY not in ask.request.app:
         return NO_DIGEST
     try:
-        return digest_of(await kindly(library(ask).signed(ask.tenant, recording)))
+        return digest_of(await _given(recording, library(ask).signed(ask.tenant, recording)))
     except FileNotFoundError:
         return NO_DIGEST
 
@@ -136,6 +136,22 @@ async def kept(ask: Named) -> Manifest:
     if found is None:
         raise not_found()
     return found
+
+
+async def _given(recording: str, reading: Awaitable[T]) -> T:
+    """Return what there is of a manifest; whoever is not given it is told which, and what to do."""
+    try:
+        return await kindly(reading)
+    except ApiError as error:
+        if error.problem is not STORE_AWAY:
+            raise
+        raise ApiError(
+            STORE_AWAY,
+            f"It did not give the manifest of {recording}, which says what of it is where: its disk"
+            " may be bad, or all of it away. It is asked anew each time. What else is known stands"
+            f" in GET /v1/recordings/{recording}; meanwhile whoever may can put it under hold, or"
+            f' have it deleted by a second person\'s yes to the digest "{UNREAD}".',
+        ) from error
 
 
 async def kindly(asking: Awaitable[T]) -> T:

@@ -97,7 +97,8 @@ class RecordingView(ApiModel):
     is_damaged: bool
     """Its manifest is not as a known recorder wrote it: nothing of it is told or played."""
     is_unreadable: bool
-    """The store has not given its manifest, but others': nothing of it is told at this moment."""
+    """The store has not given its manifest: told is what else is known, and `digest` is `unknown`.
+    It is asked for anew each time."""
     is_complete: bool
     """Whether every segment was closed and nothing is missing in between."""
     unrecorded: str

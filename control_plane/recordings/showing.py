@@ -37,7 +37,11 @@ MOST_IN_A_ROW: Final = 3
 
 
 async def views(ask: finding.AnyAsk, seen: Sequence[PastCall]) -> tuple[RecordingView, ...]:
-    """Show the recordings of these calls. Raise `recording-store-away`: it gives none of them."""
+    """Show the recordings of these calls. Raise `recording-store-away`: it gives nothing now.
+
+    One or two that it does not give are shown with what the database knows, alone or among others:
+    whoever holds or deletes one begins there.
+    """
     ids = [each.id for each in seen]
     async with ask.services.database.read() as connection:
         archive = ask.request.app.get(ARCHIVE)
@@ -50,7 +54,7 @@ async def views(ask: finding.AnyAsk, seen: Sequence[PastCall]) -> tuple[Recordin
         view = await _view(ask, each, held, gone, tagged.get(each.id, ()))
         shown.append(view)
         in_a_row = in_a_row + 1 if view.is_unreadable else 0
-        if in_a_row in {MOST_IN_A_ROW, len(seen)}:
+        if in_a_row == MOST_IN_A_ROW:
             raise ApiError(STORE_AWAY)
     return tuple(shown)
 
@@ -89,7 +93,9 @@ async def _view(
         lost_packets=sum(each.caller.lost + each.agent.lost for each in account.segments[-1:]),
         has_legal_hold=call.id in held,
         is_deleted=call.id in gone,
-        digest=finding.UNREAD if problem is STORE_AWAY else await finding.digest(ask, call.id),
+        digest=finding.UNREAD
+        if problem is STORE_AWAY
+        else await finding.digest_or_unread(ask, call.id),
     )
 
 

@@ -336,7 +336,27 @@ async def test_a_manifest_that_cannot_be_read_is_told_of_and_hides_no_other_reco
     told = {call: (each["is_unreadable"], each["length_s"]) for call, each in listed.items()}
     assert told == {CALL: (True, 0), OTHERS: (False, 1)}
     assert (listed[CALL]["is_kept"], listed[CALL]["digest"]) == (True, "unknown")
-    assert (await manager.get(path(CALL, ""))).error_id == "recording-store-away"
+    assert (await manager.get(path(CALL, ""))).json == listed[CALL]
+
+
+async def test_one_whose_manifest_cannot_be_read_is_shown_alone_as_it_is_listed(
+    served: Served, unreadable: set[str]
+) -> None:
+    """Else nobody learns by which digest it can be deleted, or that it is under hold."""
+    unreadable.add(CALL)
+    manager = await served.center.person(Role.MANAGER)
+    listed = (await manager.get("/v1/recordings")).json["items"]
+    shown = await manager.get(path(CALL, ""))
+    assert (shown.status, [shown.json]) == (200, listed)
+    told = {name: shown.json[name] for name in ("is_kept", "is_unreadable", "digest", "agent")}
+    agent = told.pop("agent")
+    assert told == {"is_kept": True, "is_unreadable": True, "digest": "unknown"}
+    assert agent
+    for part in ("/audio", "/waveform"):
+        refused = await manager.get(path(CALL, part), **WHY)
+        assert refused.error_id == "recording-store-away"
+        assert f"the manifest of {CALL}" in refused.json["detail"]
+        assert 'to the digest "unknown"' in refused.json["detail"]
 
 
 @pytest.mark.parametrize("missing", [0, 1])
