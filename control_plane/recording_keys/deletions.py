@@ -184,6 +184,17 @@ async def among(database: Database, tenant: str, subjects: Sequence[str]) -> fro
         return frozenset((await connection.execute(statement)).scalars())
 
 
+async def erased(database: Database, tenant: str, subjects: Sequence[str]) -> frozenset[str]:
+    """Return which of these subjects go, or have gone, by somebody's erasure."""
+    statement = select(ORDERS.c.subject).where(
+        ORDERS.c.tenant == tenant,
+        ORDERS.c.subject.in_(tuple(subjects)),
+        ORDERS.c.rule == Rule.ERASURE.value,
+    )
+    async with database.read() as connection:
+        return frozenset((await connection.execute(statement)).scalars())
+
+
 async def page(
     database: Database, tenant: str, after: tuple[int, str] | None, most: int
 ) -> tuple[tuple[Order, ...], tuple[Told, ...]]:

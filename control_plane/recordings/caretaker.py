@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.recordings.archive import Archive
 from control_plane.recordings.beginning import begin
-from control_plane.recordings.retention import sweep
+from control_plane.recordings.retention import sweep, untag_erased
 from control_plane.services import Services
 from custody.library import Library
 
@@ -28,14 +28,22 @@ AGAIN_S: Final = 60.0
 async def look_after(services: Services, archive: Archive, library: Library) -> None:
     """Delete what was ordered within seconds; what is too old, or came back, every ten minutes.
 
-    None of these waits for another that the store does not let happen.
+    None of these waits for another that the store does not let happen. At first, once, what an
+    erasure has left that was finished at this start.
     """
-    problem, due_s = "", 0.0
+    problem, due_s, is_tidy = "", 0.0, False
+
+    async def tidy() -> None:
+        nonlocal is_tidy
+        await untag_erased(services.database, archive)
+        is_tidy = True
+
     while True:
         now_ms, loop_s = services.clock.now().wall_ms, asyncio.get_running_loop().time()
         duties: list[Callable[[], Awaitable[object]]] = [
             partial(begin, services.database, archive, now_ms),
             partial(archive.carry_out, now_ms),
+            *(() if is_tidy else (tidy,)),
         ]
         if loop_s >= due_s:
             due_s = loop_s + SWEEP_S

@@ -1,5 +1,7 @@
 """Orders the deletion of recordings that their tenant keeps no longer, and of erased customers'.
 
+Also takes off the tags that an erasure has left, which was cut off or a backup has undone.
+
 What is under legal hold stays, however long that is.
 """
 
@@ -92,6 +94,32 @@ async def _is_before(
         # It has no account, or none that can be read: then by what there is of it.
         written_ms = await archive.store.written_ms(tenant, recording)
     return written_ms is not None and written_ms < before_ms
+
+
+async def untag_erased(database: Database, archive: Archive) -> int:
+    """Take all tags off what was recorded of those who were erased; return of how many that was.
+
+    An erasure takes them in its own transaction. Behind one that was cut off when the keys were
+    gone, or in a restored backup, they are there still, and its calls say nobody's number.
+    """
+    count, after = 0, ""
+    while True:
+        async with database.read() as connection:
+            found = await tags.borne(connection, after, AT_ONCE)
+        if not found:
+            return count
+        after = found[-1][1]
+        gone: dict[str, set[str]] = {tenant: set() for tenant, _, _ in found}
+        for tenant, mine in gone.items():
+            mine |= {call for its, call, is_erased in found if its == tenant and is_erased}
+            subjects = [deletions.recording(call) for its, call, _ in found if its == tenant]
+            ordered = await deletions.erased(archive.database, tenant, subjects)
+            mine |= {subject.partition(":")[2] for subject in ordered}
+        if any(gone.values()):
+            async with database.write() as connection:
+                for tenant, mine in gone.items():
+                    await tags.forget(connection, tenant, mine)
+            count += sum(map(len, gone.values()))
 
 
 class RecordingsOfCustomer:

@@ -1,4 +1,7 @@
-"""What people have tagged recordings with, in the database. Every statement names the tenant."""
+"""What people have tagged recordings with, in the database.
+
+Every statement names the tenant, but for the one by which a start looks through all.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from sqlalchemy import Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from control_plane.calls.tables import CallRow
 from control_plane.db.inserting import inserting
 from control_plane.errors import not_found
 from control_plane.recordings.schemas import MOST_TAGS
@@ -43,6 +47,24 @@ async def forget(connection: AsyncConnection, tenant: str, calls: Iterable[str])
     await connection.execute(
         delete(TagRow).where(TagRow.tenant == tenant, TagRow.call.in_(tuple(calls)))
     )
+
+
+async def borne(
+    connection: AsyncConnection, after: str, most: int
+) -> tuple[tuple[str, str, bool], ...]:
+    """Return what bears a tag: the tenant, the id, and whether who called was erased.
+
+    Those with ids behind `after`, in the order of ids.
+    """
+    statement = (
+        select(TagRow.tenant, TagRow.call, CallRow.is_caller_erased)
+        .join(CallRow, CallRow.id == TagRow.call)
+        .where(TagRow.call > after)
+        .distinct()
+        .order_by(TagRow.call)
+        .limit(most)
+    )
+    return tuple((row[0], row[1], row[2]) for row in await connection.execute(statement))
 
 
 async def of_each(

@@ -10,13 +10,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from control_plane.calls.tables import CallRow
+from control_plane.customers import secrets
+from control_plane.errors import DatabaseUnavailableError
 from control_plane.permissions import Role
 from control_plane.recording_keys import keeping
 from control_plane.recordings import caretaker
 from control_plane.recordings.shelf import RECORDING_KEYS
+from control_plane.recordings.tables import TagRow
 from custody import statement
 from custody.errors import CustodyError, NoKeyError
 from custody.store import RecordingStore
@@ -100,6 +103,51 @@ async def test_a_call_whose_row_never_learnt_who_called_goes_and_is_held_with_it
         assert (await sites.erase(customer)).status == 204
         await sites.until_stated(f"key:{key.id}", f"recording:{HERS}")
         assert [sites.objects(site, HERS) for site in "ab"] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("caller", "was_ordered"),
+    [(NUMBER, False), ("", False), (NUMBER, True)],
+    ids=["by number", "by key alone", "deleted before"],
+)
+async def test_an_erasure_finished_at_a_start_takes_the_tags_of_their_calls_too(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch, caller: str, *, was_ordered: bool
+) -> None:
+    async def cut_off(*_: object) -> bool:
+        raise DatabaseUnavailableError
+
+    async with sites.serving():
+        center = sites.centers["a"]
+        customer, key = await sites.customer()
+        await sites.recorded(HERS, caller=caller, key=key)
+        await center.app[RECORDING_KEYS].note(key, HERS)
+        await sites.recorded(OTHERS)
+        manager = await center.person(Role.MANAGER)
+        for call in (HERS, OTHERS):
+            path = f"/v1/recordings/{call}/tags/complaint"
+            assert (await manager.ask("PUT", path)).status == 204
+        if was_ordered:
+            officer = await center.person(Role.PRIVACY_OFFICER)
+            digest = (await officer.get(f"/v1/recordings/{HERS}", **WHY)).json["digest"]
+            yes = await approval(center, "recording:delete", HERS, digest)
+            done = await officer.ask("DELETE", f"/v1/recordings/{HERS}", headers=yes | WHY)
+            assert done.status == 204, done.body
+        with monkeypatch.context() as patched:
+            patched.setattr(secrets, "wipe", cut_off)
+            assert (await sites.erase(customer)).status == 503
+        assert await _tagged(sites) == [HERS, OTHERS]
+    async with sites.serving():
+
+        async def is_gone() -> bool:
+            return await _tagged(sites) == [OTHERS]
+
+        await eventually(is_gone, "the tags of the erased customer's call are gone")
+
+
+async def _tagged(sites: Sites) -> list[str]:
+    statement = select(TagRow.call).order_by(TagRow.call)
+    async with sites.centers["a"].services.database.read() as connection:
+        return list((await connection.execute(statement)).scalars())
 
 
 async def test_each_site_signs_what_it_has_deleted_by_which_rule(sites: Sites) -> None:
