@@ -14,6 +14,7 @@ from drills.cli.errors import CommandError, Exit
 from drills.desk import call_tables, reports
 from drills.desk.asks import CallsAsk, ExplainAsk, ExportAsk, ReportAsk
 from drills.desk.call_answers import Calls, Explained, Report
+from drills.desk.intervals import zone_called
 from drills.setup.say import note
 from state.clock import SystemClock
 
@@ -38,6 +39,12 @@ Since = Annotated[
     str, cyclopts.Parameter(help="Who came from then on: 14:30 of today, or 2026-11-28T14:30.")
 ]
 Until = Annotated[str, cyclopts.Parameter(help="Who came before then: likewise.")]
+Zone = Annotated[
+    str,
+    cyclopts.Parameter(
+        help="The place whose clock counts: Europe/Berlin. Default: that of the numbers' calendars."
+    ),
+]
 Last = Annotated[
     int,
     cyclopts.Parameter(
@@ -92,6 +99,7 @@ def report(  # noqa: PLR0913 - the options of one command
     target: Target = 20.0,
     since: Since = "",
     until: Until = "",
+    zone: Zone = "",
     json: Json = False,
     lab: LabOption = None,
 ) -> int:
@@ -101,23 +109,35 @@ def report(  # noqa: PLR0913 - the options of one command
     whichever machine has died meanwhile. --json has every form of service
     level by its name, and how wrong estimated waits were.
 
+    Intervals count from midnight in --zone; without it, in the zone that
+    the calendars of the numbers name, and where they name none, or several,
+    in this machine's. The table says which. On the days on which clocks are
+    put forward or back, an interval over that is shorter or longer.
+
     With --since or --until, of those alone who called from then on, and
-    before then. Records are here for a day after a call is over; those
-    of before are with the control planes (./everline ctl calls list).
+    before then, on this machine's clock or that of --zone. Records are here
+    for a day after a call is over; those of before are with the control
+    planes (./everline ctl calls list).
 
     For example:
       ./everline report
       ./everline report --interval 900 --target 30
       ./everline report --since 08:00 --until 12:00
+      ./everline report --interval 86400 --zone Europe/Berlin
       ./everline report --json
     """
+    there = zone_called(zone) if zone else None
+    if zone and there is None:
+        raise CommandError(f"--zone {zone}: no time zone such as Europe/Berlin", Exit.USAGE)
     now_s = SystemClock().now().wall_ms / 1000
-    today = dt.datetime.fromtimestamp(now_s, dt.UTC).astimezone().date()
+    today = dt.datetime.fromtimestamp(now_s, dt.UTC).astimezone(there).date()
     ask = ReportAsk(
         interval_s=interval,
         target_s=target,
-        since_ms=moment_ms("--since", since, today),
-        until_ms=moment_ms("--until", until, today),
+        since_ms=moment_ms("--since", since, today, there),
+        until_ms=moment_ms("--until", until, today, there),
+        zone=zone,
+        here=_zone_here(),
     )
     if ask.since_ms is not None and ask.until_ms is not None and ask.since_ms >= ask.until_ms:
         raise CommandError("--since has to be before --until", Exit.USAGE)
@@ -125,10 +145,18 @@ def report(  # noqa: PLR0913 - the options of one command
     return Exit.OK
 
 
-def moment_ms(option: str, typed: str, today: dt.date) -> int | None:
+def _zone_here() -> str:
+    """Return the IANA name of this machine's time zone; `UTC` where it says none."""
+    local = Path("/etc/localtime").resolve().as_posix().partition("/zoneinfo/")[2]
+    named = os.environ.get("TZ", "").removeprefix(":") or local
+    return named if named and zone_called(named) else "UTC"
+
+
+def moment_ms(option: str, typed: str, today: dt.date, zone: dt.tzinfo | None = None) -> int | None:
     """Return the moment that was typed, in ms since 1970; None: nothing was. Raise `CommandError`.
 
-    On this machine's clock, unless it says its offset; a time alone is of `today`.
+    On the clock of `zone` (None: this machine's), unless it says its offset; a time alone is of
+    `today`.
     """
     if not typed:
         return None
@@ -141,6 +169,8 @@ def moment_ms(option: str, typed: str, today: dt.date) -> int | None:
     except ValueError:
         text = f"{option} {typed}: no moment such as 14:30, 2026-11-28 or 2026-11-28T14:30"
         raise CommandError(text, Exit.USAGE) from None
+    if at.tzinfo is None and zone is not None:
+        at = at.replace(tzinfo=zone)
     return round(at.timestamp() * 1000)
 
 

@@ -89,6 +89,10 @@ class ReportAsk(_Ask, frozen=True, kw_only=True, tag="report"):
     """Callers who came from then on; None: from the first."""
     until_ms: int | None = None
     """And before then; None: to the last."""
+    zone: str = ""
+    """IANA name of the place from whose midnight intervals count; empty: that of the calendars."""
+    here: str = "UTC"
+    """Of who asks, where the calendars of numbers name no zone, or several."""
 
 
 class WrapUpAsk(_Ask, frozen=True, kw_only=True, tag="wrap_up"):

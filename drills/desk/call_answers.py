@@ -177,6 +177,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Of callers who came from then on; None: from the first whose record is still there."""
     until_ms: int | None
     """And before then; None: to the last."""
+    zone: str
+    """IANA name of the place from whose midnight intervals count."""
     rows: tuple[ReportRow, ...]
     total: Figures
     bad_records: Mapping[str, str]

@@ -1,10 +1,12 @@
 """How callers were served, by queue and interval, from the records of calls alone. PURE.
 
 A call counts in the interval in which it came, whenever it ended, and in the queue where it stood.
+Intervals count from the midnight of a place (`intervals`).
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,6 +18,7 @@ from rich.text import Text
 from drills.desk.answers import QueueRow
 from drills.desk.asks import ReportAsk
 from drills.desk.call_answers import Report, ReportRow
+from drills.desk.intervals import UTC_NAME, begins, zone_called, zone_of
 from drills.desk.ledger import Ledger
 from drills.desk.tables import QUIET, bad_records, clock, day, numbers, spaced, table
 from edge.acd.forecast import accuracy_of
@@ -33,20 +36,24 @@ def report(lab: int, snapshot: Snapshot, over: Ledger, now: Now, ask: ReportAsk)
     length_ms, target_s = round(ask.interval_s * 1000), ask.target_s
     since_ms = -math.inf if ask.since_ms is None else ask.since_ms
     until_ms = math.inf if ask.until_ms is None else ask.until_ms
+    name = ask.zone or zone_of(snapshot) or ask.here
+    zone = zone_called(name)
+    if zone is None:
+        name, zone = UTC_NAME, dt.UTC
     records = [record for record in over.records if since_ms <= record.arrived_ms < until_ms]
     groups: dict[tuple[int, QueueId], list[CallRecord]] = {}
     for record in records:
-        begins = record.arrived_ms - record.arrived_ms % length_ms
-        groups.setdefault((begins, record.queue), []).append(record)
+        from_ms = begins(record.arrived_ms, length_ms, zone)
+        groups.setdefault((from_ms, record.queue), []).append(record)
     rows = (
         ReportRow(
             queue=queue,
-            from_ms=begins,
+            from_ms=from_ms,
             figures=figures(calls, target_s, wrap_ups),
             estimates=accuracy_of(calls),
             codes=dict(Counter(over.codes[r.call] for r in calls if r.call in over.codes)),
         )
-        for (begins, queue), calls in sorted(groups.items())
+        for (from_ms, queue), calls in sorted(groups.items())
     )
     return Report(
         lab=lab,
@@ -55,6 +62,7 @@ def report(lab: int, snapshot: Snapshot, over: Ledger, now: Now, ask: ReportAsk)
         target_s=target_s,
         since_ms=ask.since_ms,
         until_ms=ask.until_ms,
+        zone=name,
         rows=tuple(rows),
         total=figures(records, target_s, wrap_ups),
         bad_records=over.bad,
@@ -73,15 +81,17 @@ def shown(answer: Report) -> RenderableType:
     """Return the report as a table."""
     # What cannot be read is in no figure: who believes them has to know.
     bad = (bad_records(answer.bad_records),) if answer.bad_records else ()
-    made = table(f"Service within {answer.target_s:g} s", "from", "queue")
+    title = f"Service within {answer.target_s:g} s, by the clock of {answer.zone}"
+    made = table(title, "from", "queue")
     numbers(made, "calls", "answered", "left", "level", "ASA", "95 %", "AHT")
-    days = [day(row.from_ms) for row in answer.rows]
-    shown_day = day(answer.now_ms)
+    zone = zone_called(answer.zone)
+    days = [day(row.from_ms, zone) for row in answer.rows]
+    shown_day = day(answer.now_ms, zone)
     for at, row in zip(days, answer.rows, strict=True):
         if at != shown_day:  # a clock without its day is today's
             made.add_row(Text(at, style=QUIET))
             shown_day = at
-        made.add_row(clock(row.from_ms), row.queue, *_cells(row))
+        made.add_row(clock(row.from_ms, zone), row.queue, *_cells(row))
     if not answer.rows:
         return spaced((Text(_none(answer)), *bad))
     return spaced((made, *bad))

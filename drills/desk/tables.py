@@ -74,15 +74,15 @@ def bad_records(bad: Mapping[str, str]) -> Table:
     return made
 
 
-def clock(wall_ms: int) -> str:
-    """Return a moment as people here read clocks."""
-    return _here(wall_ms).strftime("%H:%M:%S")
+def clock(wall_ms: int, zone: dt.tzinfo | None = None) -> str:
+    """Return a moment as people read clocks in a zone; None: here."""
+    return _there(wall_ms, zone).strftime("%H:%M:%S")
 
 
-def day(wall_ms: int) -> str:
-    """Return the day of a moment, as it is here."""
-    return _here(wall_ms).strftime("%Y-%m-%d")
+def day(wall_ms: int, zone: dt.tzinfo | None = None) -> str:
+    """Return the day of a moment, as it is in a zone; None: here."""
+    return _there(wall_ms, zone).strftime("%Y-%m-%d")
 
 
-def _here(wall_ms: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(wall_ms / MS, dt.UTC).astimezone()
+def _there(wall_ms: int, zone: dt.tzinfo | None) -> dt.datetime:
+    return dt.datetime.fromtimestamp(wall_ms / MS, dt.UTC).astimezone(zone)

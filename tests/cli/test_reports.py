@@ -121,7 +121,7 @@ def test_a_report_over_several_days_says_of_which_day_each_clock_is() -> None:
     records = [replace(one, arrived_ms=at_ms - days * day_ms) for days in (0, 1, 2)]
     told = report(1, staff(1, queue()).snapshot, ledger(records), NOW, asked(900.0))
     text = printed(shown(told))
-    today = dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).astimezone().date()
+    today = dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).date()
     days = [(today - dt.timedelta(days=days)).isoformat() for days in (2, 1, 0)]
     assert [each for each in text.split() if each in days] == days
 
