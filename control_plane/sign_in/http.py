@@ -87,14 +87,18 @@ async def refresh(ask: RefreshAsk) -> Session:
 async def end(ask: Plain) -> Answer[Nothing]:
     """Sign out: the session's tokens are over, here at once and elsewhere in 2 s."""
     await sessions.end(ask.db, ask.subject.session, "signed_out", ask.now_ms)
-    await ask.audit(ask.subject.session)
+    # In the log of whose session it is, wherever else they may act.
+    await ask.audit(ask.subject.session, tenant=ask.subject.tenant)
     ask.services.subjects.forget(ask.subject.id)
     return Answer(body=None)
 
 
 async def me(ask: Plain) -> Me:
     """Tell the subject who it is."""
-    who = ask.subject
+    who, authz = ask.subject, ask.services.authz
+    is_theirs = ask.tenant == who.tenant or bool(who.roles_in(ask.tenant))
+    # Of a tenant that is not theirs it would tell that there is one, with lines of its own.
+    policy = authz.policy_of(ask.tenant) if is_theirs else authz.base
     return Me(
         id=who.id,
         tenant=ask.tenant,
@@ -103,7 +107,7 @@ async def me(ask: Plain) -> Me:
         team=who.team,
         site=who.site,
         employer=who.employer,
-        policy=ask.services.authz.policy_of(ask.tenant).version,
+        policy=policy.version,
     )
 
 

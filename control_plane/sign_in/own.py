@@ -61,7 +61,8 @@ async def end_mine(ask: OneOfMine) -> Answer[Nothing]:
     if ask.at.session not in own:
         raise not_found()
     await store.end(ask.db, ask.at.session, "ended", ask.now_ms)
-    await ask.audit(ask.at.session)
+    # In the log of whose session it is, wherever else they may act.
+    await ask.audit(ask.at.session, tenant=ask.subject.tenant)
     ask.services.subjects.forget(ask.subject.id)
     return Answer(body=None)
 
@@ -95,7 +96,7 @@ async def change_password(ask: Changed) -> Answer[Nothing]:
             raise ApiError(PASSWORD_WRONG)
         session = ask.subject.session
         ended = await store.end_of_user(connection, user, "password", ask.now_ms, but=session)
-        await ask.audit(user, detail={"sessions_ended": ended})
+        await ask.audit(user, detail={"sessions_ended": ended}, tenant=tenant)
         ask.connection = None
     ask.services.subjects.forget(user)
     return Answer(body=None)

@@ -7,15 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from control_plane import policy
 from control_plane.audit import export, keeping, verify
 from control_plane.audit.entry import Entry
 from control_plane.audit.http import masked
 from control_plane.audit.journal import Journal
 from control_plane.audit.ledger import Ledger
+from control_plane.audit.tables import AuditRow
 from control_plane.permissions import Role
-from tests.control_plane.center import Center, Person
+from tests.control_plane.center import PASSWORD, Center, Person
 from tests.control_plane.test_rough_clients import head, said_to
 
 WHY = {"Everline-Purpose": "incident 7"}
@@ -83,6 +85,51 @@ async def test_a_denial_in_another_tenant_is_in_the_log_of_ones_own(center: Cent
     assert (await person.get("/v1/customers", **{"Everline-Tenant": "t2"})).status == 403
     (entry,) = await entries(center, f"?actor={person.id}")
     assert (entry["decision"], entry["detail"]["in"]) == ("no_line", "t2")
+
+
+@pytest.mark.parametrize("in_", ["t2", "no-such", "main"])
+@pytest.mark.parametrize("does", ["signs out", "ends another session", "changes the password"])
+async def test_what_somebody_does_to_their_sessions_is_in_the_log_of_their_own_tenant_alone(
+    center: Center, in_: str, does: str
+) -> None:
+    """Else they keep it from their own auditor, and write into a log in which they have no part."""
+    await center.tenant("t2")
+    other = await center.administrator()
+    admin = await center.administrator()
+    claims = center.services.tokens.read(other.token, now_s=center.clock.now().wall_ms // 1000)
+    method, path, body = {
+        "signs out": ("DELETE", "/v1/sessions/current", None),
+        "ends another session": ("DELETE", f"/v1/me/sessions/{claims.session}", None),
+        "changes the password": (
+            "POST",
+            "/v1/me/password",
+            {"current": PASSWORD, "new": "another password than that"},
+        ),
+    }[does]
+    done = await admin.ask(method, path, body, {"Everline-Tenant": in_})
+    assert done.status == 204, done.body
+    action = "session:change_password" if body else "session:end"
+    assert len(await entries(center, f"?actor={admin.id}&action={action}")) == 1
+    async with center.services.database.read() as connection:
+        tenants = select(AuditRow.tenant).where(AuditRow.action == action)
+        assert (await connection.execute(tenants)).scalars().all() == ["main"]
+
+
+async def test_nobody_learns_whether_another_tenant_has_a_policy_of_its_own(
+    center: Center,
+) -> None:
+    await center.tenant("t2")
+    own = policy.parse("p, role:manager, t2, queue, read, always, deny", tenant="t2")
+    center.services.authz.set_tenant("t2", own)
+    theirs, stranger = await center.person(tenant="t2"), await center.person(Role.MANAGER)
+
+    async def told(who: Person, tenant: str) -> str:
+        said = (await who.get("/v1/me", **{"Everline-Tenant": tenant})).json["policy"]
+        return str(said)
+
+    assert await told(stranger, "t2") == await told(stranger, "no-such")
+    assert await told(theirs, "t2") == center.services.authz.policy_of("t2").version
+    assert await told(theirs, "t2") != await told(stranger, "t2")
 
 
 async def test_a_wrong_password_is_written_down(center: Center) -> None:
