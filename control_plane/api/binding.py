@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane.api import answering, gate, idempotency, noting, paging, parsing
+from control_plane.api import answering, gate, idempotency, noting, paging, parsing, staying
 from control_plane.api.ask import Ask
 from control_plane.api.route import AnyRoute, Stream, Tx
 from control_plane.audit.errors import AUDIT_UNAVAILABLE
@@ -100,7 +101,8 @@ async def _carry_out(ask: AnyAsk, once: idempotency.Once | None) -> web.StreamRe
     if isinstance(given, web.StreamResponse):
         return given
     if isinstance(given, Stream):
-        return await answering.stream(given, ask.request, ask.services.settings.limits.send_s)
+        going = replace(given, chunks=staying.while_let_in(ask, given.chunks))
+        return await answering.stream(going, ask.request, ask.services.settings.limits.send_s)
     answer = answering.render(ask.route, given)
     response = answering.response(ask.route, answer, ask.request)
     if not ask.is_audited and noting.is_telling(ask):

@@ -90,6 +90,19 @@ async def identify(
     return known
 
 
+async def known_now(
+    services: Services, route: AnyRoute, request: web.Request, subject: Subject, now: Now
+) -> Known | None:
+    """Return who has begun this request, as they are now; None: they are signed out.
+
+    Whether a session's access token is over does not matter: it was good when they came.
+    """
+    token = _token(route, request)[1].strip()
+    is_machine = is_service_token(token)
+    key = (digest_of(token), SERVICE) if is_machine else (subject.id, subject.session)
+    return await services.subjects.find(*key, now.mono_s)
+
+
 def _who(services: Services, token: str, now: Now) -> tuple[str, str]:
     """Return whom to look up: a user's id and session, or a machine by its token's digest."""
     if is_service_token(token):

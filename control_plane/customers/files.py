@@ -14,6 +14,7 @@ from control_plane.api import idempotency
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Stream, Tx
+from control_plane.api.staying import while_let_in
 from control_plane.approvals import store as approvals
 from control_plane.customers import sealed, secrets, service, store
 from control_plane.customers.imagined import Imagined, NoRoomError
@@ -106,7 +107,7 @@ async def take(ask: Imported) -> Stream:
     """Read the first line now, so that a wrong file is a problem; the rest as it comes."""
     whole = Thing(kind="customer", tenant=ask.tenant)
     service.check_writing(ask, whole, (name for name in service.WRITING if name != "sensitive"))
-    found = records(_chunks(ask))
+    found = records(while_let_in(ask, _chunks(ask)))
     async with ask.services.database.read() as connection:
         sensitive = await sealed.fields(connection, ask.tenant)
     try:
