@@ -57,7 +57,7 @@ async def user_of(
         known, arrival = await _first(connection, tenant, provider, person, now_ms)
     else:
         arrival = Arrival(user=known.id)
-    if not known.is_active:
+    if not await store.is_let_in(connection, known.id):
         raise ApiError(REFUSED)
     if not provider.roles:
         return arrival
@@ -148,4 +148,4 @@ async def _made(
         version=1,
     )
     await users.create(connection, user, None)
-    return store.Known(id=user.id, is_active=True, has_password=False)
+    return store.Known(id=user.id, has_password=False)

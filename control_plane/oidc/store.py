@@ -122,11 +122,10 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """A user, as far as signing in has to know."""
 
     id: str
-    is_active: bool
     has_password: bool
 
 
-_USER = (UserRow.id, UserRow.is_active, UserRow.password_hash)
+_USER = (UserRow.id, UserRow.password_hash)
 
 
 async def linked(
@@ -163,7 +162,17 @@ async def _known(connection: AsyncConnection, statement: object) -> Known | None
     row = (await connection.execute(statement)).one_or_none()  # type: ignore[call-overload]
     if row is None:
         return None
-    return Known(id=row.id, is_active=row.is_active, has_password=row.password_hash is not None)
+    return Known(id=row.id, has_password=row.password_hash is not None)
+
+
+async def is_let_in(connection: AsyncConnection, user: str) -> bool:
+    """Tell whether a user is not disabled, and let nobody disable them meanwhile.
+
+    Whoever does ends all sessions, and would not see the one that is being begun: it would go on
+    when they are let in again.
+    """
+    statement = select(UserRow.is_active).where(UserRow.id == user).with_for_update()
+    return bool((await connection.execute(statement)).scalar_one())
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

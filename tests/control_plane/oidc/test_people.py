@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.errors import ApiError
@@ -15,7 +15,7 @@ from control_plane.oidc.schemas import ProviderBody
 from control_plane.oidc.tables import IdentityRow
 from control_plane.permissions import Role
 from control_plane.subjects import ANY_TENANT
-from control_plane.users.tables import GrantRow
+from control_plane.users.tables import GrantRow, UserRow
 from tests.control_plane.center import Center, running, settings
 
 PROVIDER = ProviderBody(
@@ -91,6 +91,28 @@ async def test_of_two_first_sign_ins_at_once_both_are_the_same_user(
     user = await _comes(center, provider=provider)
     assert quicker == [user]
     assert await _linked(center) == [("248", user)]
+
+
+async def test_who_is_disabled_while_they_sign_in_is_not_let_in(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their sessions have been ended by then, and this one would stand when they come back."""
+    ada = await center.person(login="ada")
+    await _comes(center)
+    look = store.linked
+
+    async def overtaken(
+        connection: AsyncConnection, tenant: str, issuer: str, subject: str
+    ) -> store.Known | None:
+        found = await look(connection, tenant, issuer, subject)
+        disabled = update(UserRow).where(UserRow.id == ada.id).values(is_active=False)
+        await connection.execute(disabled)
+        return found
+
+    monkeypatch.setattr(store, "linked", overtaken)
+    with pytest.raises(ApiError) as refused:
+        await _comes(center)
+    assert refused.value.problem.error_id == "oidc-refused"
 
 
 async def test_a_login_that_somebody_else_at_the_provider_has_is_taken(center: Center) -> None:
