@@ -26,20 +26,12 @@ import rush
 import seal
 import tables_file
 import wire
+import within
 
 # Ringing is the edge's business; an agent's phone that does not even say 100 is gone.
 RINGING_MS = 120_000
 AGENT_SILENCE_MS = 2000
-IN_DIALOG_SILENCE_MS = 5000
 MAKES_DIALOG = range(101, 300)
-
-# What changes a call goes to its edge again soon, whose next life answers it: to hold somebody is
-# not to take long. An edge that has answered nothing at all for `IN_DIALOG_SILENCE_MS` is asked
-# later (`ksr_change_failed`), and so is one that has said 100 and then nothing.
-CHANGES = ("INVITE", "UPDATE")
-CHANGE_LATE_MS = 10_000
-CHANGE_AGAIN_MS = 200
-CHANGE_AGAIN_AT_MOST_MS = 1000
 
 OFFER = re.compile(r"([A-Za-z0-9_.\-]{1,128}) +(\d{1,18}) +(\d{1,18})")
 DIAL = "X-Everline-Dial"
@@ -280,12 +272,13 @@ class Routes:
             wire.answer(403, "Forbidden")
             return
         if is_goodbye:
-            goodbye(leg, is_ours=is_ours)
+            within.goodbye(leg, is_ours=is_ours)
         elif leg:
             KSR.tm.t_on_reply("ksr_in_dialog_replies")
         elif is_handed_on:
             KSR.tm.t_on_reply("ksr_handed_on_replies")
-        wait_for_answer(is_change=method in CHANGES and not is_ours and not is_handed_on)
+        is_change = method in within.CHANGES and not is_ours and not is_handed_on
+        within.wait_for_answer(is_change=is_change)
         KSR.tm.t_relay()
 
     def may_pass(self, peer, leg, is_handed_on):
@@ -331,8 +324,7 @@ class Routes:
         may take it up.
         """
         if KSR.tm.t_branch_timeout() > 0:
-            KSR.hdr.append_to_reply("Retry-After: 2\r\n")
-            KSR.tm.t_reply(500, "Server Internal Error")
+            within.put_off()
         return 1
 
     def ksr_farewell_replies(self, _msg):
@@ -381,28 +373,6 @@ class Routes:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 KSR.err(f"evapi: message not understood: {type(error).__name__}: {error}\n")
         return 1
-
-
-def wait_for_answer(*, is_change):
-    """Say how long the answer to what is relayed within a call may take, and what follows."""
-    KSR.tm.t_set_fr(CHANGE_LATE_MS if is_change else RINGING_MS, IN_DIALOG_SILENCE_MS)
-    if is_change:
-        KSR.tm.t_set_retr(CHANGE_AGAIN_MS, CHANGE_AGAIN_AT_MOST_MS)
-        KSR.tm.t_on_failure("ksr_change_failed")
-
-
-def goodbye(leg, *, is_ours):
-    """See to the agent's gate when a phone hangs up: only the edge knows that the call ends.
-
-    It refuses a BYE that is none of the call's, or comes late, and the call goes on. `is_ours`: it
-    is the edge that says it, and only the phone knows that it has heard.
-    """
-    ringing.remember_gate(*leg)
-    if is_ours:
-        KSR.tm.t_on_reply("ksr_farewell_replies")
-        return
-    KSR.tm.t_on_reply("ksr_goodbye_replies")
-    KSR.tm.t_on_failure("ksr_goodbye_failed")
 
 
 def obey(message):
