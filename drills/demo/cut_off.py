@@ -29,6 +29,8 @@ SILENT_MS = 5 * GAP_MS
 NEXT_LIFE_MS = 1000
 """Whoever died together with their relay answers no BYE of that first second sooner than this; a
 living edge says nothing for 0.4 s while the store does not answer, and on a busy machine longer."""
+TOLD_BY_MS = 500
+"""Whoever has not answered that they are joined is taken to be, by their edge, after so long."""
 GAVE_UP_MS = 2000
 """So long before the caller's goodbye, the agent's is not one that crosses it."""
 DEAF_MS = 4000
@@ -85,7 +87,8 @@ def dead_line(caller: CallerReport, agent: AgentReport | None) -> DeadLine:
     """
     if agent is None or agent.end not in {End.UNHEARD, End.FAULT, End.UNFINISHED}:
         return DeadLine.NO
-    heard_ms = [each.last_heard_ms for each in (caller, agent) if each.last_heard_ms is not None]
+    known = (_heard_until_ms(caller, agent), _heard_until_ms(agent, caller))
+    heard_ms = [each for each in known if each is not None]
     if caller.hung_up_ms is None or not heard_ms:
         return DeadLine.NO
     silent_ms = caller.hung_up_ms - max(heard_ms)
@@ -123,13 +126,16 @@ def met_nobody(caller: CallerReport, agent: AgentReport) -> bool:
 
     Neither has heard the other, nor were they joined, and the call stood: their goodbye was
     answered at once, and not said for want of sound; or their edge was gone, and the music went on.
+    Sound is there some milliseconds before they are told of it.
     How the call ended is not for that agent to say, whose answer nobody may have heard.
     """
     if agent.answered_ms is None or caller.hung_up_ms is None or caller.crossed:
         return False
-    if agent.last_heard_ms is not None or agent.sent in caller.heard:
-        return False
     if _were_joined(caller, agent):
+        return False
+    is_heard = agent.last_heard_ms is not None or agent.sent in caller.heard
+    is_soon = caller.hung_up_ms - agent.answered_ms <= TOLD_BY_MS
+    if is_heard and not (is_soon and _waited_ms(caller) <= AT_ONCE_MS):
         return False
     if _waited_ms(caller) > AT_ONCE_MS:
         return _was_played_to(caller)
@@ -258,12 +264,31 @@ def _nobody_was_heard(caller: CallerReport, agent: AgentReport | None, bearable_
 
 def _is_deaf_to(one: Report, other: Report | None, bearable_ms: int) -> bool:
     known = [each for each in (one.ended_ms, *_spoke_until_ms(other)) if each is not None]
-    if one.last_heard_ms is None or not known:
+    heard_ms = _heard_until_ms(one, other)
+    if heard_ms is None or not known:
         return False
     if one.hung_up_ms is not None and _is_echo(other):
         # Who hangs up says nothing more that could be echoed; until then they had to hear it.
-        return min(one.hung_up_ms, *known) - one.last_heard_ms > GAP_MS
-    return min(known) - one.last_heard_ms > bearable_ms
+        return min(one.hung_up_ms, *known) - heard_ms > GAP_MS
+    return min(known) - heard_ms > bearable_ms
+
+
+def _heard_until_ms(one: Report, other: Report | None) -> int | None:
+    """Return when somebody was heard last, or could have been: until a caller resumes nobody is.
+
+    None: that tells nothing, as they have heard nobody or hung up meanwhile.
+    """
+    caller = one if isinstance(one, CallerReport) else other
+    if one.last_heard_ms is None or not isinstance(caller, CallerReport):
+        return one.last_heard_ms
+    if caller.first_held_ms is None or one.last_heard_ms > caller.first_held_ms + GAP_MS:
+        return one.last_heard_ms
+    if caller.resumed_ms is None:
+        # They may hold, or have tried to come back where nobody was.
+        return one.last_heard_ms
+    if one.hung_up_ms is not None and one.hung_up_ms <= caller.resumed_ms:
+        return None
+    return max(one.last_heard_ms, caller.resumed_ms)
 
 
 def _spoke_until_ms(other: Report | None) -> tuple[int | None, ...]:

@@ -165,6 +165,7 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
     silent: set[str] = set()
     held_ms: dict[str, int] = {}
     told_ms: dict[str, int] = {}
+    resumed_ms: dict[str, int] = {}
     leaving: set[str] = set()
     for line in lines:
         if line.role != "caller" or not line.sip_call_id:
@@ -175,6 +176,8 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
             leaving.add(line.sip_call_id)
         if line.event == "reinvite" and line.accepted and line.sip_call_id not in leaving:
             told_ms[line.sip_call_id] = line.wall_ms
+        if line.event == "resumed":
+            resumed_ms[line.sip_call_id] = line.wall_ms
         if line.event == "held":
             held_ms.setdefault(line.sip_call_id, line.wall_ms)
         if line.event == "call" or line.sip_call_id not in found:
@@ -182,6 +185,7 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
                 line,
                 heard_nothing=line.sip_call_id in silent,
                 first_held_ms=held_ms.get(line.sip_call_id),
+                resumed_ms=resumed_ms.get(line.sip_call_id),
                 told_ms=told_ms.get(line.sip_call_id),
             )
     return tuple(found.values())
@@ -212,7 +216,12 @@ def unanswered(lines: Iterable[Line]) -> frozenset[str]:
 
 
 def _caller_report(
-    line: Line, *, heard_nothing: bool, first_held_ms: int | None, told_ms: int | None
+    line: Line,
+    *,
+    heard_nothing: bool,
+    first_held_ms: int | None,
+    resumed_ms: int | None,
+    told_ms: int | None,
 ) -> CallerReport:
     return CallerReport(
         number=line.phone,
@@ -232,6 +241,7 @@ def _caller_report(
         heard=frozenset(line.heard),
         held=line.held > 0,
         first_held_ms=first_held_ms,
+        resumed_ms=resumed_ms,
         last_heard_ms=_last_heard_ms(line),
         crossed=line.crossed,
         heard_nothing=heard_nothing,

@@ -70,6 +70,8 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     """It put the agent on hold and came back."""
     first_held_ms: int | None = None
     """When it did so first, if it tells."""
+    resumed_ms: int | None = None
+    """When it came back last."""
     last_heard_ms: int | None = None
     """When the agent was heard last, if it listens, and there was one agent only."""
     crossed: bool = False

@@ -458,3 +458,17 @@ def test_who_is_told_that_the_relay_lost_their_call_was_cut_off_before_their_age
     assert outcome_by_people(told, agent(900, 1300, 0), GOOD) is Outcome.LOST
     told = replace(told, reason='Q.850;cause=16;text="agent_hung_up"')
     assert outcome_by_people(told, agent(900, 1300, 0), GOOD) is Outcome.ANSWERED
+
+
+@pytest.mark.parametrize(
+    ("resumed", "outcome"),
+    [
+        pytest.param(1500, Outcome.ANSWERED, id="they-had-come-back-to-nobody"),
+        pytest.param(None, Outcome.LOST, id="they-may-have-tried-to-where-nobody-was"),
+    ],
+)
+def test_while_a_caller_holds_nobody_is_to_be_heard(resumed: int | None, outcome: Outcome) -> None:
+    """So their silence is none; the agent, whose proxy is dead, hung up meanwhile."""
+    told = replace(caller(4500, 4900, 0), first_held_ms=T0, resumed_ms=None)
+    told = replace(told, resumed_ms=None if resumed is None else T0 + resumed)
+    assert outcome_by_people(told, agent(1000, 17_000, 0, End.UNHEARD), GOOD) is outcome

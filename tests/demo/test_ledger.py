@@ -221,6 +221,17 @@ def test_who_leaves_as_the_first_agent_picks_up_has_given_up() -> None:
     assert outcome_of(told, (_as_they_hung_up(8),)) is Outcome.ABANDONED
 
 
+@pytest.mark.parametrize(
+    ("picked_up_ms", "outcome"), [(12, Outcome.ABANDONED), (800, Outcome.ANSWERED)]
+)
+def test_who_hears_an_agent_before_they_are_told_of_them_and_leaves_has_only_waited(
+    picked_up_ms: int, outcome: Outcome
+) -> None:
+    by_agent = replace(_as_they_hung_up(picked_up_ms), heard=frozenset({"caller"}))
+    told = replace(_who_hung_up(), heard=frozenset({by_agent.sent}))
+    assert outcome_of(told, (by_agent,)) is outcome
+
+
 def test_who_waits_on_while_an_agent_s_answer_is_lost_has_met_nobody() -> None:
     """The line between their site and the agent's is cut; the music goes on."""
     agents = (replace(AGENT, end=End.FAR_END), _as_they_hung_up(2500))

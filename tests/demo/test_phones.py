@@ -99,8 +99,9 @@ def test_a_call_without_summary_is_unfinished() -> None:
 
 def test_when_they_put_their_agent_on_hold_first_is_told() -> None:
     held = [line(event="held", wall_ms=at_ms) for at_ms in (7_000, 9_000)]
-    (report,) = phones.caller_reports([*held, line(held=2)])
-    assert (report.held, report.first_held_ms) == (True, 7_000)
+    resumed = line(event="resumed", wall_ms=10_000)
+    (report,) = phones.caller_reports([*held, resumed, line(held=2)])
+    assert (report.held, report.first_held_ms, report.resumed_ms) == (True, 7_000, 10_000)
 
 
 def test_when_they_took_a_session_last_before_they_hung_up_is_told() -> None:

@@ -36,14 +36,20 @@ up; until its relay has been asked, edges may know better than telephones (decis
 
 
 def _drawn(chance: random.Random) -> Plan:
+    breaks = _broken(chance)
+    is_dying = bool(breaks) and breaks[0].what in {"edge", "site"}
     first = Serves(
         name="ann",
         answers_s=chance.choice((0.2, 0.4, 1.0)),
         talk_s=chance.choice((3.0, 7.0)),
         declines=chance.random() < 0.05,
-        passes_on_to=chance.choice(("", "", "sales", "greeted", "bob")),
+        # Who waits for a colleague to answer and hangs up meanwhile does not say that they had
+        # passed the caller on: their telephone's word is that of one who ends the call.
+        passes_on_to=chance.choice(("", "", "sales", "greeted") + ("bob",) * (not is_dying)),
     )
     second = Serves(name="bob", site=chance.choice("ab"), answers_s=chance.choice((0.2, 0.4, 1.0)))
+    # What an edge alone does by dying while a caller holds, nobody can tell from a site that does.
+    holds = (None,) if breaks and breaks[0].what == "edge" else (None, None, 1.0)
     agents = (first, second) if chance.random() < 0.7 else (first,)
     callers = tuple(
         Calls(
@@ -52,10 +58,11 @@ def _drawn(chance: random.Random) -> Plan:
             number=chance.choice((SALES, GREETED)),
             patience_s=chance.choice((2.0, 40.0)),
             talk_s=chance.choice((2.0, 5.0, 28.0)),
+            hold_after_s=chance.choice(holds),
         )
         for number in range(chance.choice((1, 1, 2)))
     )
-    return Plan(callers=callers, agents=agents, breaks=_broken(chance))
+    return Plan(callers=callers, agents=agents, breaks=breaks)
 
 
 def _broken(chance: random.Random) -> tuple[Breaks, ...]:
@@ -164,3 +171,17 @@ def test_who_left_before_an_agent_came_and_was_not_heard_of_it_has_met_nobody(fo
     )
     (row,) = played.ledger.rows
     assert row.by_edges is Outcome.LOST
+
+
+def test_who_leaves_as_the_sound_is_there_and_before_they_are_told_has_only_waited() -> None:
+    """A packet comes by in the four milliseconds between."""
+    for answers_s in (0.206, 0.207, 0.208, 0.209):
+        waits = Calls(leaves_s=answers_s + 0.0202)
+        _one_story(Plan(callers=(waits,), agents=(replace(ANN, answers_s=answers_s),)))
+
+
+def test_an_agent_who_leaves_a_caller_that_holds_by_a_site_that_is_dead_is_left_by_them() -> None:
+    """The caller comes back, hears nobody, and hangs up; their edge has lived all the time."""
+    far = Serves(name="bob", site="b", leaves_s=2.011)
+    gone = Breaks(what="site", which="b", at_s=1.8, for_s=13.0)
+    _one_story(Plan(callers=(Calls(hold_after_s=1.0),), agents=(far,), breaks=(gone,)))
