@@ -61,11 +61,13 @@ def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> boo
     is_unheard = dead_line(caller, agent) is DeadLine.YES or _left_between(caller, agent)
     if agent is not None and (is_unheard or _was_left_alone(caller, agent)):
         return True
-    if caller.heard_nothing and _has_only_waited(caller, agent):
+    waits_again = _waits_again(caller, agent)
+    if caller.heard_nothing and (waits_again or _has_only_waited(caller, agent)):
         return True
     if not _had_to_wait(caller, caller, agent):
         return False
-    if caller.last_heard_ms is None and (agent is None or agent.last_heard_ms is None):
+    is_deaf = caller.last_heard_ms is None and (agent is None or agent.last_heard_ms is None)
+    if is_deaf or waits_again:
         return caller.heard_nothing or (_waited_ms(caller) > DEAF_MS and not _was_played_to(caller))
     return _nobody_was_heard(caller, agent, _bearable_ms(caller))
 
@@ -207,6 +209,15 @@ def _has_only_waited(caller: CallerReport, agent: AgentReport | None) -> bool:
     """Tell whether neither the caller nor whoever answered them has ever heard the other."""
     is_heard = agent is not None and agent.last_heard_ms is not None
     return caller.joined_ms is None and not caller.heard and not is_heard
+
+
+def _waits_again(caller: CallerReport, agent: AgentReport | None) -> bool:
+    """Tell whether the agent, who had passed the caller on, was let go long before they left."""
+    if agent is None or agent.end is not End.FAR_END:
+        return False
+    if agent.ended_ms is None or caller.hung_up_ms is None:
+        return False
+    return caller.hung_up_ms - agent.ended_ms > SILENT_MS
 
 
 def _left_between(caller: CallerReport, agent: AgentReport | None) -> bool:

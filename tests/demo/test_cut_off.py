@@ -472,3 +472,20 @@ def test_while_a_caller_holds_nobody_is_to_be_heard(resumed: int | None, outcome
     told = replace(caller(4500, 4900, 0), first_held_ms=T0, resumed_ms=None)
     told = replace(told, resumed_ms=None if resumed is None else T0 + resumed)
     assert outcome_by_people(told, agent(1000, 17_000, 0, End.UNHEARD), GOOD) is outcome
+
+
+@pytest.mark.parametrize(
+    ("heard_nothing", "packets_after", "outcome"),
+    [
+        pytest.param(True, 0, Outcome.LOST, id="not-even-music"),
+        pytest.param(False, 0, Outcome.LOST, id="no-music-went-on"),
+        pytest.param(False, 400, Outcome.ANSWERED, id="music-went-on"),
+    ],
+)
+def test_who_was_passed_on_and_waits_again_is_judged_as_one_who_waits(
+    packets_after: int, outcome: Outcome, *, heard_nothing: bool
+) -> None:
+    told = caller(4000, 12_000, -80)
+    told = replace(told, crossed=True, heard_nothing=heard_nothing, packets_after=packets_after)
+    passed_on = agent(None, -65, -80, End.FAR_END)
+    assert outcome_by_people(told, passed_on, GOOD) is outcome

@@ -185,3 +185,15 @@ def test_an_agent_who_leaves_a_caller_that_holds_by_a_site_that_is_dead_is_left_
     far = Serves(name="bob", site="b", leaves_s=2.011)
     gone = Breaks(what="site", which="b", at_s=1.8, for_s=13.0)
     _one_story(Plan(callers=(Calls(hold_after_s=1.0),), agents=(far,), breaks=(gone,)))
+
+
+@pytest.mark.parametrize("leaves_s", [None, 7.0])
+def test_who_was_passed_on_and_hears_no_music_as_their_site_has_died_was_cut_off(
+    leaves_s: float | None,
+) -> None:
+    passing_on = Serves(name="ann", passes_on_to="greeted")
+    gone = Breaks(what="site", which="b", at_s=4.7, for_s=12.0)
+    waits = Calls(at_s=0.7, edge="b1", leaves_s=leaves_s)
+    played = _one_story(Plan(callers=(waits,), agents=(passing_on,), breaks=(gone,)))
+    (row,) = played.ledger.rows
+    assert row.by_edges is Outcome.LOST
