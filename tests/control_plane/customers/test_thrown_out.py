@@ -32,7 +32,7 @@ async def _throw_out(center: Center, person: Person, how: str) -> None:
 async def _names(center: Center) -> list[str]:
     manager = await center.person(Role.MANAGER)
     found = (await manager.get("/v1/customers")).json["items"]
-    return [each["basic"]["name"] for each in found]
+    return sorted(each["basic"]["name"] for each in found)
 
 
 @pytest.mark.parametrize("how", [*OUT, ""])
