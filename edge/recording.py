@@ -78,6 +78,9 @@ class RecorderLink:
         self._wanted: dict[CallId, _Wanted] = {}
         self._todo: dict[CallId, object] = {}
         """Of which calls the recorder is to be told, with a mark that changes with what is new."""
+        self._over: dict[CallId, object] = {}
+        """The same of calls that it has only to stop: they wait behind those that go on. One that
+        was away for an hour has missed some thousand."""
         self._awaited: dict[CallId, list[tuple[int, asyncio.Future[bool]]]] = {}
         """Who waits for the recorder to have carried out which wish."""
         self._confirmed: set[CallId] = set()
@@ -201,7 +204,11 @@ class RecorderLink:
             self._mark(call)
 
     def _mark(self, call: CallId) -> None:
-        self._todo[call] = object()
+        due, other = self._todo, self._over
+        if call not in self._wanted:
+            due, other = other, due
+        other.pop(call, None)
+        due[call] = object()
         self._wake.set()
 
     def _request(self, call: CallId) -> Mapping[str, object]:
@@ -232,7 +239,7 @@ class RecorderLink:
             try:
                 await self._talk()
             except (OSError, EOFError, TimeoutError, ValueError) as error:
-                if not self._is_failing and (self._wanted or self._todo):
+                if not self._is_failing and (self._wanted or self._over):
                     log.warning("recorder_away", calls=len(self._wanted), **fault(error))
                     self._is_failing = True
                 self._note_away()
@@ -259,9 +266,8 @@ class RecorderLink:
                 await _ask(reader, writer, _BEAT)
                 self._away_since_s = None
             while True:
-                if self._todo:
-                    first, *others = itertools.islice(self._todo, AT_ONCE)
-                    told = [self._tell(reader, writer, first), *map(self._tell_apart, others)]
+                if due := self._due():
+                    told = [self._tell(reader, writer, due[0]), *map(self._tell_apart, due[1:])]
                     # All of them, whatever becomes of one: each has a connection to itself.
                     for error in await asyncio.gather(*told, return_exceptions=True):
                         if isinstance(error, BaseException):
@@ -271,6 +277,10 @@ class RecorderLink:
                     await _ask(reader, writer, _BEAT)
         finally:
             writer.close()
+
+    def _due(self) -> tuple[CallId, ...]:
+        """Return of which calls to tell now."""
+        return tuple(itertools.islice(itertools.chain(self._todo, self._over), AT_ONCE))
 
     async def _rest(self, reader: asyncio.StreamReader) -> bool:
         """Wait for something to say; False: for too long. Notices that the recorder has gone."""
@@ -300,11 +310,12 @@ class RecorderLink:
     async def _tell(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: CallId
     ) -> None:
-        mark, request = self._todo[call], self._request(call)
+        mark, request = self._todo.get(call) or self._over.get(call), self._request(call)
         answer = await _ask(reader, writer, request)
         self._is_failing = False
-        if self._todo.get(call) is mark:
-            del self._todo[call]
+        for due in (self._todo, self._over):
+            if call in due and due[call] is mark:
+                del due[call]
         if not answer.get("ok"):
             self.refused += 1
             log.error(

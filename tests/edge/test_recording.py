@@ -167,6 +167,26 @@ async def test_a_recorder_that_is_away_is_told_when_it_is_back(
     await fake.die()
 
 
+async def test_a_recorder_that_was_away_for_long_is_told_first_of_calls_that_go_on(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    """Else a new call is not recorded before all that it missed have been told as over."""
+    over, new = [CallId(f"over{count}") for count in range(100)], CallId("new")
+    for call in over:
+        link.record(call, QUEUE, ANN, 1)
+        link.stop(call)
+    link.record(new, QUEUE, ANN, 1)
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.slow_with = over[0]
+    await fake.start()
+    await until(lambda: link.confirms(new))
+    assert fake.heard[0]["call"] == new
+    assert len(fake.heard) <= recording.AT_ONCE
+    fake.is_well.set()
+    await until(lambda: {each["call"] for each in fake.heard} == {new, *over})
+    await fake.die()
+
+
 async def test_a_recorder_started_anew_is_told_all_that_goes_on_and_nothing_that_is_over(
     link: RecorderLink, tmp_path: Path
 ) -> None:
