@@ -68,7 +68,7 @@ FIRST, SECOND = "first", "second"
 """The lanes. Both mostly wait for servers, and the lab's stand in network namespaces of their own:
 they meet nothing of each other's but the processors."""
 CHECKS = tuple(
-    Group(name, (str(BIN / words[0]), *words[1:]), yields=True, lane=FIRST)
+    Group(name, (str(BIN / words[0]), *words[1:]), yields=True, lane=SECOND)
     for name, *words in (
         ("ruff check", "ruff", "check", "."),
         ("ruff format", "ruff", "format", "--check", "."),
