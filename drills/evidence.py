@@ -346,14 +346,20 @@ def open_alone(content: bytes, public_key: str | None) -> Evidence:
     try:
         sealed = msgspec.json.decode(content, type=Sealed)
         body = bytes(sealed.evidence)
-        evidence = _read(body)
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(sealed.public_key))
         signature = bytes.fromhex(sealed.signature)
         key.verify(signature, body)
+        version = msgspec.json.decode(body, type=_Versioned).v
+        evidence = None if version > VERSION else _read(body)
     except InvalidSignature:
         raise TamperedError("the signature is not over this evidence") from None
     except (*UNREADABLE, ValueError) as error:
         raise TamperedError(f"this is no evidence as it was written: {error}") from error
+    if evidence is None:
+        raise TamperedError(
+            f"a later Everline has written it (evidence of version {version}, and this one reads"
+            f" {VERSION}): read it by that one"
+        )
     if _sealed(body, key, signature) != content:
         raise TamperedError("there is more in the file than was signed, or it is laid out anew")
     if public_key is not None and public_key != sealed.public_key:
@@ -369,6 +375,12 @@ def open_alone(content: bytes, public_key: str | None) -> Evidence:
             raise TamperedError(f"the timeline is broken at {moment.after_s:.2f} s: {moment.what}")
         before = moment.hash
     return evidence
+
+
+class _Versioned(Struct):
+    """What evidence of every version says."""
+
+    v: int
 
 
 def _read(body: bytes) -> Evidence:

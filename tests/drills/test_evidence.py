@@ -80,6 +80,12 @@ def test_a_changed_or_missing_file_is_found_and_named() -> None:
         open_sealed(content, {}, None)
 
 
+def test_evidence_of_a_later_version_is_not_called_changed() -> None:
+    """What it says there may mean something else, or be something that is not known here."""
+    with pytest.raises(TamperedError, match=r"a later Everline .* version 2, and this one reads 1"):
+        open_sealed(seal(replace(piece(), v=2), KEY), FILES, None)
+
+
 def test_evidence_signed_by_somebody_else_is_refused() -> None:
     forged = seal(replace(piece(), why="all is well"), Ed25519PrivateKey.generate())
     with pytest.raises(TamperedError, match="another key"):
