@@ -35,15 +35,25 @@ class Dialog:
     ) -> tuple[Message, Message]:
         """Send a request to the other end, which says `status`; return both as they arrived."""
         speaker, hearer = (self.far, self.near) if from_far else (self.near, self.far)
-        uri = self.near_uri if from_far else self.far_uri
-        speaker.send(
-            speaker.request(
-                method, uri, call_id=self.call_id, cseq=self.cseq, to_tag="t", headers=self.routes
-            )
-        )
+        self.say(method, from_far=from_far)
         request = hearer.wait(method)
         hearer.respond(request, status)
         return request, speaker.final()
+
+    def say(self, method: str, *, from_far: bool = False, body: str = "") -> None:
+        """Send a request to the other end."""
+        speaker, uri = (self.far, self.near_uri) if from_far else (self.near, self.far_uri)
+        speaker.send(
+            speaker.request(
+                method,
+                uri,
+                call_id=self.call_id,
+                cseq=self.cseq,
+                to_tag="t",
+                headers=self.routes,
+                body=body,
+            )
+        )
 
 
 def uri_of(message: Message) -> str:
@@ -127,11 +137,7 @@ def test_an_agent_is_not_rung_until_their_telephone_has_heard_that_the_last_call
 ) -> None:
     ended = answered_by(site, "alice")
     edge, phone = ended.near, ended.far
-    edge.send(
-        edge.request(
-            "BYE", ended.far_uri, call_id=ended.call_id, cseq=5, to_tag="t", headers=ended.routes
-        )
-    )
+    ended.say("BYE")
     phone.wait("BYE")
     again = phone.wait("BYE")  # tm's, after half a second
     assert site.row("gate", "alice") == "1.7.idle."
@@ -155,16 +161,7 @@ def test_a_hold_that_an_edge_did_not_live_to_answer_is_answered_by_its_next_life
     from_trunk: Dialog,
 ) -> None:
     trunk, edge = from_trunk.near, from_trunk.far
-    hold = trunk.request(
-        "INVITE",
-        from_trunk.far_uri,
-        call_id=from_trunk.call_id,
-        cseq=5,
-        to_tag="t",
-        headers=from_trunk.routes,
-        body=SDP,
-    )
-    trunk.send(hold)
+    from_trunk.say("INVITE", body=SDP)
     for _ in range(2):
         edge.wait("INVITE", timeout_s=1)  # lost on a process that is dead
     edge.respond(edge.wait("INVITE", timeout_s=1), 200, body=SDP)
@@ -172,19 +169,8 @@ def test_a_hold_that_an_edge_did_not_live_to_answer_is_answered_by_its_next_life
 
 
 def test_a_hold_that_no_edge_answers_leaves_the_call_as_it_was(from_trunk: Dialog) -> None:
-    trunk = from_trunk.near
-    trunk.send(
-        trunk.request(
-            "INVITE",
-            from_trunk.far_uri,
-            call_id=from_trunk.call_id,
-            cseq=5,
-            to_tag="t",
-            headers=from_trunk.routes,
-            body=SDP,
-        )
-    )
-    refused = trunk.final(timeout_s=8)
+    from_trunk.say("INVITE", body=SDP)
+    refused = from_trunk.near.final(timeout_s=8)
     assert (refused.status, refused["Retry-After"]) == (500, "2")
 
 
@@ -300,18 +286,8 @@ def test_a_reinvite_may_be_cancelled(from_trunk: Dialog) -> None:
 
 @pytest.mark.parametrize("to_agent", ["routable"], indirect=True)
 def test_a_dead_phone_does_not_hold_a_request_for_half_a_minute(to_agent: Dialog) -> None:
-    edge = to_agent.near
-    edge.send(
-        edge.request(
-            "INFO",
-            to_agent.far_uri,
-            call_id=to_agent.call_id,
-            cseq=7,
-            to_tag="t",
-            headers=to_agent.routes,
-        )
-    )
-    assert edge.final(timeout_s=6).status == 408
+    to_agent.say("INFO")
+    assert to_agent.near.final(timeout_s=6).status == 408
 
 
 def test_our_headers_are_taken_off_inside_dialogs_too(to_agent: Dialog) -> None:
