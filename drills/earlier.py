@@ -7,7 +7,8 @@ from typing import Final
 
 from drills.charts import LAST_RUNS
 from drills.comparison import is_comparable
-from drills.evidence import Evidence, TamperedError
+from drills.evidence import Evidence
+from drills.sealing import TamperedError
 from drills.shelf import Shelf
 
 MOST_LOOKED_AT: Final = 200

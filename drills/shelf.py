@@ -24,8 +24,9 @@ from msgspec import Struct
 
 from custody.disk import write_whole
 from drills import signing
-from drills.evidence import FIRST, Evidence, TamperedError, hash_of, open_alone, open_sealed, seal
+from drills.evidence import Evidence
 from drills.lever import HOME
+from drills.sealing import FIRST, TamperedError, hash_of, open_alone, open_sealed, seal
 from drills.signing import SigningError, Whose
 
 __all__ = [

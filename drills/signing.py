@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from msgspec import Struct
 
 from custody.disk import write_whole
-from drills.evidence import fingerprint
+from drills.sealing import fingerprint
 
 PRIVATE, PUBLIC = "key", "key.pub"
 _DIGITS: Final = re.compile(r"[0-9a-fA-F]{64}")

@@ -22,11 +22,12 @@ from drills.cli.progress import console
 from drills.desk.tables import table
 from drills.desk.words import lasting
 from drills.due import Due, in_one_lab, still_to_do
-from drills.evidence import Evidence, TamperedError, verdict
+from drills.evidence import Evidence, verdict
 from drills.experiment import MOST_REPEATS, Experiment
 from drills.figures_file import write_figures
 from drills.lacks import Lacks
 from drills.lever import Lever
+from drills.sealing import TamperedError
 from drills.setup.say import note
 from drills.shelf import HOME, Head, Shelf, tamper
 from drills.sources import PRODUCT, digest

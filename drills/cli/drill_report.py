@@ -25,8 +25,9 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.comparison import Comparison, compare
 from drills.earlier import comparable_before
-from drills.evidence import Evidence, TamperedError, fingerprint, verdict
+from drills.evidence import Evidence, verdict
 from drills.page import lines, page
+from drills.sealing import TamperedError, fingerprint
 from drills.setup.say import note
 from drills.shelf import HOME, PAGE, PRINT, Head, Shelf
 from drills.signing import Whose

@@ -21,13 +21,14 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.lane import ROPE
 from drills.cli.progress import console
 from drills.desk.tables import table
-from drills.evidence import TamperedError, verdict
+from drills.evidence import verdict
 from drills.lever import Lever
 from drills.schedule.book import Book
 from drills.schedule.calendar import ALL, Blackout, Calendar, Entry, Span, upcoming
 from drills.schedule.errors import CalendarError
 from drills.schedule.keeper import Keeper
 from drills.schedule.outcomes import Became, Ended, Outcome
+from drills.sealing import TamperedError
 from drills.setup.pyenv import ROOT
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf

@@ -8,10 +8,11 @@ from drills.books import lost_elsewhere, moved
 from drills.course import NOT_BEGUN, Course
 from drills.demo import routing
 from drills.demo.ledger import Row, edges_story, people_story
-from drills.evidence import Alone, CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
+from drills.evidence import Alone, CallRow, ClockBound, Evidence, Judgement, Moment, judge
 from drills.experiment import Experiment
 from drills.figures import figures
 from drills.markup import number
+from drills.sealing import chained
 from drills.seen import Seen
 from edge.steering.loss import RecordingsRisk
 from state.model import SiteId, Unreplicated

@@ -13,11 +13,12 @@ from drills.course import Course, Look
 from drills.demo.reports import End as How
 from drills.drill.keeping import MOST_FINDINGS, alone_at
 from drills.drill.live import AGENTS_AT, CALLS_AT, LiveGround, Probed
-from drills.evidence import AtSite, CallRow, Evidence, LedgerRow, Moment, chained, judge
+from drills.evidence import AtSite, CallRow, Evidence, LedgerRow, Moment, judge
 from drills.experiment import Experiment
 from drills.live_books import ENDS, UNKNOWN, Books, Homes, books
 from drills.live_counts import Told, beside, books_of, silent_because
 from drills.recovery import ANSWER_LIMIT_S, long_dead
+from drills.sealing import chained
 from drills.sources import PRODUCT, digest, machine
 from state.model import Outcome, SiteId
 

@@ -22,11 +22,12 @@ from drills.drill.rehearsal import planned, rehearse
 from drills.drill.waiting import in_vain
 from drills.due import Due
 from drills.earlier import comparable_before
-from drills.evidence import Evidence, hash_of, verdict
+from drills.evidence import Evidence, verdict
 from drills.experiment import MOST_CALLS
 from drills.lacks import Lacks
 from drills.lever import Lever
 from drills.page import page
+from drills.sealing import hash_of
 from drills.shelf import CAPTURE, NotKeptError, Shelf
 from drills.sources import PRODUCT, digest, machine
 from state.model import SiteId

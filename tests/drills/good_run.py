@@ -10,10 +10,11 @@ from drills.demo.history import TicketSeen
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferEvent
 from drills.drill.keeping import evidence_of
-from drills.evidence import FIRST, Evidence
+from drills.evidence import Evidence
 from drills.fault import Fault, FaultKind
 from drills.library import experiment_of
 from drills.packets import Dialled, Wire
+from drills.sealing import FIRST
 from drills.seen import Seen
 from state.model import (
     CallId,

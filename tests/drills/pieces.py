@@ -5,20 +5,12 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from drills.course import End
-from drills.evidence import (
-    FIRST,
-    CallRow,
-    ClockBound,
-    Evidence,
-    Moment,
-    chained,
-    hash_of,
-    judge,
-)
+from drills.evidence import CallRow, ClockBound, Evidence, Moment, judge
 from drills.experiment import Bound
 from drills.guards import Verdict
 from drills.library import experiment_of
 from drills.permit import Permit
+from drills.sealing import FIRST, chained, hash_of
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 EXPERIMENT = experiment_of("site_killed")

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from drills.charts import runs_chart
 from drills.cli.drill_report import report
-from drills.evidence import Evidence, judge, open_sealed, seal
+from drills.evidence import Evidence, judge
 from drills.experiment import Bound
 from drills.figures_file import write_figures
 from drills.page import lines, page
+from drills.sealing import open_sealed, seal
 from drills.shelf import Shelf
 from drills.tally import Tally, done, read_back, tally
 from drills.wording import told

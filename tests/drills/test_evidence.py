@@ -22,20 +22,11 @@ from drills.cli.errors import CommandError
 from drills.course import ASKED, PULLED, End
 from drills.demo.reports import End as How
 from drills.drill.keeping import MOST_FINDINGS
-from drills.evidence import (
-    Alone,
-    Judgement,
-    Moment,
-    TamperedError,
-    hash_of,
-    judge,
-    open_sealed,
-    seal,
-    verdict,
-)
+from drills.evidence import Alone, Judgement, Moment, judge, verdict
 from drills.experiment import Bound
 from drills.library import experiment_of, experiments
 from drills.page import lines, page
+from drills.sealing import TamperedError, hash_of, open_sealed, seal
 from drills.shelf import EVIDENCE, PAGE, TRIALS_A_RUN, NotKeptError, Shelf, tamper
 from drills.wording import FIGURES, limit, missed, told
 from tests.acd.worlds import PATIENT

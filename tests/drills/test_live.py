@@ -30,11 +30,12 @@ from drills.drill.live import (
     recordings_alone,
 )
 from drills.drill.live_evidence import at_sites, evidence_of, figures
-from drills.evidence import FIRST, Evidence, open_sealed, seal, verdict
+from drills.evidence import Evidence, verdict
 from drills.fault import Fault, FaultKind
 from drills.lever import Lever
 from drills.library import experiment_of
 from drills.page import lines, page
+from drills.sealing import FIRST, open_sealed, seal
 from drills.shelf import Shelf
 from edge.acd.agent_state import AgentState
 from state.clock import SystemClock

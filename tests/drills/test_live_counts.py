@@ -14,11 +14,12 @@ from drills.drill import ledgers
 from drills.drill.ledgers import MAY_NOT, Ledgers
 from drills.drill.live_evidence import evidence_of
 from drills.drill.onlooking import Answer, Onlookers
-from drills.evidence import FIRST, CountRow, Evidence, open_sealed, seal
+from drills.evidence import CountRow, Evidence
 from drills.library import experiment_of
 from drills.live_books import Books, Counted, books
 from drills.live_counts import SeenCount, SeenLedger, Told, beside, books_of, silent_because
 from drills.page import lines, page
+from drills.sealing import FIRST, open_sealed, seal
 from drills.wording import FIGURES
 from state.model import SiteId
 from tests.cli.asked import call_row

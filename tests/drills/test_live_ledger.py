@@ -16,11 +16,12 @@ from drills.drill.counting import Counting
 from drills.drill.live import LiveGround
 from drills.drill.live_evidence import evidence_of, people_word, two_stories
 from drills.drill.onlooking import Onlookers
-from drills.evidence import FIRST, AgentsMoved, ClockBound, Evidence, LedgerRow, open_sealed, seal
+from drills.evidence import AgentsMoved, ClockBound, Evidence, LedgerRow
 from drills.evidence import CallRow as CallRowKept
 from drills.library import experiment_of
 from drills.live_books import Counted, books
 from drills.page import lines, page
+from drills.sealing import FIRST, open_sealed, seal
 from drills.wording import FIGURES
 from state.keys import call_id_for
 from state.model import Outcome, SiteId

@@ -14,13 +14,13 @@ from msgspec import Struct
 from drills.cli.drill_all import taken_up
 from drills.cli.errors import CommandError
 from drills.demo import phones
-from drills.evidence import TamperedError, open_sealed, seal
 from drills.experiment import ExperimentError
 from drills.lever import Lever
 from drills.library import FOLDER, experiment_of
 from drills.packets import read_wire
 from drills.schedule.book import Book
 from drills.schedule.errors import CalendarError
+from drills.sealing import TamperedError, open_sealed, seal
 from drills.shelf import Shelf
 from loadtests.load import complaints, figures, telling
 from loadtests.load.figures import LimitsError

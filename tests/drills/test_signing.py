@@ -19,7 +19,7 @@ from drills.cli.app import main
 from drills.cli.drill_keys import see_that_it_signs
 from drills.cli.errors import CommandError, Exit
 from drills.due import Due
-from drills.evidence import FIRST, TamperedError, fingerprint
+from drills.sealing import FIRST, TamperedError, fingerprint
 from drills.shelf import EVIDENCE, PIECE_BYTES, Shelf, tamper
 from drills.signing import PRIVATE, PUBLIC, SigningError, given, parse
 from tests.drills.pieces import FILES, piece
