@@ -5,6 +5,10 @@ for so many minutes. A blackout is made the same way, or has a beginning and an 
 all drills, or for those on live systems that touch a site; a tenant's holds for all on live
 systems, since any site may serve that tenant's callers.
 
+On the night in which clocks go back a window is so long as it says, by any watch; a blackout ends
+by the clock on the wall, where that is later, the second time that it shows it: somebody who says
+so means what the wall shows.
+
 Which rules there are: Debian's cron (`cronsim`): in the hour that summer time leaves out, a fixed
 time comes right after it; in the hour that comes twice, it comes once.
 """
@@ -31,6 +35,8 @@ AROUND_S: Final = 60.0
 MOST_WINDOWS: Final = 400
 """Of one entry in one look: more mean that nobody has looked for long, and are not told one by
 one."""
+MOST_SET_BACK: Final = dt.timedelta(days=1)
+"""By how much clocks go back at most: by an hour nearly everywhere, by less than a day anywhere."""
 ALL: Final = "all"
 SITE: Final = "site:"
 TENANT: Final = "tenant:"
@@ -104,7 +110,7 @@ class Blackout(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def spans(self, begin: dt.datetime, end: dt.datetime) -> Iterator[Span]:
         """Yield when it holds, as far as that touches a span."""
         if self.rule:
-            yield from _spans(self.rule, self.zone, self.minutes, begin, end)
+            yield from _shut(self.rule, self.zone, self.minutes, begin, end)
             return
         zone = _zone(self.zone)
         # Of two moments that the words can mean when clocks are set, the first, and the last.
@@ -207,6 +213,24 @@ def _spans(
             return
         if span.touches(begin, end):
             yield span
+
+
+def _shut(
+    rule: str, zone: str, minutes: int, begin: dt.datetime, end: dt.datetime
+) -> Iterator[Span]:
+    """Yield when a blackout by a rule holds: no shorter than its minutes, and until the clock ends.
+
+    Of two moments that the clock's end can mean, the last. Where the rule's moment comes twice it
+    begins at the first (`_cron`), so what is between the two is in it.
+    """
+    length, place = dt.timedelta(minutes=minutes), _zone(zone)
+    # What began so much sooner may hold longer than its minutes.
+    for span in _spans(rule, zone, minutes, begin - MOST_SET_BACK, end):
+        by_clock = (span.begin.replace(tzinfo=None) + length).isoformat()
+        until = max(_utc(span.end), _meant(by_clock, place)[1]).astimezone(place)
+        whole = Span(begin=span.begin, end=until)
+        if whole.touches(begin.astimezone(dt.UTC), end.astimezone(dt.UTC)):
+            yield whole
 
 
 def _cron(rule: str, start: dt.datetime) -> Iterator[dt.datetime]:

@@ -148,6 +148,42 @@ def test_a_blackout_is_as_long_as_its_words_can_mean_on_the_night_in_which_clock
 
 
 @pytest.mark.parametrize(
+    ("rule", "minutes", "zone", "held"),
+    [
+        # On 25 October at 01:00 UTC three o'clock is two again in Berlin.
+        ("0 0 * * SUN", 1440, "Europe/Berlin", "24T22:00 25T23:00"),
+        ("0 20 * * SAT", 720, "Europe/Berlin", "24T18:00 25T07:00"),
+        ("30 2 * * *", 20, "Europe/Berlin", "25T00:30 25T01:50"),
+        # What begins when it comes the second time is as long as it says.
+        ("30 3 * * *", 60, "Europe/Berlin", "25T02:30 25T03:30"),
+        ("0 1 * * SUN", 30, "Europe/Berlin", "24T23:00 24T23:30"),
+    ],
+)
+def test_a_blackout_by_a_rule_holds_until_its_place_shows_its_end_for_the_last_time(
+    rule: str, minutes: int, zone: str, held: str
+) -> None:
+    black = Blackout(name="b", zone=zone, rule=rule, minutes=minutes)
+    (span,) = (
+        each
+        for each in black.spans(utc("2026-10-24T00:00"), utc("2026-10-26T00:00"))
+        if each.begin.astimezone(dt.UTC) >= utc("2026-10-24T12:00")
+        and each.begin.astimezone(dt.UTC) < utc("2026-10-25T12:00")
+    )
+    times = (span.begin.astimezone(dt.UTC), span.end.astimezone(dt.UTC))
+    assert " ".join(f"{each:%dT%H:%M}" for each in times) == held
+    last_minute = times[1] - dt.timedelta(minutes=1)
+    assert any(black.spans(last_minute, times[1])), "also when nobody asks for the time before it"
+    assert not any(black.spans(times[1], times[1] + dt.timedelta(minutes=1)))
+
+
+def test_a_blackout_by_a_rule_is_never_shorter_than_it_says() -> None:
+    # 29 March at 01:00 UTC: two o'clock is three.
+    black = Blackout(name="b", zone="Europe/Berlin", rule="0 0 * * SUN", minutes=1440)
+    (span,) = black.spans(utc("2026-03-29T12:00"), utc("2026-03-29T13:00"))
+    assert span.end.astimezone(dt.UTC) - span.begin.astimezone(dt.UTC) == dt.timedelta(minutes=1440)
+
+
+@pytest.mark.parametrize(
     ("thing", "told"),
     [
         (NIGHTLY, None),
