@@ -2,8 +2,9 @@
 
 `RULE` says it in words. The median keeps one odd run from counting, the worst keeps a figure that
 always varied from being told each time, and the amount keeps noise out. What got worse and stays so
-is told once: from then on it is among those before. An expectation that held in the last of them
-and no longer does is told in any case.
+is told once: from then on it is among those before. So is a figure that each of them has measured
+and this one could not: nobody knows how much worse it is. An expectation that held in the last of
+them and no longer does is told in any case.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ RULE: Final = (
     " have noted them, by whichever code. A figure is"
     f" markedly worse if it is over {TIMES:g} times their median, and worse than the worst of them"
     f" by more than {AMOUNTS['s']:g} s, {AMOUNTS['ms']:g} ms, {AMOUNTS['%'] * 100:g} points of 100,"
-    f" {AMOUNTS['times']:g} of a ratio, 1 MiB, or {AMOUNTS['']:g} of what is counted."
+    f" {AMOUNTS['times']:g} of a ratio, 1 MiB, or {AMOUNTS['']:g} of what is counted. So is one"
+    " that each of them has measured and this one, carried through as well, could not."
 )
 RECOVERIES: Final = (
     "rto_s",
@@ -193,7 +195,10 @@ def _worse(evidence: Evidence, known: Sequence[Evidence]) -> Iterator[Worse]:
         value = evidence.figures.get(figure)
         values = [each.figures.get(figure) for each in known]
         before = [each for each in values if each is not None]
-        is_markedly = figure in compared_figures(evidence) and _is_worse(figure, value, before)
+        is_gone = value is None and len(before) == len(known) and was_carried_through(evidence)
+        is_markedly = figure in compared_figures(evidence) and (
+            is_gone or _is_worse(figure, value, before)
+        )
         if is_markedly or figure in broken:
             yield Worse(
                 figure=figure,

@@ -67,7 +67,8 @@ def report(  # noqa: PLR0913 - the options of one command
 
     Worse is what no longer holds, and figures that are over 1.5 times the
     median of the last comparable runs (five at most: same drill, same plan,
-    also in a lab or also live) and well beyond the worst of them.
+    also in a lab or also live) and well beyond the worst of them, or that all
+    of them measured and this one could not.
 
     The page with charts, for managers and auditors, is report.html in the
     run's folder, and report.pdf where it was run by itself. Evidence that was

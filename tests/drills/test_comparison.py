@@ -268,6 +268,18 @@ def test_what_was_measured_before_and_could_not_be_now_is_no_longer_held() -> No
     assert "9 s now, not measured before" in worse.told()
 
 
+def test_a_figure_that_each_run_before_has_measured_and_this_one_could_not_is_worse() -> None:
+    def with_media(value: float | None, run: str = "now", end: End = End.COMPLETED) -> Evidence:
+        return replace(piece(run), figures={"rto_s": 2.5, "media_rto_s": value}, end=end)
+
+    known = [with_media(2.0, "r0"), with_media(3.0, "r1")]
+    (worse,) = compare(with_media(None), known).worse
+    assert (worse.figure, worse.value, worse.is_markedly) == ("media_rto_s", None, True)
+    assert "not measured now, 2.5 s before (the median of 2 runs" in worse.told()
+    assert compare(with_media(None), [*known, with_media(None, "r2")]).worse == (), "nor before"
+    assert compare(with_media(None, end=End.ABORTED), known).worse == (), "it was broken off"
+
+
 # ---- on the shelf, on the page, in words and as JSON ---------------------------------------------
 
 
