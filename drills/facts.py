@@ -44,7 +44,10 @@ class Facts(Struct, frozen=True, kw_only=True):
     """The site whose member of the database takes writes; None: there is none over the sites."""
     lags: tuple[Lag, ...] = ()
     unreplicated: Mapping[SiteId, int] = {}
-    """Recordings of calls that are over, at one site alone, as it says in the shared state."""
+    """Recordings of calls that are over, at one site alone, as it says in the shared state.
+
+    Of a site that is not named nobody tells: its recorder has said nothing yet, it copies nothing,
+    or what it said cannot be read. There may be any number of them."""
     copies_late: frozenset[SiteId] = frozenset()
     """Sites whose recordings are not copied any more, or whose recorder does not tell."""
     calls: Mapping[SiteId, int] = {}

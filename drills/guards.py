@@ -111,17 +111,23 @@ def _replicas(facts: Facts) -> Verdict:
 
 def _recordings(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
     """Forbid the loss of a live site that has recordings which no other has, or may have some."""
+    found = {site: _alone_at(site, facts) for site in sorted(facts.sites)}
+    alone = {site: told for site, told in found.items() if told}
     lost = lost_sites(faults)
-    alone = {
-        site: f"{facts.unreplicated.get(site, 0)} at {site} alone"
-        + (", copies late" if site in facts.copies_late else "")
-        for site in sorted({*facts.unreplicated, *facts.copies_late})
-        if facts.unreplicated.get(site) or site in facts.copies_late
-    }
     at_risk = {site: told for site, told in alone.items() if site in lost}
     told = "; ".join((at_risk or alone).values())
     allows = not (at_risk and facts.is_live)
     return Verdict(guard="recordings replicated", allows=allows, why=told or "all are elsewhere")
+
+
+def _alone_at(site: SiteId, facts: Facts) -> str:
+    """Say what would be lost with a site, as far as that is known; empty: nothing."""
+    count, is_late = facts.unreplicated.get(site), site in facts.copies_late
+    if count is None:
+        return f"{site} does not tell"
+    if not (count or is_late):
+        return ""
+    return f"{count} at {site} alone" + (", copies late" if is_late else "")
 
 
 def _headroom(

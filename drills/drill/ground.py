@@ -108,8 +108,9 @@ class LabGround:
             agents={site: sum(wall.agents_at(site)) for site in sites},
             edges={site: wall.edges_at(site) for site in sites},
             unreplicated={
-                site: wall.unreplicated[site].recordings if site in wall.unreplicated else 0
+                site: wall.unreplicated[site].recordings
                 for site in sites
+                if site in wall.unreplicated
             },
             erlangs=self._calls_per_s * BUSY_S,
             other_drills=()

@@ -343,6 +343,12 @@ def incidents(status: Status) -> tuple[str, ...]:
     out = {f"{site} is {why}" for row in status.edges for site, why in row.out.items()}
     found += [f"for some edges {each}" for each in sorted(out)]
     found += ["nobody reads the shared state"] if status.snapshot != "live" else []
+    if status.bad_records:
+        # What they say may be just what a guard has to know. Keys may name people's things.
+        found.append(
+            f"records of the shared state that cannot be read: {len(status.bad_records)}"
+            " (./everline status names them)"
+        )
     return tuple(found)
 
 

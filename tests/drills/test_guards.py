@@ -92,7 +92,7 @@ def forbidden(name: str, faults: list[Fault], facts: Facts) -> list[str]:
 def test_a_quorum_may_be_lost_only_in_a_drill_about_that_and_never_on_a_live_system() -> None:
     assert forbidden("etcd_quorum_lost", BOTH, FINE) == []
     assert forbidden("site_killed", BOTH, FINE) == ["quorum"]
-    live = replace(FINE, is_live=True)
+    live = replace(LIVE, permit=None)
     assert forbidden("etcd_quorum_lost", BOTH, live) == ["quorum", "two people"]
     full = [Fault(kind=FaultKind.FILL_ETCD, target="etcd", ttl_s=5.0)]
     assert forbidden("etcd_full", full, FINE) == []
@@ -195,7 +195,7 @@ def test_the_last_good_site_keeps_all_that_it_serves_with(kind: FaultKind, targe
 
 
 KILLED = [Fault(kind=FaultKind.KILL_SITE, target="a", ttl_s=5.0)]
-LIVE = replace(FINE, is_live=True, permit=PERMIT)
+LIVE = replace(FINE, is_live=True, permit=PERMIT, unreplicated=dict.fromkeys(SITES, 0))
 LATE = Lag(replica="etcd at b", behind=900.0, at_most=500.0, unit="log entries")
 
 
@@ -221,6 +221,7 @@ def test_a_live_system_that_is_well_and_two_people_who_agree_let_it_begin() -> N
         (replace(LIVE, lags=(LATE,)), "replica lag", "etcd at b 900 log entries behind"),
         (replace(LIVE, lags=(replace(LATE, behind=None),)), "replica lag", "does not tell"),
         (replace(LIVE, unreplicated={A: 3}), "recordings replicated", "3 at a alone"),
+        (replace(LIVE, unreplicated={B: 0, C: 0}), "recordings replicated", "a does not tell"),
         (replace(LIVE, copies_late=frozenset({A})), "recordings replicated", "copies late"),
         (replace(LIVE, erlangs=17.0), "headroom", "20 agents left for 17.0 erlangs, 20.4 needed"),
         (replace(LIVE, agents={A: 40, B: 10, C: 10}), "blast radius", "67% of the agents"),
@@ -238,12 +239,20 @@ def test_each_guard_forbids_alone_and_says_why(facts: Facts, guard: str, told: s
 
 
 def test_what_is_no_reason_is_told_too() -> None:
-    near = replace(LIVE, lags=(replace(LATE, behind=3.0),), unreplicated={B: 2})
+    near = replace(LIVE, lags=(replace(LATE, behind=3.0),), unreplicated={A: 0, B: 2, C: 0})
     assert forbidden("site_killed", KILLED, near) == []
     assert why(near, "replica lag") == "etcd at b 3 log entries behind (at most 500)"
     assert why(near, "recordings replicated") == "2 at b alone", "and b is not lost"
     assert "synthetic callers only" in why(FINE, "blast radius")
     assert "usr_manager" in why(LIVE, "two people")
+
+
+def test_that_all_recordings_are_elsewhere_is_said_only_where_all_sites_tell() -> None:
+    assert why(LIVE, "recordings replicated") == "all are elsewhere"
+    silent = replace(LIVE, unreplicated={A: 0, C: 0})
+    assert forbidden("site_killed", KILLED, silent) == [], "b is not lost"
+    assert why(silent, "recordings replicated") == "b does not tell"
+    assert why(FINE, "recordings replicated") == "a does not tell", "and a lab may lose it"
 
 
 def test_a_lab_of_its_own_needs_nobodys_approval() -> None:

@@ -329,10 +329,14 @@ def test_whatever_is_wrong_at_sites_that_are_up_is_an_incident() -> None:
 def test_a_system_that_is_well_has_no_incident() -> None:
     site, edge = status().sites[0], status().edges[0]
     up = dict.fromkeys(site.processes, Health.UP)
-    well = replace(status(), sites=(replace(site, processes=up),), edges=(edge,))
+    well = replace(status(), sites=(replace(site, processes=up),), edges=(edge,), bad_records={})
     assert incidents(well) == ()
     assert incidents(replace(well, snapshot="stale")) == ("nobody reads the shared state",)
     assert incidents(replace(well, alone={site.site: 5})) == ("site a serves alone",)
+    bad = {"/everline/state/unreplicated/b": "no JSON"}
+    assert incidents(replace(well, bad_records=bad)) == (
+        "records of the shared state that cannot be read: 1 (./everline status names them)",
+    )
 
 
 def test_recordings_of_one_site_alone_are_those_that_readiness_tells_of() -> None:
