@@ -32,8 +32,10 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Ready, by home site."""
     edges: Mapping[SiteId, int] = {}
     """How many of them serve, by site; of a site that is not named, one."""
-    erlangs: float
-    """What comes at its peak: calls a second times how long an agent is busy with one."""
+    erlangs: float | None
+    """What comes at its peak: calls a second times how long an agent is busy with one.
+
+    None: nobody can tell, and it may be any number of calls."""
     other_drills: tuple[str, ...] = ()
     standing_faults: tuple[str, ...] = ()
     is_lever_pulled: bool = False

@@ -136,6 +136,9 @@ def _headroom(
     # Synthetic callers may wait for agents who are only away.
     lost = taken.agents if facts.is_live else lost_sites(faults)
     left = sum(count for site, count in facts.agents.items() if site not in lost)
+    if facts.erlangs is None:
+        why = f"{left} agents left, and nobody can tell for what: its calls cannot be read"
+        return Verdict(guard="headroom", allows=False, why=why)
     needed = HEADROOM * facts.erlangs if facts.is_live else facts.erlangs / HEADROOM
     # Synthetic callers may wait: then it is enough that the line does not grow for ever.
     why = f"{left} agents left for {facts.erlangs:.1f} erlangs, {needed:.1f} needed"

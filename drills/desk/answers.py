@@ -130,8 +130,8 @@ class Stakes(Struct, frozen=True, kw_only=True):
     """Log entries that each member has yet to apply; None: it does not answer."""
     numbers: Mapping[SiteId, int]
     """How many numbers each site serves before all others; under no name those of any site."""
-    peak_erlangs: float
-    """Of the busiest ten minutes of the last day."""
+    peak_erlangs: float | None
+    """Of the busiest ten minutes of the last day. None: its calls could not be read lately."""
 
 
 class SiteRow(Struct, frozen=True, kw_only=True):

@@ -97,6 +97,10 @@ LEDGER_S = 1.0
 """How long `status` waits for the ledger."""
 LEDGER_EVERY_S = 10.0
 """It may have grown long, and somebody may look every second."""
+STAKES_LEDGER_S = 5.0
+"""How long the question what a drill would put at stake waits for it: without it nobody knows."""
+LATELY_S = 30.0
+"""What was read longer ago does not tell the load of now."""
 
 
 class FaultMaker(Protocol):
@@ -148,6 +152,9 @@ class Desk:
         self._began_s = self._clock.now().mono_s
         self._over = ledger.NOTHING
         self._read_s = -math.inf
+        """When it was last tried to read the ledger."""
+        self._over_s = -math.inf
+        """When that was last done."""
 
     async def follow(self) -> None:
         """Keep the mirror current until cancelled."""
@@ -237,13 +244,23 @@ class Desk:
 
     async def _ledger(self) -> ledger.Ledger:
         """Return the ledger as it was lately; status has to answer without etcd, too."""
-        now_s = self._clock.now().mono_s
-        if now_s - self._read_s >= LEDGER_EVERY_S:
-            self._read_s = now_s
-            with contextlib.suppress(StateError, TimeoutError):
-                async with asyncio.timeout(LEDGER_S):
-                    self._over = await ledger.read_ledger(self._store)
+        if self._clock.now().mono_s - self._read_s >= LEDGER_EVERY_S:
+            await self._read_ledger(LEDGER_S)
         return self._over
+
+    async def _ledger_of_late(self) -> ledger.Ledger | None:
+        """Return the ledger as it was lately for certain; None: it cannot be read."""
+        if self._clock.now().mono_s - self._over_s >= LEDGER_EVERY_S:
+            await self._read_ledger(STAKES_LEDGER_S)
+        is_of_late = self._clock.now().mono_s - self._over_s < LATELY_S
+        return self._over if is_of_late else None
+
+    async def _read_ledger(self, within_s: float) -> None:
+        self._read_s = self._clock.now().mono_s
+        with contextlib.suppress(StateError, TimeoutError):
+            async with asyncio.timeout(within_s):
+                self._over = await ledger.read_ledger(self._store)
+                self._over_s = self._clock.now().mono_s
 
     def _agents(self) -> Agents:
         now = self._clock.now()
@@ -319,14 +336,16 @@ class Desk:
         )
 
     async def _stakes(self) -> Stakes:
-        over, lags = await self._ledger(), await replicas.raft_lags(self._lab)
+        over, lags = await self._ledger_of_late(), await replicas.raft_lags(self._lab)
         now_ms, snapshot = self._clock.now().wall_ms, self._mirror.snapshot
-        most = await asyncio.to_thread(peak.peak_erlangs, snapshot, over.records, now_ms)
+        most = None
+        if over is not None:
+            most = await asyncio.to_thread(peak.peak_erlangs, snapshot, over.records, now_ms)
         first = (entry.value.sites[:1] or (SiteId(""),) for entry in snapshot.dids.values())
         return Stakes(
             etcd=lags,
             numbers=Counter(site for sites in first for site in sites),
-            peak_erlangs=round(most, 2),
+            peak_erlangs=None if most is None else round(most, 2),
         )
 
     async def _fault(self, ask: FaultAsk) -> Faults:

@@ -188,7 +188,7 @@ class LiveGround:
             ),
             agents=_present(status),
             edges=Counter(row.site for row in status.edges if row.answers and row.has_lease),
-            erlangs=max(stakes.peak_erlangs, sum(queue.erlangs for queue in ready.as_it_is.queues)),
+            erlangs=peak_of(stakes, ready),
             other_drills=() if self.is_alone else ("another drill that runs on this machine",),
             standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
             incidents=incidents(status),
@@ -350,6 +350,16 @@ def incidents(status: Status) -> tuple[str, ...]:
             " (./everline status names them)"
         )
     return tuple(found)
+
+
+def peak_of(stakes: Stakes, ready: Readiness) -> float | None:
+    """Return the load to reckon with, in Erlangs; None: the calls that came could not be read.
+
+    What comes now tells no peak by itself, and goes by the same records.
+    """
+    if stakes.peak_erlangs is None:
+        return None
+    return max(stakes.peak_erlangs, sum(queue.erlangs for queue in ready.as_it_is.queues))
 
 
 def recordings_alone(ready: Readiness) -> Mapping[SiteId, RecordingsRisk]:

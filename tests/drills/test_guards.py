@@ -224,6 +224,7 @@ def test_a_live_system_that_is_well_and_two_people_who_agree_let_it_begin() -> N
         (replace(LIVE, unreplicated={B: 0, C: 0}), "recordings replicated", "a does not tell"),
         (replace(LIVE, copies_late=frozenset({A})), "recordings replicated", "copies late"),
         (replace(LIVE, erlangs=17.0), "headroom", "20 agents left for 17.0 erlangs, 20.4 needed"),
+        (replace(LIVE, erlangs=None), "headroom", "nobody can tell for what"),
         (replace(LIVE, agents={A: 40, B: 10, C: 10}), "blast radius", "67% of the agents"),
         (replace(LIVE, calls={A: 6, B: 2, C: 2}), "blast radius", "60% of the calls"),
         (replace(LIVE, numbers={A: 3, B: 1, SiteId(""): 1}), "blast radius", "60% of the numbers"),

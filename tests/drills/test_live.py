@@ -17,7 +17,7 @@ from drills.cli.drill_report import report
 from drills.cli.errors import Exit
 from drills.course import Course, End, Look, Made, Note
 from drills.demo.reports import End as How
-from drills.desk.answers import AgentRow, Agents, Faults, Health, Status
+from drills.desk.answers import AgentRow, Agents, Faults, Health, Stakes, Status
 from drills.desk.asks import AgentsAsk, CallsAsk, FaultAsk, FaultDo, PlaceAsk
 from drills.desk.call_answers import CallRow, Calls
 from drills.desk.errors import DeskError
@@ -27,6 +27,7 @@ from drills.drill.live import (
     LiveGround,
     Probed,
     incidents,
+    peak_of,
     recordings_alone,
 )
 from drills.drill.live_evidence import at_sites, evidence_of, figures
@@ -344,6 +345,13 @@ def test_recordings_of_one_site_alone_are_those_that_readiness_tells_of() -> Non
     world.put(*alone("b", 2, is_late=True))
     found = recordings_alone(ask(world, []))
     assert {site: (risk.recordings, risk.is_late) for site, risk in found.items()} == {B: (2, True)}
+
+
+def test_a_load_that_could_not_be_read_is_not_taken_for_none() -> None:
+    ready = ask(center({"a": 6, "b": 6, "c": 6}), [])
+    stakes = Stakes(etcd={}, numbers={}, peak_erlangs=4.5)
+    assert peak_of(stakes, ready) == 4.5
+    assert peak_of(replace(stakes, peak_erlangs=None), ready) is None
 
 
 def looked(at_s: float, **values: float) -> Look:
