@@ -173,7 +173,9 @@ def _row(
         agent=agent,
         earlier=earlier,
         records=records,
-        by_people=_by_people(caller, agent, audio, records) if caller else None,
+        by_people=_by_people(caller, agent, audio, [each.cause for each in records])
+        if caller
+        else None,
         audio=audio,
     )
 
@@ -245,10 +247,11 @@ def _by_people(
     caller: CallerReport,
     agent: AgentReport | None,
     audio: Audio | None,
-    records: Sequence[CallRecord],
+    causes: Sequence[str],
 ) -> Outcome:
+    """Take the records' `causes` only where nobody else can tell (see above)."""
     is_doubtful = dead_line(caller, agent) is DeadLine.DOUBTFUL
-    if is_doubtful and [each.cause for each in records] == [_DEAD_LINE]:
+    if is_doubtful and list(causes) == [_DEAD_LINE]:
         return Outcome.LOST
     return outcome_by_people(caller, agent, audio)
 
@@ -257,12 +260,17 @@ _DEAD_LINE = "agent_unheard"
 """What edges say of a caller who hung up on an agent who was silent, and did not answer."""
 
 
-def outcome_of(caller: CallerReport, agents: Sequence[AgentReport]) -> Outcome:
-    """Return how a call ended, by the word of its caller and of whichever agents answered it."""
+def outcome_of(
+    caller: CallerReport, agents: Sequence[AgentReport], causes: Sequence[str] = ()
+) -> Outcome:
+    """Return how a call ended, by the word of its caller and of whichever agents answered it.
+
+    `causes`: of its records.
+    """
     answering = _answering(caller, agents)
     agent = answering[-1] if answering else None
     audio = None if agent is None else _audio(caller, agent, answering[:-1])
-    return outcome_by_people(caller, agent, audio)
+    return _by_people(caller, agent, audio, causes)
 
 
 def _agree(row: Row) -> bool:

@@ -191,6 +191,7 @@ def _told(status: answers.Status) -> dict[str, float]:
 def _entry(row: call_answers.CallRow) -> books.Entry:
     return books.Entry(
         call=row.call,
+        cause=row.cause,
         outcome=row.outcome,
         did=row.did,
         arrived_ms=row.arrived_ms,

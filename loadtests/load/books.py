@@ -22,6 +22,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     call: str
     outcome: Outcome | None
     did: str = ""
+    cause: str = ""
     arrived_ms: int = 0
     """Wall clock."""
     is_callback: bool = False
@@ -110,8 +111,14 @@ def compare(
     for report in agents:
         rung[report.call].append(report)
     answered = {each.call: each for each in placed if each.ok_ms is not None}
-    said = {call: outcome_of(each, rung.get(call, ())) for call, each in answered.items()}
+    said = {
+        call: outcome_of(each, rung.get(call, ()), causes.get(call, ()))
+        for call, each in answered.items()
+    }
     lately = [each for each in records if each.arrived_ms >= ours.since_ms]
+    causes: defaultdict[str, list[str]] = defaultdict(list)
+    for each in records:
+        causes[each.call].append(each.cause)
     by_sipp = [each.call for each in lately if each.did == ours.volume_did and each.did]
     once = len(set(by_sipp))
     claimed = {each.call for each in placed}

@@ -100,6 +100,17 @@ def test_who_is_sent_away_to_be_called_back_was_not_cut_off() -> None:
     assert found.cut_off == 0
 
 
+@pytest.mark.parametrize(("cause", "is_exact"), [("agent_unheard", True), ("edge_died", False)])
+def test_whether_a_line_was_dead_the_edge_says_where_the_people_cannot_tell(
+    cause: str, *, is_exact: bool
+) -> None:
+    """The agent was heard until three seconds before the caller hung up, and never answered."""
+    told = replace(caller("1"), last_heard_ms=1_900)
+    by_agent = replace(agent("1", end=End.FAULT), last_heard_ms=1_800)
+    found = compare([told], [by_agent], [Entry(call="1", outcome=Outcome.LOST, cause=cause)])
+    assert found.is_exact is is_exact
+
+
 class Counted(list[AgentReport]):
     """Agents' reports that count how often they are gone through."""
 
