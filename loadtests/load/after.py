@@ -13,7 +13,6 @@ from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
-from drills.demo import phones
 from drills.demo.reports import AgentReport, CallerReport
 from drills.desk import answers, asks, call_answers
 from drills.desk.client import connected
@@ -191,8 +190,8 @@ def _told(status: answers.Status) -> dict[str, float]:
 def _entry(row: call_answers.CallRow) -> books.Entry:
     return books.Entry(
         call=row.call,
-        cause=row.cause,
         outcome=row.outcome,
+        cause=row.cause,
         did=row.did,
         arrived_ms=row.arrived_ms,
         is_callback=row.callback_of is not None,
@@ -217,10 +216,5 @@ def _ours(plan: Plan) -> books.Ours:
 
 
 def _said(plan: Plan) -> tuple[Sequence[CallerReport], Sequence[AgentReport]]:
-    lines = [
-        line
-        for file in plan.folder.glob(f"{SAID}-*.jsonl")
-        for text in file.read_bytes().splitlines()
-        if (line := phones.parse(text)) is not None
-    ]
-    return phones.caller_reports(lines), phones.agent_reports(lines)
+    files = sorted(plan.folder.glob(f"{SAID}-*.jsonl"))
+    return books.reports(text for file in files for text in file.read_bytes().splitlines())

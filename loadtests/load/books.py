@@ -6,11 +6,12 @@ How a call ended by the people's word is the demo's rule (`drills.demo.ledger`):
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+from drills.demo import phones
 from drills.demo.ledger import outcome_of
 from drills.demo.reports import AgentReport, CallerReport
 from state.model import Outcome
@@ -21,8 +22,8 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     call: str
     outcome: Outcome | None
-    did: str = ""
     cause: str = ""
+    did: str = ""
     arrived_ms: int = 0
     """Wall clock."""
     is_callback: bool = False
@@ -96,6 +97,12 @@ class Books(Struct, frozen=True, kw_only=True):
         } | ({"calls.cut_off_share": self.cut_off / self.calls} if self.calls else {})
 
 
+def reports(kept: Iterable[bytes]) -> tuple[Sequence[CallerReport], Sequence[AgentReport]]:
+    """Return what callers and agents say, by the lines that were kept (`telling.is_kept`)."""
+    lines = [line for text in kept if (line := phones.parse(text)) is not None]
+    return phones.caller_reports(lines), phones.agent_reports(lines)
+
+
 def compare(
     callers: Iterable[CallerReport],
     agents: Iterable[AgentReport],
@@ -106,6 +113,9 @@ def compare(
     records, placed = list(ledger), list(callers)
     counts: Mapping[str, int] = Counter(each.call for each in records)
     outcomes = {each.call: each.outcome for each in records}
+    causes: defaultdict[str, list[str]] = defaultdict(list)
+    for each in records:
+        causes[each.call].append(each.cause)
     # By call, and once: a soak has thousands of both.
     rung: defaultdict[str | None, list[AgentReport]] = defaultdict(list)
     for report in agents:
@@ -116,9 +126,6 @@ def compare(
         for call, each in answered.items()
     }
     lately = [each for each in records if each.arrived_ms >= ours.since_ms]
-    causes: defaultdict[str, list[str]] = defaultdict(list)
-    for each in records:
-        causes[each.call].append(each.cause)
     by_sipp = [each.call for each in lately if each.did == ours.volume_did and each.did]
     once = len(set(by_sipp))
     claimed = {each.call for each in placed}

@@ -23,9 +23,8 @@ from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
 from loadtests.load.exchange import PhonesError
 from loadtests.load.plan import SAID, WITH_WORKER, Plan
-from loadtests.load.telling import PHONES_GONE, Told, hear
+from loadtests.load.telling import PHONES_GONE, Told, hear, is_kept
 
-_OF_ENDS = frozenset({"hanging_up", "call"})
 STARTS_WITHIN_S = 60.0
 """Two workers start eight of them at once: on a machine that is full of others that takes 20 s and
 more, and a load whose telephones were given up has measured nothing."""
@@ -121,8 +120,7 @@ class Telephones:
 
     def _keep(self, line: bytes, told: Told) -> None:
         """Write down what calls there were and how they went, to be compared with the ledger."""
-        is_placed = told.event == "invite" and told.role == "caller"
-        if is_placed or told.event in _OF_ENDS:
+        if is_kept(told):
             self._said.write(line)
             self._said.flush()
 

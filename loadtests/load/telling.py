@@ -27,6 +27,10 @@ _TARGET_IS_NOT_FREE: Final = frozenset({404, 408, 480, 486, 487, 491, 603})
 """What an agent hears of a transfer when its target has gone, talks, or does not answer: the caller
 stays with the agent. 491: the caller is just being put on hold. Anything else is a fault."""
 _DONE: Final = range(200, 300)
+_OF_CALLERS: Final = frozenset({"invite", "reinvite", "held", "resumed"})
+"""What the demo's rules ask of a caller beside their summary: that they called, that they were told
+of an agent, that they held and came back."""
+_OF_ENDS: Final = frozenset({"hanging_up", "call"})
 _MEANT: Final = frozenset({"talked", "impatient", "stopped", "gave_up"})
 """Why a caller hangs up of their own accord."""
 
@@ -90,6 +94,11 @@ def hear(line: bytes) -> Told | None:
         return _lines.decode(line)
     except UNREADABLE:
         return None
+
+
+def is_kept(told: Told) -> bool:
+    """Tell whether a line is one of those by which a call is compared with the ledger."""
+    return told.event in _OF_ENDS or (told.role == "caller" and told.event in _OF_CALLERS)
 
 
 def rows_of_caller(told: Told) -> Iterator[Row]:

@@ -1,7 +1,8 @@
 """What people's telephones say of a call, and what their edges have written of it, is one story.
 
 Whole calls are played in virtual time, with somebody hanging up near whatever happens, and their
-ledger is the demo's. EVERLINE_PLAYS=2000 looks for longer, EVERLINE_FIRST_PLAY=5000 elsewhere.
+ledger is the demo's, and the books that a load keeps of the lines that it keeps have to say the
+same. EVERLINE_PLAYS=2000 looks for longer, EVERLINE_FIRST_PLAY=5000 elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from loadtests.load import books
+from loadtests.load.telling import hear, is_kept
 from state.model import Outcome
 from tests.edge.one_edge import GREETED, SALES
 from tests.edge.people_in_time import Breaks, Calls, Plan, Serves
@@ -100,7 +103,20 @@ def _one_story(plan: Plan) -> Played:
     assert not played.faults, (plan, played.faults)
     assert not played.left, (plan, played.left)
     assert not played.ledger.mismatches(), (plan, played.ledger.mismatches())
+    kept = _kept_by_a_load(played)
+    assert kept.is_exact, (plan, kept.told(), kept.contradicted)
     return played
+
+
+def _kept_by_a_load(played: Played) -> books.Books:
+    told = ((line, hear(line)) for line in played.lines)
+    callers, agents = books.reports(line for line, each in told if each and is_kept(each))
+    entries = [
+        books.Entry(call=each.call, outcome=each.outcome, cause=each.cause)
+        for row in played.ledger.rows
+        for each in row.records
+    ]
+    return books.compare(callers, agents, entries)
 
 
 @pytest.mark.longer(30)

@@ -6,11 +6,13 @@ import json
 
 import pytest
 
+from loadtests.load.books import reports
 from loadtests.load.telling import (
     PHONES_GONE,
     Told,
     hear,
     how_ended,
+    is_kept,
     row_of_transfer,
     rows_of_agent,
     rows_of_caller,
@@ -135,3 +137,31 @@ def test_call_whose_telephone_is_gone_before_the_answer_is_a_failure() -> None:
         "SIP set-up": (0, "fault"),
         "CALL ended: fault": (0, "fault (telephones gone)"),
     }
+
+
+def test_what_is_kept_of_a_caller_tells_when_they_were_told_of_an_agent_held_and_came_back() -> (
+    None
+):
+    of_call = {"role": "caller", "phone": "1", "sip_call_id": "x@y", "local_tag": "t"}
+    told = [
+        {"event": "invite", "wall_ms": 1_000},
+        {"event": "keyed", "wall_ms": 2_000},
+        {"event": "reinvite", "accepted": True, "wall_ms": 3_000},
+        {"event": "joined", "wall_ms": 3_100},
+        {"event": "held", "wall_ms": 4_000},
+        {"event": "resumed", "wall_ms": 4_800},
+        {"event": "hanging_up", "cause": "talked", "wall_ms": 8_990},
+        CALL,
+    ]
+    lines = [json.dumps(of_call | each).encode() for each in told]
+    kept = [line for line in lines if (each := hear(line)) is not None and is_kept(each)]
+    assert len(kept) == len(lines) - 2
+    (caller,), _ = reports(kept)
+    stamps = (caller.told_ms, caller.first_held_ms, caller.resumed_ms, caller.ended_ms)
+    assert stamps == (3_000, 4_000, 4_800, 9_000)
+
+
+@pytest.mark.parametrize("event", ["reinvite", "held", "invite", "registered"])
+def test_of_agents_only_the_ends_are_kept(event: str) -> None:
+    assert not is_kept(Told(event=event, role="agent"))
+    assert is_kept(Told(event="call", role="agent"))
