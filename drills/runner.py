@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -103,6 +103,8 @@ class Runner:
         self._began_ms: int | None = None
         self._abort = asyncio.Event()
         self._abort_why = ""
+        self._asking: asyncio.Future[Made] | None = None
+        """What was asked for last: a fault that is to be made."""
 
     def abort(self, why: str) -> None:
         """Stop, and roll back."""
@@ -236,7 +238,7 @@ class Runner:
             self._began_ms = self._clock.now().wall_ms
         for fault in sorted(self._method, key=lambda each: each.at_s):
             await asyncio.sleep(max(0.0, began_s + fault.at_s - self._clock.now().mono_s))
-            made = await self._faults.make(fault)
+            made = await self._ask_for(fault)
             self._heard((made,))
             first = self._began_ms is None
             self._began_ms = made.at_ms if self._began_ms is None else self._began_ms
@@ -251,6 +253,11 @@ class Runner:
             if _are_over(self._heard(await self._faults.standing())):
                 return
             await asyncio.sleep(LOOK_EVERY_S / 2)
+
+    async def _ask_for(self, fault: Fault) -> Made:
+        """Have a fault made. Who does not wait any more has not taken the word back."""
+        self._asking = asyncio.ensure_future(self._faults.make(fault))
+        return await asyncio.shield(self._asking)
 
     async def _watch_limits(self) -> None:
         try:
@@ -283,15 +290,8 @@ class Runner:
     # -- after
 
     async def _roll_back(self) -> tuple[Made, ...]:
-        try:
-            told = await self._faults.heal_all("runner")
-            made = self._heard(told)
-            if not _are_over(told):
-                self.note("runner", "not all could be undone: its timers try again")
-                made = await self._until_over()
-        except FaultError as error:
-            self.note("runner", f"what is broken ends by its timers: {error}")
-            made = await self._until_over()
+        are_over = await _to_its_end(self._mend())
+        made = self._heard(()) if are_over else await self._until_over()
         for each in made:
             if each.healed_ms is not None and each.fault.ttl_s:
                 what = f"{each.fault.told()} is over, by {each.by}"
@@ -301,6 +301,29 @@ class Runner:
                 self.note("runner", f"{each.fault.told()} is not known to be over{why}")
         self._tell("all is mended" if _are_over(made) else "not all is known to be mended")
         return made
+
+    async def _mend(self) -> bool:
+        """Have all undone; tell whether it is, by whoever made it."""
+        are_over = await self._heal_all()
+        asking = self._asking
+        if asking is not None and not asking.done():
+            # It was on its way, and may have come there after the word that all is to be mended.
+            await asyncio.wait((asking,))
+            if not asking.cancelled() and asking.exception() is None:
+                self._heard((asking.result(),))
+            are_over = await self._heal_all()
+        return are_over
+
+    async def _heal_all(self) -> bool:
+        try:
+            told = await self._faults.heal_all("runner")
+        except FaultError as error:
+            self.note("runner", f"what is broken ends by its timers: {error}")
+            return False
+        self._heard(told)
+        if not _are_over(told):
+            self.note("runner", "not all could be undone: its timers try again")
+        return _are_over(told)
 
     def _heard(self, made: Iterable[Made]) -> tuple[Made, ...]:
         """Return all that was ever made, with this news.
@@ -344,6 +367,20 @@ class Runner:
 
     def _journal(self) -> tuple[Note, ...]:
         return tuple(sorted(self._notes, key=lambda each: each.at_ms))
+
+
+async def _to_its_end(work: Coroutine[None, None, bool]) -> bool:
+    """Wait for what has to be done whoever wants to stop; they are heard afterwards."""
+    doing = asyncio.create_task(work)
+    stopped: asyncio.CancelledError | None = None
+    while not doing.done():
+        try:
+            await asyncio.wait((doing,))
+        except asyncio.CancelledError as error:
+            stopped = error
+    if stopped is not None:
+        raise stopped
+    return doing.result()
 
 
 def _are_over(made: Iterable[Made]) -> bool:

@@ -305,6 +305,50 @@ async def test_a_drill_that_is_stopped_as_its_first_fault_is_made_has_begun_with
     assert course.began_ms == course.made[0].at_ms
 
 
+class Behind(Lab):
+    """Who asks for a fault waits in a thread, which nobody stops: it is made whoever has left."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda now_s: {**GOOD, "success_share": float(now_s - began_s < 4.0)})
+        began_s = self.clock.now().mono_s
+        self._asking: set[asyncio.Task[Made]] = set()
+
+    async def make(self, fault: Fault) -> Made:
+        """Make it five seconds late."""
+
+        async def late() -> Made:
+            await asyncio.sleep(5.0)
+            return await super(Behind, self).make(fault)
+
+        asking = asyncio.create_task(late())
+        self._asking.add(asking)
+        return await asyncio.shield(asking)
+
+
+@in_virtual_time
+async def test_a_fault_that_comes_after_the_mending_is_mended_too() -> None:
+    lab = Behind()
+    course = await runner(lab).run()
+    await asyncio.sleep(20.0)
+    assert course.end is End.ABORTED
+    assert [(each.by, each.healed_ms is not None) for each in lab.made] == [("runner", True)]
+    assert [each.by for each in course.made] == ["runner"]
+    assert course.began_ms == course.made[0].at_ms
+
+
+@in_virtual_time
+async def test_a_fault_that_comes_after_the_drill_was_cancelled_is_mended_too() -> None:
+    lab = Behind()
+    task = asyncio.create_task(runner(lab).run())
+    await asyncio.sleep(3.0)
+    task.cancel()
+    await asyncio.sleep(1.0)
+    task.cancel()
+    await asyncio.wait((task,))
+    await asyncio.sleep(20.0)
+    assert [(each.by, each.healed_ms is not None) for each in lab.made] == [("runner", True)]
+
+
 @in_virtual_time
 async def test_cancelled_it_still_mends() -> None:
     lab = Lab(lambda _: GOOD)
