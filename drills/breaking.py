@@ -18,6 +18,7 @@ from drills.lab.disks import Away, FullDisk
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.lab.plan import HostKind
+from drills.lab.wan import WanPart
 from state.codec import UNREADABLE
 from state.model import SiteId
 
@@ -75,7 +76,7 @@ class Breaker:
                 return self._freezing([target])
             case FaultKind.STUTTER:
                 lab.supervisor.pid(target)
-                return self._again_and_again(partial(self._stutter, target))
+                return self._again_and_again(partial(self._stutter, target), lab.wan)
             case FaultKind.DRAIN:
                 site = SiteId(lab.plan.host(target).name)
                 return Breaking(
@@ -99,7 +100,8 @@ class Breaker:
                 return self._on_links(fault)
 
     def _on_links(self, fault: Fault) -> Breaking:
-        wan, target = self._lab.wan, fault.target
+        # Its own part of the network: what another fault has broken of the same link stays broken.
+        wan, target = self._lab.wan.apart(), fault.target
         match fault.kind:
             case FaultKind.ISOLATE | FaultKind.CUT_ETCD | FaultKind.MUTE:
                 host = self._lab.plan.host(target).name
@@ -116,13 +118,13 @@ class Breaker:
             case FaultKind.FLAP:
                 one, _, other = target.partition("-")
                 return self._again_and_again(
-                    partial(self._flap, one, other, fault.period_s), [self._link(one, other)]
+                    partial(_flap, wan, one, other, fault.period_s), wan, [self._link(one, other)]
                 )
             case FaultKind.SHAPE:
-                return self._shaping(fault)
+                return self._shaping(fault, wan)
             case _:
                 pairs = self._pairs(target)
-                return _sudden(partial(self._cut_all, pairs), partial(self._heal_all, pairs))
+                return _sudden(partial(_cut_all, wan, pairs), partial(_heal_all, wan, pairs))
 
     def _misleading(self, fault: Fault) -> Breaking:
         """Return how a site is told a wrong time, or that its edges are no longer themselves."""
@@ -145,14 +147,6 @@ class Breaker:
         self._lab.renew_certificates(site, are_expired=True)
         for edge in self._lab.plan.edges(site):
             self._lab.supervisor.kill(f"edge-{edge}")
-
-    def _cut_all(self, pairs: Iterable[tuple[str, str]]) -> None:
-        for one, other in pairs:
-            self._lab.wan.cut_between(one, other)
-
-    def _heal_all(self, pairs: Iterable[tuple[str, str]]) -> None:
-        for one, other in pairs:
-            self._lab.wan.heal_between(one, other)
 
     def _link(self, one: str, other: str) -> tuple[str, str]:
         """Return a link that there is."""
@@ -180,7 +174,7 @@ class Breaker:
 
         return _sudden(freeze, thaw)
 
-    def _shaping(self, fault: Fault) -> Breaking:
+    def _shaping(self, fault: Fault, wan: WanPart) -> Breaking:
         one, dash, other = fault.target.partition("-")
         hosts = {host.name for host in self._lab.plan.hosts}
         if dash and fault.target not in hosts:
@@ -192,7 +186,7 @@ class Breaker:
 
         def shape() -> None:
             for source, sink in [pair for one, two in pairs for pair in ((one, two), (two, one))]:
-                self._lab.wan.shape(
+                wan.shape(
                     source,
                     sink,
                     delay_ms=fault.delay_ms,
@@ -200,13 +194,15 @@ class Breaker:
                     loss_pct=fault.loss_pct,
                 )
 
-        return _sudden(shape, partial(self._heal_all, pairs))
+        return _sudden(shape, partial(_heal_all, wan, pairs))
 
-    def _again_and_again(self, going_on: Act, pairs: Iterable[tuple[str, str]] = ()) -> Breaking:
+    def _again_and_again(
+        self, going_on: Act, wan: WanPart, pairs: Iterable[tuple[str, str]] = ()
+    ) -> Breaking:
         pairs, going = tuple(pairs), list[asyncio.Future[None]]()
 
         async def begin() -> None:
-            self._cut_all(pairs)
+            _cut_all(wan, pairs)
             going.append(asyncio.ensure_future(going_on()))
 
         async def stop() -> None:
@@ -214,17 +210,9 @@ class Breaker:
                 each.cancel()
             # What it could not go on with is undone all the same.
             await asyncio.gather(*going, return_exceptions=True)
-            self._heal_all(pairs)
+            _heal_all(wan, pairs)
 
         return Breaking(do=begin, undo=stop)
-
-    async def _flap(self, one: str, other: str, period_s: float) -> None:
-        """Heal a link that has just been cut, and cut it again, and so on."""
-        while True:
-            await asyncio.sleep(period_s)
-            self._lab.wan.heal_between(one, other)
-            await asyncio.sleep(period_s)
-            self._lab.wan.cut_between(one, other)
 
     async def _stutter(self, process: str) -> None:
         while True:
@@ -288,6 +276,25 @@ async def _complaint(path: Path, command: str) -> str:
     except LabError as error:
         return str(error)
     return ""
+
+
+def _cut_all(wan: WanPart, pairs: Iterable[tuple[str, str]]) -> None:
+    for one, other in pairs:
+        wan.cut_between(one, other)
+
+
+def _heal_all(wan: WanPart, pairs: Iterable[tuple[str, str]]) -> None:
+    for one, other in pairs:
+        wan.heal_between(one, other)
+
+
+async def _flap(wan: WanPart, one: str, other: str, period_s: float) -> None:
+    """Heal a link that has just been cut, and cut it again, and so on."""
+    while True:
+        await asyncio.sleep(period_s)
+        wan.heal_between(one, other)
+        await asyncio.sleep(period_s)
+        wan.cut_between(one, other)
 
 
 def _taking(path: Path) -> Breaking:

@@ -52,6 +52,17 @@ class Link(Struct, frozen=True, kw_only=True):
             return f"jitter is 0 to the delay ({self.delay_ms} ms), not {self.jitter_ms}"
         return None
 
+    def and_also(self, other: Link) -> Link:
+        """Return what a direction does that does what this one does, and then what the other."""
+        through = (1.0 - self.loss_pct / 100) * (1.0 - other.loss_pct / 100)
+        is_lossy = self.loss_pct > 0 and other.loss_pct > 0
+        return Link(
+            cut=self.cut or other.cut,
+            delay_ms=self.delay_ms + other.delay_ms,
+            jitter_ms=self.jitter_ms + other.jitter_ms,
+            loss_pct=100 * (1.0 - through) if is_lossy else self.loss_pct + other.loss_pct,
+        )
+
 
 SOUND = Link()
 
@@ -78,6 +89,18 @@ class WanState(Struct, frozen=True, kw_only=True):
         if link != SOUND:
             links[direction] = link
         return replace(self, links=links)
+
+    def and_also(self, other: WanState) -> WanState:
+        """Return what is broken when all of this is, and all of the other."""
+        state = self
+        for direction, link in other.links.items():
+            state = state.with_link(direction, state.link(direction).and_also(link))
+        return replace(
+            state,
+            isolated=self.isolated | other.isolated,
+            without_etcd=self.without_etcd | other.without_etcd,
+            mute=self.mute | other.mute,
+        )
 
     def slow(self) -> Mapping[Direction, Link]:
         """Return the directions that delay."""

@@ -14,10 +14,12 @@ from drills import breaking
 from drills.course import FaultError, Made
 from drills.fault import Fault, FaultKind
 from drills.faults import AGAIN_S, FaultAgent, FaultClient
-from drills.lab import recorders
+from drills.lab import recorders, wan
 from drills.lab.errors import LabError, NetworkError, ProcessError
 from drills.lab.lab import Lab
 from drills.lab.plan import plan_lab
+from drills.lab.wan import Wan
+from drills.lab.wan_rules import Direction, WanState
 from drills.lever import Lever
 from state.model import SiteId
 from tests.edge.virtual_time import LoopClock, in_virtual_time
@@ -28,7 +30,8 @@ class _Spy:
 
     def __init__(self) -> None:
         self.plan = plan_lab()
-        self.wan = self.supervisor = self
+        self.wan: object = self
+        self.supervisor = self
         self.broken: list[str] = []
         """What is broken now."""
         self.fails = False
@@ -77,6 +80,9 @@ class _Spy:
 
     def thaw(self, name: str) -> None:
         self._mend(f"frozen {name}")
+
+    def apart(self) -> _Spy:
+        return self
 
     def isolate(self, host: str) -> None:
         self._break(f"isolated {host}")
@@ -142,6 +148,21 @@ class _Folder:
         return self._path
 
 
+class _NoDelay:
+    name = "none"
+
+    def apply(self, state: WanState) -> None:
+        pass
+
+
+class _OnNetwork(_Spy):
+    """The same, with the network's own books."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wan = self.network = Wan(self.plan.hosts, _NoDelay())
+
+
 def agent_of(lab: _Spy, lever: Lever | None = None) -> FaultAgent:
     return FaultAgent(cast("Lab", lab), LoopClock(), lever)
 
@@ -205,6 +226,54 @@ async def test_a_fault_is_undone_at_once_when_asked_and_only_once(fault: Fault) 
     assert agent.made[0].by == "runner"
     await asyncio.sleep(10.0)
     assert agent.made[0].by == "runner"
+
+
+BETWEEN = [
+    Fault(kind=FaultKind.CUT, target="a-b", ttl_s=5.0),
+    Fault(kind=FaultKind.CUT_OFF, target="a", ttl_s=5.0),
+    Fault(kind=FaultKind.CUT_ONE_WAY, target="a>b", ttl_s=5.0),
+    Fault(kind=FaultKind.SHAPE, target="a-b", ttl_s=5.0, delay_ms=80.0, loss_pct=10.0),
+    Fault(kind=FaultKind.SHAPE, target="a", ttl_s=5.0, loss_pct=20.0),
+    Fault(kind=FaultKind.FLAP, target="a-b", ttl_s=5.0, period_s=0.4),
+    Fault(kind=FaultKind.ISOLATE, target="a", ttl_s=5.0),
+    Fault(kind=FaultKind.CUT_ETCD, target="a", ttl_s=5.0),
+    Fault(kind=FaultKind.MUTE, target="a", ttl_s=5.0),
+]
+
+
+@pytest.mark.parametrize("first", BETWEEN, ids=Fault.told)
+@pytest.mark.parametrize("second", BETWEEN, ids=Fault.told)
+@in_virtual_time
+async def test_what_one_fault_breaks_of_a_link_stays_broken_when_another_is_over(
+    first: Fault, second: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wan, "run_tool", lambda *_: "")
+    alone, both = _OnNetwork(), _OnNetwork()
+    agent, other = agent_of(both), agent_of(alone)
+    await agent.make(first)
+    await asyncio.sleep(1.0)
+    await agent.make(second)
+    await other.make(second)
+    await asyncio.sleep(4.5)
+    assert agent.made[0].healed_ms is not None
+    assert agent.made[1].healed_ms is None
+    assert both.network.state == alone.network.state
+    await asyncio.sleep(1.0)
+    assert both.network.state == WanState()
+
+
+@in_virtual_time
+async def test_two_faults_of_one_link_are_worse_than_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wan, "run_tool", lambda *_: "")
+    lab = _OnNetwork()
+    agent = agent_of(lab)
+    for fault in (BETWEEN[3], BETWEEN[4], BETWEEN[2]):
+        await agent.make(fault)
+    link = lab.network.state.link(Direction("a", "b"))
+    assert (link.cut, link.delay_ms) == (True, 80.0)
+    assert link.loss_pct == pytest.approx(28.0), "a tenth, and a fifth of the rest"
 
 
 async def test_keys_and_store_are_gone_and_come_back_with_what_was_in_them(tmp_path: Path) -> None:
