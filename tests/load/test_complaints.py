@@ -19,9 +19,15 @@ def dead(time: str = "2026-11-29T12:00:00.500000Z") -> bytes:
     return b'{"event":"relay_dead","edge":"a1","level":"error","timestamp":"%b"}' % time.encode()
 
 
-def done(kind: FaultKind = FaultKind.KILL, *, after_s: float = 0.0, problem: str = "") -> Done:
+def done(
+    kind: FaultKind = FaultKind.KILL,
+    target: str = "rtpengine-a",
+    *,
+    after_s: float = 0.0,
+    problem: str = "",
+) -> Done:
     from_ms = AT_MS + round(1000 * after_s)
-    fault = Fault(kind=kind, target="x")
+    fault = Fault(kind=kind, target=target)
     return Done(
         at_s=0.0, drill="x", fault=fault, from_ms=from_ms, until_ms=from_ms + 5_000, problem=problem
     )
@@ -53,6 +59,29 @@ def test_fault_explains_nothing_before_it_nor_long_after(
     assert is_explained(dead(), done(after_s=after_s)) is explained
 
 
+@pytest.mark.parametrize(
+    ("kind", "target", "explained"),
+    [
+        (FaultKind.KILL, "rtpengine-a", True),
+        (FaultKind.KILL, "rtpengine-b", False),
+        (FaultKind.KILL, "edge-a1", False),
+        (FaultKind.FREEZE_SITE, "a", True),
+        (FaultKind.KILL_SITE, "b", False),
+        (FaultKind.FREEZE, "kamailio-carrier", False),
+    ],
+)
+def test_fault_explains_errors_of_its_own_site_by_what_it_takes_away(
+    kind: FaultKind, target: str, *, explained: bool
+) -> None:
+    assert is_explained(dead(), done(kind, target)) is explained
+
+
+@pytest.mark.parametrize("target", ["a-b", "b>a", "a"])
+def test_fault_of_a_link_is_one_of_both_its_sites(target: str) -> None:
+    line = dead().replace(b"relay_dead", b"manifest_not_sent")
+    assert is_explained(line, done(FaultKind.SHAPE, target))
+
+
 def test_fault_that_was_refused_explains_nothing() -> None:
     assert not is_explained(dead(), done(problem="the safety lever is pulled"))
 
@@ -78,9 +107,53 @@ def test_errors_of_one_kind_are_counted_together_and_named_by_their_fault() -> N
 
 
 def test_figures_are_all_errors_those_that_nothing_explains_and_logs_that_lost_lines() -> None:
-    found = complaints({"edge-a1": [dead(), FAULT]}, [done(FaultKind.KILL_SITE)])
+    found = complaints({"edge-a1": [dead(), FAULT]}, [done(FaultKind.KILL_SITE, "a")])
     told = {"errors.all": 2.0, "errors.unexplained": 1.0, "errors.logs_cut": 3.0}
     assert figures(found, {"edge-a1": 2, "edge-b1": 1}) == told
+
+
+KEMI = (
+    b" 7(3141) ERROR: <core> [core/kemi.c:103]: sr_kemi_core_err(): request not served: KeyError()"
+)
+ETCD = (
+    b'{"level":"%b","ts":"2026-11-30T09:15:50.1Z","caller":"x.go:1","msg":"failed to defragment",'
+    b'"error":"no space"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "line", "told"),
+    [
+        ("kamailio-a", KEMI, ("sr_kemi_core_err", "request not served: KeyError()")),
+        (
+            "kamailio-a",
+            b"0(9) CRITICAL: <core> [core/mem/fm_malloc.c:5]: fm_realloc(): no memory",
+            ("fm_realloc", "no memory"),
+        ),
+        ("rtpengine-a", b"[1764493890.1] CRIT: [core] no ports", ("rtpengine", "[core] no ports")),
+        ("etcd-a", ETCD % b"error", ("failed to defragment", "no space")),
+        ("etcd-a", ETCD % b"panic", ("failed to defragment", "no space")),
+    ],
+)  # fmt: skip
+def test_errors_of_programs_that_are_not_ours_are_found_and_nothing_explains_them(
+    program: str, line: bytes, told: tuple[str, str]
+) -> None:
+    (found,) = complaints({program: [line]}, [done(FaultKind.KILL_SITE, "a")])
+    assert (found.event, found.why, found.explained) == (*told, False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ETCD % b"warn",
+        b" 9(7) ERROR: evapi [evapi_dispatch.c:5]: evapi_recv_client(): cannot read the message",
+        KEMI.replace(b"ERROR", b"WARNING").replace(b"core_err", b"core_warn"),
+        KEMI.replace(b"request not served", b"gate not opened: 1 of 2 offers came; the edge tries"),
+        b"[1764493890.1] ERR: [a1:x]: [core] Error sending DTMF event info",
+    ],
+)
+def test_what_programs_put_right_by_themselves_is_no_error(line: bytes) -> None:
+    assert complaints({"x-a": [line]}, ()) == ()
 
 
 def test_nothing_logged_is_nothing_found() -> None:
