@@ -43,6 +43,8 @@ class _Cause(Struct, frozen=True):
 _EXPLAINED: Final[Mapping[str, _Cause]] = {
     "relay_dead": _Cause(_MEDIA_GONE, _RELAY),
     "relay_forgot_calls": _Cause(_MEDIA_GONE, _RELAY),
+    # The relay dies between an agent's joining and the copy of it that the recorder asks for.
+    "call_not_recorded": _Cause(_MEDIA_GONE, _RELAY),
     "not_recorded": _Cause(_MEDIA_GONE),
     "manifest_not_sent": _Cause(_SITE_GONE | _MEDIA_GONE),
 }

@@ -76,6 +76,13 @@ def test_fault_explains_errors_of_its_own_site_by_what_it_takes_away(
     assert is_explained(dead(), done(kind, target)) is explained
 
 
+def test_call_that_is_not_recorded_as_its_relay_is_killed_is_explained_by_that() -> None:
+    line = dead().replace(b"relay_dead", b"call_not_recorded")
+    assert is_explained(line, done(FaultKind.KILL, "rtpengine-a"))
+    assert not is_explained(line, done(FaultKind.KILL, "rtpengine-b"))
+    assert not is_explained(line, done(FaultKind.CUT_OFF, "a"))
+
+
 @pytest.mark.parametrize("target", ["a-b", "b>a", "a"])
 def test_fault_of_a_link_is_one_of_both_its_sites(target: str) -> None:
     line = dead().replace(b"relay_dead", b"manifest_not_sent")
