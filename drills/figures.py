@@ -37,6 +37,7 @@ from drills.recovery import (
 )
 from drills.same_agent import same_agent
 from drills.seen import Redialled, Seen
+from drills.served import served
 from drills.talks import talks
 from drills.truth import untrue_agent_s
 
@@ -95,7 +96,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["abort_back_s"] = abort_back_s(seen)
     if seen.written is not None:
         answers |= writes(seen.written, t0_ms, healed_ms)
-    answers |= places(seen) | calling_back(seen) | same_agent(seen)
+    answers |= places(seen) | calling_back(seen) | same_agent(seen) | served(seen)
     answers |= answering(seen.wire, t0_ms)
     if seen.short_calls:
         answers |= short_answering(seen.short_calls, t0_ms, healed_ms)

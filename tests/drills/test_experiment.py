@@ -26,6 +26,10 @@ FIGURES = {
         "stores_away",
         "members_away",
         "abort_back_s",
+        "served_there",
+        "served_elsewhere",
+        "served_again",
+        "served_by_next_life",
     ),
 }
 SOUND = """

@@ -1,0 +1,100 @@
+"""Which sites and edges served meanwhile, each figure broken on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from drills.demo.scenario import PlannedCall
+from drills.fault import Fault, FaultKind
+from drills.figures import figures
+from drills.seen import Seen
+from state.model import CallRecord, EdgeId
+from tests.demo.invented import CALLERS, DEAD, KILL_MS, RECORDS, SCENARIO
+from tests.drills.good_run import KILL_SITE, course, seen
+
+DRAIN = Fault(kind=FaultKind.DRAIN, target=DEAD, ttl_s=8.0)
+NO_TRUNK = Fault(kind=FaultKind.CUT, target=f"carrier-{DEAD}", ttl_s=8.0)
+
+
+def of(healed_ms: int, *method: Fault, records: tuple[CallRecord, ...] = RECORDS) -> Seen:
+    """Return the run in which a method was mended at some time."""
+    return replace(seen(*method, records=records), course=course(*method, healed_ms=healed_ms))
+
+
+def where(is_one: Callable[[PlannedCall], bool], **changes: object) -> tuple[CallRecord, ...]:
+    """Return the records, those of some calls otherwise."""
+    return tuple(
+        replace(record, **changes) if is_one(call) else record
+        for call, record in zip(SCENARIO.calls, RECORDS, strict=True)
+    )
+
+
+def meant(from_s: float, to_s: float) -> list[int]:
+    """Return which callers the carrier tries at the site first, placed so long after the fault."""
+    return [
+        call.index
+        for call, caller in zip(SCENARIO.calls, CALLERS, strict=True)
+        if call.first_site == DEAD
+        and KILL_MS + from_s * 1000 <= caller.invite_ms < KILL_MS + to_s * 1000 - 20
+    ]
+
+
+def test_a_site_that_drains_serves_nobody_and_others_serve_its_callers() -> None:
+    mine = meant(0.5, 6.0)
+    assert mine
+    found = figures(of(KILL_MS + 8_000, DRAIN))
+    assert (found["served_there"], found["served_elsewhere"]) == (0, len(mine))
+    one = where(lambda call: call.index == mine[0], site=DEAD)
+    found = figures(of(KILL_MS + 8_000, DRAIN, records=one))
+    assert (found["served_there"], found["served_elsewhere"]) == (1, len(mine) - 1)
+
+
+def test_a_drain_that_did_nothing_shows() -> None:
+    there = where(lambda call: call.first_site == DEAD, site=DEAD, via=DEAD)
+    found = figures(of(KILL_MS + 8_000, DRAIN, records=there))
+    assert (found["served_there"], found["served_elsewhere"]) == (len(meant(0.5, 6.0)), 0)
+
+
+def test_who_comes_in_by_way_of_a_site_that_drains_is_served_elsewhere() -> None:
+    passed_on = where(lambda call: call.first_site == DEAD, via=DEAD)
+    found = figures(of(KILL_MS + 8_000, DRAIN, records=passed_on))
+    assert found["served_there"] == 0
+
+
+def test_nobody_comes_in_by_a_trunk_that_is_cut() -> None:
+    passed_on = where(lambda call: call.first_site == DEAD, via=DEAD)
+    found = figures(of(KILL_MS + 8_000, NO_TRUNK, records=passed_on))
+    assert (found["served_there"], found["served_elsewhere"]) == (len(meant(0.5, 6.0)), 0)
+    found = figures(of(KILL_MS + 8_000, NO_TRUNK))
+    assert (found["served_there"], found["served_elsewhere"]) == (0, len(meant(0.5, 6.0)))
+
+
+def test_what_nobody_came_for_is_not_measured() -> None:
+    found = figures(of(KILL_MS + 2_000, DRAIN))
+    assert (found["served_there"], found["served_elsewhere"]) == (None, None)
+    assert "served_there" not in figures(seen())
+
+
+def test_a_site_that_comes_back_serves_its_own_callers_again() -> None:
+    after = meant(6.0, 1000.0)
+    assert after
+    assert figures(of(KILL_MS + 6_000, KILL_SITE))["served_again"] == 0
+    late = where(lambda call: call.index in after[1:], site=DEAD)
+    assert figures(of(KILL_MS + 6_000, KILL_SITE, records=late))["served_again"] == len(after) - 1
+
+
+def test_the_next_life_of_a_killed_edge_is_known_by_what_it_answered_meanwhile() -> None:
+    quorum = Fault(kind=FaultKind.HOLD_DOWN, target="etcd-a", ttl_s=26.0)
+    killed = Fault(kind=FaultKind.KILL, target="edge-a2")
+    assert figures(of(KILL_MS + 5_000, quorum, killed))["served_by_next_life"] == 0
+    early = where(lambda call: call.index == 0, edge=EdgeId("a2"))
+    found = figures(of(KILL_MS + 5_000, quorum, killed, records=early))
+    assert found["served_by_next_life"] == 0, "by the life before"
+    (mine, *_) = meant(0.0, 5.0)
+    its = where(lambda call: call.index == mine, edge=EdgeId("a2"))
+    assert figures(of(KILL_MS + 5_000, quorum, killed, records=its))["served_by_next_life"] == 1
+    late = where(lambda call: call.index == meant(5.1, 1000.0)[0], edge=EdgeId("a2"))
+    found = figures(of(KILL_MS + 5_000, quorum, killed, records=late))
+    assert found["served_by_next_life"] == 0, "when all was mended"
