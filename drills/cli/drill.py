@@ -13,7 +13,7 @@ from drills.cli.drill_labs import run_some
 from drills.cli.drill_live import approve, ask, check_live, run_live
 from drills.cli.drill_report import last, print_beside, report, tell
 from drills.cli.drill_schedule import app as schedule_app
-from drills.cli.drill_words import Json, Keep, Name, Seed, every, on_disk, one
+from drills.cli.drill_words import Json, Keep, Name, Seed, TheLab, every, on_disk, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
@@ -99,6 +99,7 @@ def check(
     live: Annotated[
         bool, cyclopts.Parameter(help="Ask every guard whether it may be run on the sites now.")
     ] = False,
+    lab: TheLab = None,
     keep: Keep = HOME,
 ) -> int:
     """Check experiment files: all of the list, or one. With --live, ask the guards.
@@ -111,7 +112,8 @@ def check(
     if live and not name:
         raise CommandError("say which drill: ./everline drill check NAME --live", Exit.USAGE)
     if live:
-        return check_live(one(name), Shelf(keep.absolute()))
+        return check_live(one(name), Shelf(keep.absolute()), lab)
+    _check_lab(lab)
     found = every().values() if not name else [one(name)]
     for experiment in found:
         note(f"{experiment.name}: sound, plan {experiment.plan_hash[:12]}")
@@ -133,6 +135,7 @@ def run(  # noqa: PLR0913 - the options of one command
     approval: Annotated[
         str, cyclopts.Parameter(help="With --really: which approved request. Default: the newest.")
     ] = "",
+    lab: TheLab = None,
     keep: Keep = HOME,
 ) -> int:
     """Carry a drill out in a lab of its own, with synthetic callers.
@@ -177,12 +180,18 @@ def run(  # noqa: PLR0913 - the options of one command
     if really or not live:
         see_that_it_signs(shelf)
     if live:
-        return run_live(experiment, shelf, really=really, approval=approval)
+        return run_live(experiment, shelf, really=really, approval=approval, lab=lab)
+    _check_lab(lab)
     status, found = run_some([Due(experiment=experiment, seed=1 if seed is None else seed)], shelf)
     for run in found:
         print_beside(shelf, run)
         tell(shelf, run)
     return status
+
+
+def _check_lab(lab: int | None) -> None:
+    if lab is not None:
+        raise CommandError("--lab is for --live: what is not drilled live has its own", Exit.USAGE)
 
 
 @app.command

@@ -12,7 +12,7 @@ import cyclopts
 
 from drills import permits
 from drills.cli.drill_report import comparable, tell
-from drills.cli.drill_words import Name, one
+from drills.cli.drill_words import Name, TheLab, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.course import Course, FaultError
@@ -20,8 +20,8 @@ from drills.ctl import problems
 from drills.ctl.client import ProblemError
 from drills.desk.answers import Status
 from drills.desk.asks import StatusAsk
-from drills.desk.client import connected
-from drills.desk.errors import DeskError
+from drills.desk.client import OneLab
+from drills.desk.errors import DeskError, SeveralLabsError
 from drills.drill import live as live_drill
 from drills.drill import onlooking
 from drills.drill.live_evidence import evidence_of
@@ -45,8 +45,17 @@ from state.model import SiteId
 T = TypeVar("T")
 
 
-def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: str = "") -> int:
+def run_live(
+    experiment: Experiment,
+    shelf: Shelf,
+    *,
+    really: bool,
+    approval: str = "",
+    lab: int | None = None,
+) -> int:
     """Drill the sites that are up, or say what that would be. `approval`: a request's id.
+
+    `lab`: which, by its number; None: the only ones that are up.
 
     Evidence goes to the shelf. What forbids and stops a drill of theirs lies in one place, wherever
     that is: the lever, the calendar, requests to abort, and that one runs.
@@ -54,11 +63,11 @@ def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: st
     check_is_for_live(experiment)
     hand = Lever(HOME)
     with hand.running() as is_alone:
-        ground = _ground(experiment, hand, is_alone=is_alone)
+        ground = _ground(experiment, hand, OneLab(lab), is_alone=is_alone)
         method, verdicts = ask_guards(experiment, ground)
         others = [each for each in verdicts if each.guard != APPROVAL]
         if not really or not all(each.allows for each in others):
-            return _dry_run(experiment, method, verdicts)
+            return _dry_run(experiment, method, verdicts, lab)
         ground.permit = waited(_permit(experiment, _urls(ground), approval))
         note(f"drill: {ground.permit.told()}")
         try:
@@ -83,9 +92,9 @@ async def _carry_out(experiment: Experiment, ground: live_drill.LiveGround) -> C
         return await live_drill.carry_out(experiment, ground, lambda text: note(f"drill: {text}"))
 
 
-def check_live(experiment: Experiment, shelf: Shelf) -> int:
+def check_live(experiment: Experiment, shelf: Shelf, lab: int | None = None) -> int:
     """Say what every guard decides now; break nothing."""
-    return run_live(experiment, shelf, really=False)
+    return run_live(experiment, shelf, really=False, lab=lab)
 
 
 def forbidden_because(experiment: Experiment) -> str | None:
@@ -94,7 +103,8 @@ def forbidden_because(experiment: Experiment) -> str | None:
         return why
     hand = Lever(HOME)
     with hand.running() as is_alone:
-        _, verdicts = ask_guards(experiment, _ground(experiment, hand, is_alone=is_alone))
+        ground = _ground(experiment, hand, OneLab(), is_alone=is_alone)
+        _, verdicts = ask_guards(experiment, ground)
     return "; ".join(f"{each.guard}: {each.why}" for each in verdicts if not each.allows) or None
 
 
@@ -129,16 +139,18 @@ async def _facts(ground: live_drill.LiveGround) -> tuple[Facts, str | None]:
     return await ground.facts(), await ground.leader()
 
 
-def _ground(experiment: Experiment, hand: Lever, *, is_alone: bool) -> live_drill.LiveGround:
+def _ground(
+    experiment: Experiment, hand: Lever, lab: OneLab, *, is_alone: bool
+) -> live_drill.LiveGround:
     def blackouts() -> tuple[str, ...]:
         return blackouts_now(experiment, Book(hand.home), is_live=True)
 
     return live_drill.LiveGround(
-        None,
+        lab,
         hand,
         is_alone,
         SystemClock(),
-        live_drill.DeskFaults(None),
+        live_drill.DeskFaults(lab),
         blackouts=blackouts,
     )
 
@@ -198,7 +210,13 @@ def waited(work: Coroutine[Any, Any, T]) -> T:
         raise CommandError(f"the control plane cannot be reached: {said}") from error
 
 
-def _dry_run(experiment: Experiment, method: Sequence[Fault], verdicts: Sequence[Verdict]) -> int:
+def _dry_run(
+    experiment: Experiment,
+    method: Sequence[Fault],
+    verdicts: Sequence[Verdict],
+    lab: int | None,
+) -> int:
+    which = "" if lab is None else f" --lab {lab}"
     say = console().print
     say(f"Dry run of {experiment.name} (plan {experiment.plan_hash[:12]}): nothing is broken.")
     for fault in method:
@@ -211,7 +229,7 @@ def _dry_run(experiment: Experiment, method: Sequence[Fault], verdicts: Sequence
         say(f"{word} {each.guard}: {each.why}", style=style, highlight=False)
     allowed = all(each.allows for each in verdicts)
     say(
-        f"To break them: ./everline drill run {experiment.name} --live --really"
+        f"To break them: ./everline drill run {experiment.name} --live{which} --really"
         if allowed
         else "It may not be run now."
     )
@@ -227,6 +245,7 @@ def ask(
     *,
     why: Annotated[str, cyclopts.Parameter(help="What it is for. The second person reads it.")],
     ticket: Annotated[str, cyclopts.Parameter(help="Of the change, if there is one.")] = "",
+    lab: TheLab = None,
 ) -> int:
     """Ask a second person to approve a drill on the sites that are up, once.
 
@@ -240,7 +259,7 @@ def ask(
     """
     experiment = one(name)
     check_is_for_live(experiment)
-    asked = waited(_ask(experiment, why, ticket))
+    asked = waited(_ask(experiment, why, ticket, lab))
     say = console().print
     say(f"{asked.id}: {experiment.title} (plan {experiment.plan_hash[:12]})", highlight=False)
     say("Now somebody of another team, signed in as themselves:", highlight=False)
@@ -248,8 +267,8 @@ def ask(
     return Exit.OK
 
 
-async def _ask(experiment: Experiment, why: str, ticket: str) -> Asked:
-    async with permits.signed_in(_up()) as api:
+async def _ask(experiment: Experiment, why: str, ticket: str, lab: int | None) -> Asked:
+    async with permits.signed_in(_up(lab)) as api:
         return await permits.ask(api, experiment, why, ticket)
 
 
@@ -259,6 +278,7 @@ def approve(
     *,
     really: Annotated[bool, cyclopts.Parameter(help="Say yes, and do not only look.")] = False,
     refuse: Annotated[bool, cyclopts.Parameter(help="Say no.")] = False,
+    lab: TheLab = None,
 ) -> int:
     """Look at a drill that somebody has asked for, and say yes or no to it.
 
@@ -272,7 +292,7 @@ def approve(
     if really and refuse:
         raise CommandError("say --really or --refuse, not both", Exit.USAGE)
     word = "approve" if really else "refuse" if refuse else ""
-    asked = waited(_approve(request, word))
+    asked = waited(_approve(request, word, lab))
     say = console().print
     say(f"{asked.id} is {asked.state}, until {asked.until}", highlight=False)
     if not word:
@@ -280,8 +300,8 @@ def approve(
     return Exit.OK
 
 
-async def _approve(request: str, word: str) -> Asked:
-    async with permits.signed_in(_up()) as api:
+async def _approve(request: str, word: str, lab: int | None) -> Asked:
+    async with permits.signed_in(_up(lab)) as api:
         asked = await permits.find(api, request)
         experiment = one(asked.drill)
         _tell_asked(asked, experiment)
@@ -303,10 +323,17 @@ def _tell_asked(asked: Asked, experiment: Experiment) -> None:
         say(f"would do at {fault.at_s:g} s: {fault.told()}", highlight=False)
 
 
-def _up() -> tuple[str, ...]:
-    """Return the APIs of the sites that are up; none: wherever one is signed in."""
+def _up(lab: int | None) -> tuple[str, ...]:
+    """Return the APIs of the sites that are up; none: wherever one is signed in.
+
+    Where several labs are up one has to be named: what is asked for at one is for no other.
+    """
     try:
-        with connected(None) as line:
+        with OneLab(lab).connected() as line:
             return tuple(row.api for row in line.ask(StatusAsk(), Status).sites if row.api)
+    except SeveralLabsError:
+        raise
     except DeskError:
+        if lab is not None:
+            raise
         return ()

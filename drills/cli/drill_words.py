@@ -16,6 +16,13 @@ from drills.library import experiment_of, experiments
 Name = Annotated[str, cyclopts.Parameter(help="A drill of the list, or an experiment's file.")]
 Json = Annotated[bool, cyclopts.Parameter(help="Print JSON.")]
 Keep = Annotated[Path, cyclopts.Parameter(help="Where evidence is kept. Default .everline/drills.")]
+TheLab = Annotated[
+    int | None,
+    cyclopts.Parameter(
+        name="--lab",
+        help="Which sites that are up, by the number that status shows. Default: the only ones.",
+    ),
+]
 Seed = Annotated[int, cyclopts.Parameter(help="Another number, other callers. Default 1.")]
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from drills.desk import path as places
 from drills.desk.asks import Ask, Reply, replies
-from drills.desk.errors import DeskError, NoLabError, RefusedError
+from drills.desk.errors import DeskError, NoLabError, RefusedError, SeveralLabsError
 from drills.desk.path import within_reach
 from state.codec import UNREADABLE
 
@@ -134,6 +134,27 @@ def connected(launcher: int | None = None) -> Iterator[Line]:
         line = Line(chosen, up[chosen], others)
         stack.callback(line.close)
         yield line
+
+
+class OneLab:
+    """One lab and no other, however many come up: the one that is named, or the only one.
+
+    Which is settled by the first question; all who are to speak of the same lab share this.
+    """
+
+    def __init__(self, launcher: int | None = None) -> None:
+        self.launcher = launcher
+        """None: nobody has asked yet, and none is named."""
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[Line]:
+        """Connect to it. SeveralLabsError where several are up of which it may be any."""
+        with connected(self.launcher) as line:
+            if self.launcher is None and line.others:
+                up = ", ".join(map(str, sorted((line.lab.launcher, *line.others))))
+                raise SeveralLabsError(f"several labs are up ({up}): say which by --lab NUMBER")
+            self.launcher = line.lab.launcher
+            yield line
 
 
 def _connect(lab: LabRef) -> socket.socket | str | None:

@@ -2,6 +2,7 @@
 
 DeskError
  +-- NoLabError          no lab is up, or not the one that was asked for
+ +-- SeveralLabsError    several are up, and nobody has said which is meant
  +-- RefusedError        the lab has heard, and says why not
 """
 
@@ -16,6 +17,10 @@ class DeskError(LabError):
 
 class NoLabError(DeskError):
     """There is no lab to ask."""
+
+
+class SeveralLabsError(DeskError):
+    """Which lab is to be asked has to be said."""
 
 
 class RefusedError(DeskError):

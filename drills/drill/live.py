@@ -23,7 +23,7 @@ from drills.course import Course, FaultError, Made
 from drills.demo.reports import End as How
 from drills.desk.answers import Faults, Health, Readiness, Role, Stakes, Status
 from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StakesAsk, StatusAsk
-from drills.desk.client import connected
+from drills.desk.client import OneLab
 from drills.desk.errors import DeskError
 from drills.drill.counting import Counting
 from drills.drill.ledgers import Ledgers
@@ -63,7 +63,7 @@ MOST_BEHIND = 500
 class DeskFaults:
     """The fault agent of sites that are up, as one drill sees it: what others made is not its."""
 
-    def __init__(self, lab: int | None) -> None:
+    def __init__(self, lab: OneLab) -> None:
         self._lab = lab
         self._others = frozenset[int]()
 
@@ -94,7 +94,7 @@ class DeskFaults:
 
     async def _ask(self, ask: FaultAsk) -> tuple[Made, ...]:
         def talk() -> tuple[Made, ...]:
-            with connected(self._lab) as line:
+            with self._lab.connected() as line:
                 return line.ask(ask, Faults).made
 
         try:
@@ -122,7 +122,8 @@ class Probed(Struct, frozen=True, kw_only=True):
 class LiveGround:
     """Sites that are up, looked at through their desk."""
 
-    lab: int | None
+    lab: OneLab
+    """Whatever is looked at, placed and broken is there, from the guards' first question on."""
     lever: Lever
     is_alone: bool
     clock: Clock
@@ -153,7 +154,7 @@ class LiveGround:
         """Ask how everything is."""
 
         def talk() -> Status:
-            with connected(self.lab) as line:
+            with self.lab.connected() as line:
                 return line.ask(StatusAsk(), Status)
 
         self.status = await asyncio.to_thread(talk)
@@ -174,7 +175,7 @@ class LiveGround:
         """Return what the guards go by: nobody's callers here are known to be synthetic."""
 
         def talk() -> tuple[Readiness, Stakes]:
-            with connected(self.lab) as line:
+            with self.lab.connected() as line:
                 return line.ask(ReadinessAsk(), Readiness), line.ask(StakesAsk(), Stakes)
 
         status, (ready, stakes) = await self.look(), await asyncio.to_thread(talk)
@@ -249,7 +250,7 @@ class LiveGround:
     async def watched(self) -> AsyncIterator[None]:
         """Look, count, and place test calls, until the block ends."""
         await self.look()
-        counting = self.counting = Counting(lambda: connected(self.lab))
+        counting = self.counting = Counting(self.lab.connected)
         await counting.begin()
         if self.onlookers is not None:
             self.ledgers = Ledgers(self.onlookers.apis, self.onlookers.patient)
@@ -304,7 +305,7 @@ class LiveGround:
             self.probes[place] = msgspec.structs.replace(self.probes[place], **what)
 
         def talk() -> None:
-            with connected(self.lab) as line:
+            with self.lab.connected() as line:
                 for text in line.follow(ask):
                     step = msgspec.json.decode(text, type=_Step)
                     if step.event == "answered":

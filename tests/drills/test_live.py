@@ -15,12 +15,14 @@ from msgspec.structs import replace
 
 from drills.cli.drill_report import report
 from drills.cli.errors import Exit
-from drills.course import Course, End, Look, Made, Note
+from drills.course import Course, End, FaultError, Look, Made, Note
 from drills.demo.reports import End as How
+from drills.desk import client
 from drills.desk.answers import AgentRow, Agents, Faults, Health, Stakes, Status
 from drills.desk.asks import AgentsAsk, CallsAsk, FaultAsk, FaultDo, PlaceAsk
 from drills.desk.call_answers import CallRow, Calls
-from drills.desk.errors import DeskError
+from drills.desk.client import LabRef, OneLab
+from drills.desk.errors import DeskError, NoLabError, SeveralLabsError
 from drills.drill import live
 from drills.drill.live import (
     DeskFaults,
@@ -77,7 +79,9 @@ COURSE = Course(
 class Desk:
     """Sites that are up: their answers, and test calls that end when they may."""
 
-    def __init__(self, made: tuple[Made, ...] = ()) -> None:
+    def __init__(self, made: tuple[Made, ...] = (), number: int = 1) -> None:
+        self.lab = LabRef(launcher=number, path=Path(f"{number}.sock"))
+        self.others: tuple[int, ...] = ()
         self.made = made
         self.is_silent = False
         self.running: tuple[CallRow, ...] = ()
@@ -86,9 +90,11 @@ class Desk:
         self.steps: tuple[dict[str, object], ...] = ({"event": "answered", "wall_ms": T0_MS},)
         self.calls_end = threading.Event()
         self.dialled = 0
+        self.asked = 0
 
     def ask(self, ask: object, kind: type[object]) -> object:
         """Answer what a runner asks."""
+        self.asked += 1
         if self.is_silent:
             raise DeskError("lab 1 has not answered within 15 s")
         if isinstance(ask, CallsAsk):
@@ -117,13 +123,13 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     found = Desk()
-    monkeypatch.setattr(live, "connected", lambda _lab: contextlib.nullcontext(found))
+    monkeypatch.setattr(client, "connected", lambda _lab: contextlib.nullcontext(found))
     return found
 
 
 def ground_at(folder: Path) -> LiveGround:
-    lever = Lever(folder)
-    return LiveGround(None, lever, is_alone=True, clock=SystemClock(), faults=DeskFaults(None))
+    lab, lever = OneLab(), Lever(folder)
+    return LiveGround(lab, lever, is_alone=True, clock=SystemClock(), faults=DeskFaults(lab))
 
 
 async def test_test_calls_that_nobody_answers_keep_nobody_from_looking_and_mending(
@@ -144,10 +150,65 @@ async def test_test_calls_that_nobody_answers_keep_nobody_from_looking_and_mendi
     assert all(each.answered_ms is not None for each in ground.probes[:40])
 
 
+class Labs:
+    """Labs that are up, the newest last: who names none is connected to that."""
+
+    def __init__(self, *up: Desk) -> None:
+        self.up = list(up)
+
+    @contextlib.contextmanager
+    def connected(self, launcher: int | None = None) -> Iterator[Desk]:
+        """Connect as `client.connected` does."""
+        named = [each for each in self.up if launcher in {None, each.lab.launcher}]
+        if not named:
+            raise NoLabError(f"no lab {launcher} is up")
+        line = named[-1]
+        line.others = tuple(each.lab.launcher for each in self.up if each is not line)
+        yield line
+
+
+async def test_whoever_comes_up_in_mid_drill_is_not_looked_at_nor_mended_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drilled, newer = Desk(number=1), Desk(number=2)
+    labs = Labs(drilled)
+    monkeypatch.setattr(client, "connected", labs.connected)
+    for each in (drilled, newer):
+        each.calls_end.set()
+    ground = ground_at(tmp_path)
+    await ground.look()
+    await ground.faults.begin_anew()
+    await ground.faults.make(KILL)
+    labs.up.append(newer)
+    async with asyncio.timeout(15.0), ground.watched():
+        while not drilled.dialled:  # noqa: ASYNC110 - threads have no event of this loop
+            await asyncio.sleep(0.01)
+    assert [each.by for each in await ground.faults.heal_all("runner")] == ["runner"]
+    assert (newer.asked, newer.dialled) == (0, 0)
+    labs.up.remove(drilled)
+    with pytest.raises(FaultError, match="no lab 1 is up"):
+        await ground.faults.heal_all("runner")
+    assert newer.asked == 0
+
+
+async def test_where_several_labs_are_up_one_has_to_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = Desk(number=1), Desk(number=2)
+    monkeypatch.setattr(client, "connected", Labs(older, newer).connected)
+    with pytest.raises(SeveralLabsError, match=r"several labs are up \(1, 2\): say which by --lab"):
+        await ground_at(tmp_path).look()
+    named = OneLab(1)
+    ground = ground_at(tmp_path)
+    ground.lab = named
+    await ground.look()
+    assert (older.asked, newer.asked) == (1, 0)
+
+
 async def test_faults_of_earlier_drills_are_none_of_this_one(desk: Desk) -> None:
     earlier = Made(id=1, fault=KILL, at_ms=T0_MS - 90_000, until_ms=T0_MS - 78_000, by="timer")
     desk.made = (replace(earlier, healed_ms=T0_MS - 70_000),)
-    faults = DeskFaults(None)
+    faults = DeskFaults(OneLab())
     await faults.begin_anew()
     assert await faults.standing() == ()
     made = await faults.make(KILL)
@@ -168,7 +229,7 @@ async def test_a_fault_that_a_load_had_made_in_the_same_moment_is_not_taken_for_
         return replace(told, made=(*told.made, theirs))
 
     monkeypatch.setattr(desk, "ask", both)
-    made = await DeskFaults(None).make(KILL)
+    made = await DeskFaults(OneLab()).make(KILL)
     assert (made.id, made.fault.target) == (1, KILL.target)
 
 
@@ -262,8 +323,7 @@ def test_a_fault_that_was_never_undone_outlives_its_time_until_now() -> None:
 
 
 def test_the_evidence_of_a_fault_that_still_stands_tells_by_how_much(tmp_path: Path) -> None:
-    lever = Lever(tmp_path)
-    ground = LiveGround(None, lever, is_alone=True, clock=SystemClock(), faults=DeskFaults(None))
+    ground = ground_at(tmp_path)
     stands = replace(COURSE, made=(replace(COURSE.made[0], healed_ms=None, by=""),))
     experiment = experiment_of("controller_dies")
     evidence = evidence_of("r1", FIRST, experiment, ground, stands)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from drills.course import Course, End, Made
 from drills.desk.answers import Health
 from drills.desk.asks import FaultAsk, FaultDo
+from drills.desk.client import OneLab
 from drills.drill import live
 from drills.drill.live import DeskFaults, LiveGround
 from drills.experiment import Bound, Experiment
@@ -34,7 +35,8 @@ class Center(LiveGround):
     def __init__(
         self, folder: Path, experiment: Experiment, is_up: Callable[[float], bool]
     ) -> None:
-        super().__init__(None, Lever(folder), is_alone=True, clock=LoopClock(), faults=Timed())
+        lever, clock = Lever(folder), LoopClock()
+        super().__init__(OneLab(), lever, is_alone=True, clock=clock, faults=Timed())
         self._permit = replace(PERMIT, drill=experiment.name, plan_hash=experiment.plan_hash)
         self._is_up = is_up
         self.is_deaf = False
@@ -78,7 +80,7 @@ class Timed(DeskFaults):
     """Faults that end by themselves, and stand until then unless they are undone."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(OneLab())
         self.made: tuple[Made, ...] = ()
 
     async def _ask(self, ask: FaultAsk) -> tuple[Made, ...]:
