@@ -13,10 +13,10 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -38,6 +38,7 @@ __all__ = [
     "Head",
     "NotKeptError",
     "Shelf",
+    "Trial",
     "run_name",
     "tamper",
 ]
@@ -255,22 +256,35 @@ def _of(run: str, evidence: Evidence) -> Evidence:
     return evidence
 
 
-def tamper(shelf: Shelf, runs: Iterable[str]) -> tuple[int, int]:
-    """Change single bytes in copies of evidence; return how many, and how many were found.
+class Trial(NamedTuple):
+    """What became of bytes that were changed in copies of evidence."""
 
-    Of evidence that stands: of what is not there any more, or was changed already, nothing follows.
-    """
+    tried: int
+    """How many were changed."""
+    found: int
+    """How many of these were noticed."""
+    fallen: Mapping[str, str]
+    """Runs in which none could be, as their evidence does not stand itself, and why."""
+
+
+def tamper(shelf: Shelf, runs: Iterable[str]) -> Trial:
+    """Change single bytes in copies of evidence that stands, and see whether that is found."""
     tried = found = 0
+    fallen: dict[str, str] = {}
     chance = random.Random("tamper")  # noqa: S311 - to be repeated
     try:
         key = shelf.public_key()
-    except SigningError:
-        return 0, 0
+    except SigningError as error:
+        return Trial(0, 0, dict.fromkeys(runs, str(error)))
     for run in runs:
         try:
+            sealed = shelf.read(run)
             content, beside_it = shelf.content(run)
-            sealed = open_sealed(content, beside_it, key)
-        except (TamperedError, OSError):
+        except FileNotFoundError:
+            fallen[run] = "it is not here"
+            continue
+        except (TamperedError, OSError) as error:
+            fallen[run] = str(error)
             continue
         # Whoever has put something else there has changed nothing that was kept.
         files = {name: beside_it[name] for name in sealed.files if beside_it[name]}
@@ -288,4 +302,4 @@ def tamper(shelf: Shelf, runs: Iterable[str]) -> tuple[int, int]:
                 open_sealed(bytes(changed), beside, key)
             except TamperedError:
                 found += 1
-    return tried, found
+    return Trial(tried, found, fallen)

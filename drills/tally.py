@@ -92,6 +92,8 @@ class OfEvidence(Struct, frozen=True, kw_only=True):
     tampered: int
     """How many were."""
     rto_error_ms: Most
+    fallen: Mapping[str, str] = {}
+    """Runs of this file whose evidence is not there any more, or not as it was kept, and why."""
     head_run: str = ""
     """The newest run on the shelf when all was done; empty: it was not known yet."""
     head_hash: str = ""
@@ -104,7 +106,8 @@ class Total(Struct, frozen=True, kw_only=True):
     due: int = 0
     """Runs that were asked for."""
     done: int = 0
-    """Of these, those of which there is evidence."""
+    """Of these, those that were carried through. Whether the evidence of each still stands, the end
+    of the command says: `OfEvidence.fallen`."""
     held: int = 0
     labs_lost: int = 0
     """Labs that did not come up, or brought no evidence."""
@@ -112,6 +115,8 @@ class Total(Struct, frozen=True, kw_only=True):
     """Labs included, over all times that the command was called with this file."""
     since: str = ""
     """The newest run on the shelf when the file was begun."""
+    key: str = ""
+    """By which key their evidence is signed, as a fingerprint; empty: nobody has noted it."""
     codes: Mapping[str, int] = {}
     """Of which code, as far as it was noted, how many of the runs done are."""
 
@@ -163,15 +168,8 @@ def total_of(
     wanted: Iterable[Experiment], runs: Iterable[Done], repeats: int | None, before: Total
 ) -> Total:
     """Return how much of what is wanted is done; what `before` says is gone on from."""
-    known = tuple(wanted)
-    due = {
-        (each.name, each.plan_hash, seed)
-        for each in known
-        for seed in range(1, (repeats or each.repeats) + 1)
-    }
-    done_ = [
-        each for each in runs if each.counts and (each.drill, each.plan_hash, each.seed) in due
-    ]
+    due = _due(wanted, repeats)
+    done_ = [each for each in runs if each.counts and each.due in due]
     return Total(
         due=len(due),
         done=len(done_),
@@ -179,16 +177,35 @@ def total_of(
         labs_lost=before.labs_lost,
         took_s=before.took_s,
         since=before.since,
+        key=before.key,
         codes=dict(sorted(Counter(each.code for each in done_ if each.code).items())),
     )
 
 
-def tally(
+def summed(
+    wanted: Iterable[Experiment], runs: Iterable[Done], repeats: int | None
+) -> frozenset[str]:
+    """Return the runs that are in the total of what is wanted."""
+    due = _due(wanted, repeats)
+    return frozenset(each.run for each in runs if each.counts and each.due in due)
+
+
+def _due(wanted: Iterable[Experiment], repeats: int | None) -> frozenset[tuple[str, str, int]]:
+    return frozenset(
+        (each.name, each.plan_hash, seed)
+        for each in wanted
+        for seed in range(1, (repeats or each.repeats) + 1)
+    )
+
+
+def tally(  # noqa: PLR0913 - what the file has
     runs: Iterable[Done],
     tampered: int,
     found: int,
     plans: Mapping[str, str] = {},
+    *,
     total: Total = NOTHING,
+    fallen: Mapping[str, str] = {},
 ) -> Tally:
     """Return the sums. `found` of `tampered` changes were noticed.
 
@@ -215,6 +232,7 @@ def tally(
             tamper_found=tampered > 0 and found == tampered,
             tampered=tampered,
             rto_error_ms=Most(max=_rto_error(known)),
+            fallen=dict(fallen),
         ),
         runs=kept,
         total=total,

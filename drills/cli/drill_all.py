@@ -6,8 +6,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import cyclopts
 import msgspec
@@ -27,14 +28,16 @@ from drills.experiment import MOST_REPEATS, Experiment
 from drills.figures_file import write_figures
 from drills.lacks import Lacks
 from drills.lever import Lever
-from drills.sealing import TamperedError
+from drills.only_one import only_one
+from drills.sealing import TamperedError, fingerprint
 from drills.setup.say import note
-from drills.shelf import HOME, Head, Shelf, tamper
+from drills.shelf import HOME, Head, Shelf, Trial, tamper
 from drills.sources import PRODUCT, digest
-from drills.tally import Done, Most, Tally, Total, done, read_back, tally, total_of
+from drills.tally import Done, Most, Tally, Total, done, read_back, summed, tally, total_of
 from state.codec import UNREADABLE
 
 MOST_MISSING = 3
+UNTRIED: Final = Trial(0, 0, {})
 MOST_MINUTES = 7 * 24 * 60.0
 
 
@@ -80,7 +83,8 @@ def all_(  # noqa: PLR0913 - the options of one command
     that, on two cores that have nothing else to do. Interrupted or killed, it
     goes on where it was when it is called with the same file again, days later and
     with other code too: a drill whose plan has changed is done anew, and how
-    many runs are of which code is told. All drills are
+    many runs are of which code is told. The file is of one folder, and one
+    command at a time writes it. All drills are
     run once before any is run a second time, several in one lab where that
     is as it was after each. Those that ask for a machine with time come
     after the others, in one lab while the rest is down; where it does not
@@ -90,8 +94,9 @@ def all_(  # noqa: PLR0913 - the options of one command
     of each run, and is no failure by itself. At the end evidence is tampered
     with, byte by byte in copies, to see that each change is found.
 
-    Exit code 0 only if every expectation held in every run so far. The
-    last lines say how many there are of how many, and the hash of the newest
+    Exit code 0 only if every expectation held in every run so far of the
+    drills that it is called for, and the evidence of each is still there as
+    it was kept. The last lines say how many there are of how many, and the hash of the newest
     piece of evidence: kept elsewhere, it shows that nothing was taken away
     (drill report --last-hash HASH).
 
@@ -104,19 +109,41 @@ def all_(  # noqa: PLR0913 - the options of one command
     wanted = [one(name) for name in names] or list(every().values())
     shelf = Shelf(keep.absolute())
     see_that_it_signs(shelf)
-    before = taken_up(json, shelf, wanted, digest(*PRODUCT) if same_code else "")
-    many = Many(wanted, repeats, json, list(before.runs), before.total)
-    ends_s = None if minutes is None else time.monotonic() + minutes * 60
-    status = many.carry_out(shelf, ends_s, labs)
-    if status is not None:
-        tell_head(shelf)
-        return status
-    answer = many.tally(*tamper(shelf, [each.run for each in many.runs]))
-    _write(json, _with_head(answer, shelf.head()))
+    with _alone(json):
+        before = taken_up(json, shelf, wanted, digest(*PRODUCT) if same_code else "")
+        many = Many(wanted, repeats, json, list(before.runs), before.total)
+        ends_s = None if minutes is None else time.monotonic() + minutes * 60
+        status = many.carry_out(shelf, ends_s, labs)
+        if status is not None:
+            tell_head(shelf)
+            return status
+        answer = many.tally(tamper(shelf, [each.run for each in many.runs]))
+        _write(json, _with_head(answer, shelf.head()))
     _print_tally(answer, tuple(many.in_vain()))
     tell_head(shelf)
     held_all = 0 < answer.total.done == answer.total.held
-    return Exit.OK if held_all and answer.evidence.tamper_found else Exit.FAILED
+    all_stand = not many.summed.intersection(answer.evidence.fallen)
+    return Exit.OK if held_all and all_stand and answer.evidence.tamper_found else Exit.FAILED
+
+
+@contextmanager
+def _alone(file: Path | None) -> Iterator[None]:
+    """Be the one command that writes a file, until the block ends. CommandError: another does."""
+    # A device or a pipe keeps nothing that one could overwrite.
+    if file is None or (file.exists() and not file.is_file()):
+        yield
+        return
+    whole = file.resolve()
+    if not whole.parent.is_dir():
+        raise CommandError(f"{file} cannot be written: there is no such folder", Exit.USAGE)
+    with ExitStack() as held:
+        try:
+            is_alone = held.enter_context(only_one(whole.with_name(f"{whole.name}.lock")))
+        except OSError as error:
+            raise CommandError(f"{file} cannot be written: {error.strerror}", Exit.USAGE) from error
+        if not is_alone:
+            raise CommandError(f"another ./everline drill all goes on with {file}")
+        yield
 
 
 class Many:
@@ -202,7 +229,7 @@ class Many:
         for run in ended.runs:
             self._take(shelf, run)
         self._count(is_lost=not ended.runs)
-        _write(self._file, self.tally(0, 0))
+        _write(self._file, self.tally())
         if ended.status not in {Exit.OK, Exit.FAILED}:
             return True
         self._in_vain = 0 if ended.runs else self._in_vain + 1
@@ -215,15 +242,21 @@ class Many:
         return False
 
     def _tell_rest(self) -> None:
-        total = self.tally(0, 0).total
+        total = self.tally().total
         if left := total.due - total.done:
             note(f"drill all: {left} runs are left; the same command goes on with them")
 
-    def tally(self, tampered: int, found: int) -> Tally:
+    @property
+    def summed(self) -> frozenset[str]:
+        """Return the runs that are in the total."""
+        return summed(self._wanted, self.runs, self._repeats)
+
+    def tally(self, trial: Trial = UNTRIED) -> Tally:
         """Return the sums so far."""
         total = total_of(self._wanted, self.runs, self._repeats, self._total)
         plans = {each.name: each.plan_hash for each in self._wanted}
-        return tally(self.runs, tampered, found, plans, total)
+        tried, found, fallen = trial
+        return tally(self.runs, tried, found, plans, total=total, fallen=fallen)
 
     def in_vain(self) -> Iterator[str]:
         """Yield of each drill that was not begun, or stopped, how many runs are left, and why."""
@@ -260,7 +293,7 @@ class Many:
         self._since_s = now_s
 
     def _tell(self) -> None:
-        total = self.tally(0, 0).total
+        total = self.tally().total
         left = "" if total.left_s is None else f"; about {lasting(total.left_s)} left"
         broken = total.done - total.held
         note(f"drill all: {total.done} of {total.due} runs, {broken} broken{left}")
@@ -281,15 +314,17 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
     without what was never begun, or stopped half-way, which is tried again; and, if `code` is
     said, without what was done with any other.
     """
-    last = (shelf.runs() or [""])[-1]
+    last, key = (shelf.runs() or [""])[-1], fingerprint(shelf.public_key())
     if file is None or not file.exists():
-        found = tally((), 0, 0, total=Total(since=last))
+        found = tally((), 0, 0, total=Total(since=last, key=key))
         _write(file, found)
         return found
     try:
         before = msgspec.json.decode(file.read_bytes(), type=Tally)
     except (OSError, *UNREADABLE) as error:
         raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
+    if wrong := _of_another_because(before, shelf, key):
+        raise CommandError(f"{file} is {wrong}: say its --keep, or another file", Exit.USAGE)
     kept = [each for each in read_back(before.runs) if _counts(each, code)]
     if again := len(before.runs) - len(kept):
         note(f"drill all: {again} runs of {file} are done again")
@@ -299,7 +334,20 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
         if each.plan_hash in plans and each.seed and each.due not in have:
             have.add(each.due)
             kept.append(each)
-    return msgspec.structs.replace(before, runs=tuple(kept))
+    total = msgspec.structs.replace(before.total, key=key)
+    return msgspec.structs.replace(before, runs=tuple(kept), total=total)
+
+
+def _of_another_because(before: Tally, shelf: Shelf, key: str) -> str:
+    """Return why a file is of another folder than this; empty: it is of this, by all it says."""
+    if before.total.key:
+        if before.total.key == key:
+            return ""
+        return f"of a folder whose key is {before.total.key}, and that of {shelf.home} is {key}"
+    # One of an earlier version has noted no key: its runs show whose it is.
+    if before.runs and not {each.run for each in before.runs}.intersection(shelf.runs()):
+        return f"of another folder: {shelf.home} has none of its {len(before.runs)} runs"
+    return ""
 
 
 def _counts(run: Done, code: str) -> bool:
@@ -360,6 +408,10 @@ def _print_tally(answer: Tally, in_vain: Sequence[str]) -> None:
     say(rows)
     found = "all found" if answer.evidence.tamper_found else "NOT ALL FOUND"
     say(f"{answer.evidence.tampered} changed bytes: {found}")
+    if fallen := answer.evidence.fallen:
+        say(f"Evidence that does not stand, of {len(fallen)} of these runs:", style="red")
+        for run, why in fallen.items():
+            say(f"  {run}: {why}", highlight=False, markup=False)
     error = answer.evidence.rto_error_ms.max
     told = "not known everywhere" if error is None else f"at most {error:.1f} ms from the capture's"
     if error == math.inf:

@@ -260,7 +260,75 @@ def test_evidence_that_does_not_stand_is_told_of_and_keeps_no_series_from_going_
     assert rest.asked[0][0] == ("site_killed", 1), "that one is done again"
     assert "the evidence of r000 does not count: callers.pcap is missing" in capsys.readouterr().err
     shutil.rmtree(shelf.folder("r001"))
-    assert asked(Labs(), monkeypatch, file) == Exit.OK, "what is in the file was judged"
+    assert asked(Labs(), monkeypatch, file) == Exit.FAILED, "nobody can see it any more"
+    said = capsys.readouterr()
+    assert "Evidence that does not stand, of 1 of these runs:\n  r001: it is not here" in said.out
+    written = json.loads(file.read_bytes())
+    assert written["evidence"]["fallen"] == {"r001": "it is not here"}
+    assert (written["total"]["done"], written["total"]["held"]) == (4, 4), (
+        "what was judged stays so"
+    )
+
+
+def test_a_run_whose_evidence_was_changed_since_is_told_and_the_others_are_tried(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(Labs(4), monkeypatch, file) == Exit.OK
+    shelf = Shelf(file.parent / "kept")
+    (shelf.folder("r002") / "callers.pcap").write_bytes(b"others")
+    assert asked(Labs(), monkeypatch, file) == Exit.FAILED
+    assert "r002: callers.pcap is not the file that was kept" in capsys.readouterr().out
+    written = json.loads(file.read_bytes())["evidence"]
+    assert (written["tamper_found"], set(written["fallen"])) == (True, {"r002"})
+
+
+def test_a_file_belongs_to_the_folder_that_keeps_its_runs(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    assert asked(Labs(4), monkeypatch, file) == Exit.OK
+    before = file.read_bytes()
+    monkeypatch.setattr(drill_all, "run_some", Labs().run_some)
+    names, other = ("site_killed", "link_flaps"), file.parent / "other"
+    with pytest.raises(CommandError, match="is of a folder whose key is SHA256:") as refused:
+        all_(names, json=file, repeats=2, keep=other)
+    assert refused.value.code == Exit.USAGE
+    assert file.read_bytes() == before
+
+
+def test_a_file_of_an_earlier_version_is_gone_on_with_where_its_runs_are(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    assert asked(Labs(4), monkeypatch, file) == Exit.OK
+    old = json.loads(file.read_bytes())
+    key = old["total"].pop("key")
+    del old["evidence"]["fallen"]
+    file.write_text(json.dumps(old))
+    monkeypatch.setattr(drill_all, "run_some", Labs().run_some)
+    with pytest.raises(CommandError, match="has none of its 4 runs"):
+        all_(("site_killed", "link_flaps"), json=file, repeats=2, keep=file.parent / "other")
+    assert asked(Labs(), monkeypatch, file) == Exit.OK
+    assert json.loads(file.read_bytes())["total"]["key"] == key
+
+
+def test_one_command_at_a_time_goes_on_with_a_file(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    other_name = file.parent / "link.json"
+    other_name.symlink_to(file)
+
+    class Another(Labs):
+        def run_some(
+            self, due: Sequence[Due], shelf: Shelf, begin_within_s: float | None = None
+        ) -> tuple[int, list[str]]:
+            with pytest.raises(CommandError, match="drill all goes on with"):
+                all_(("site_killed",), json=other_name, keep=file.parent / "other")
+            return super().run_some(due, shelf, begin_within_s)
+
+    assert asked(Another(4), monkeypatch, file) == Exit.OK
+    assert asked(Labs(), monkeypatch, file) == Exit.OK, "whoever is done lets others"
+    with pytest.raises(CommandError, match="there is no such folder"):
+        all_(("site_killed",), json=file.parent / "no" / "x.json", keep=file.parent / "other")
+    assert not (file.parent / "no").exists()
 
 
 def test_runs_of_other_code_are_told_and_done_again_only_if_that_is_asked_for(

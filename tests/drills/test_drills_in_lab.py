@@ -51,7 +51,7 @@ async def test_a_killed_site_costs_what_was_promised_and_the_evidence_stands(
     folder = shelf.folder(evidence.run)
     assert (folder / PAGE).read_text().startswith("<!doctype html>")
     assert (folder / CAPTURE).stat().st_size > 100_000
-    tried, found = tamper(shelf, [evidence.run])
+    tried, found, _ = tamper(shelf, [evidence.run])
     assert tried == found > 0
 
 

@@ -201,8 +201,10 @@ def test_trials_are_made_of_what_was_kept_and_stands(tmp_path: Path) -> None:
     (shelf.folder("r1") / "notes.txt").write_text("looked at by Olga")
     (shelf.folder("r2") / "callers.pcap").unlink()
     shutil.rmtree(shelf.folder("r3"))
-    tried, found = tamper(shelf, ["r1", "r2", "r3", "r4", "r9"])
+    tried, found, fallen = tamper(shelf, ["r1", "r2", "r3", "r4", "r9"])
     assert (tried, found) == (2 * TRIALS_A_RUN, 2 * TRIALS_A_RUN)
+    gone = "it is not here"
+    assert fallen == {"r2": "callers.pcap is missing", "r3": gone, "r9": gone}
 
 
 def test_the_last_run_of_each_drill_is_read_and_no_other(
