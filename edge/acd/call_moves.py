@@ -45,11 +45,13 @@ def media_opened(call: Call, event: ev.MediaOpened, _now: Now) -> Step:
     greets = call.rules.greeting
     call = replace(call, caller=CallerLeg.UP, state=State.GREETING if greets else State.QUEUED)
     prompt = ef.Prompt.GREETING if greets else ef.Prompt.MUSIC
-    answered = (ef.AnswerCaller(sdp=event.sdp), ef.Play(prompt=prompt))
+    answer, play = ef.AnswerCaller(sdp=event.sdp), ef.Play(prompt=prompt)
     if not call.is_agent_held or call.decision is None:
-        return call, answered
+        return call, (answer, play)
+    # The relay does one thing after the other, and an agent who is kept is rung before music
+    # begins: it is heard by then in any case.
     call, preparing = _attempt(call, call.decision)
-    return call, (*answered, *preparing)
+    return call, (answer, *preparing, play)
 
 
 def media_failed(call: Call, event: ev.MediaFailed, now: Now) -> Step:

@@ -65,7 +65,8 @@ def test_an_agent_who_was_free_as_the_call_came_is_rung_when_the_caller_is_answe
     assert not any(isinstance(each, ef.PrepareAgent) for each in stage.log)
     stage.relay()
     assert stage.call.state is State.RINGING
-    assert ef.PrepareAgent(attempt=FIRST, agent=AgentId("ann")) in stage.log
+    preparing = stage.log.index(ef.PrepareAgent(attempt=FIRST, agent=AgentId("ann")))
+    assert preparing < stage.log.index(ef.Play(prompt=ef.Prompt.MUSIC))
 
 
 def test_an_agent_who_was_free_is_let_go_of_if_the_caller_cannot_be_served() -> None:
