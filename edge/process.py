@@ -15,6 +15,7 @@ from edge.calls.takeover import Takeover
 from edge.duties.debts import Debts
 from edge.parts import Parts
 from edge.settings import Settings
+from state import start
 from state.model import EdgeState
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ class EdgeProcess:
             "line_watch": parts.line_watch.run(),
             "takeover": self._take_over(takeover),
             "debts": debts.run(),
+            "memory": self._keep_memory(),
         }
         if parts.recorder is not None:
             running["recorder"] = parts.recorder.run()
@@ -122,6 +124,10 @@ class EdgeProcess:
     def _holds_any(self) -> bool:
         return bool(self._parts.switchboard.states()) or self._parts.callbacks.is_busy
 
+    async def _keep_memory(self) -> None:
+        await self._parts.shared.mirror.wait_for_list()
+        start.keep()
+
     async def _take_over(self, takeover: Takeover) -> None:
         await takeover.run()
         if takeover.calls:
@@ -131,7 +137,7 @@ class EdgeProcess:
         await takeover.look_again()
 
 
-_MAY_END = frozenset({"takeover", "debts"})
+_MAY_END = frozenset({"takeover", "debts", "memory"})
 _LEAVE_S = 1.5
 """How long the calls may take to end; giving the lease back may take another second."""
 _TOLD_S = 0.5

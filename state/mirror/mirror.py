@@ -172,6 +172,11 @@ class Mirror:
         while self.counters.lists == lists or self._snapshot.revision < revision:
             await self._listed.wait()
 
+    async def wait_for_list(self) -> None:
+        """Return once the whole state has been read, if it never was."""
+        while not self.counters.lists:
+            await self._listed.wait()
+
     async def digest(self) -> tuple[int, str]:
         """Return a number for all that the snapshot holds, after the revision at which it does."""
         return await digest_of(self._snapshot)

@@ -111,6 +111,18 @@ async def test_it_lists_then_follows() -> None:
         assert world.mirror.counters.lists == 1
 
 
+async def test_who_waits_for_the_list_is_told_when_the_whole_state_has_been_read() -> None:
+    world = make_world()
+    await world.put("anna")
+    waiting = asyncio.create_task(world.mirror.wait_for_list())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    async with running(world.mirror), asyncio.timeout(PATIENCE_S):
+        await waiting
+        assert world.names() == ["anna"]
+        await world.mirror.wait_for_list()
+
+
 async def test_listeners_are_told_of_every_change_in_order() -> None:
     world = make_world()
     told: list[tuple[int, tuple[Delta, ...]]] = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from weakref import ref
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -136,6 +138,23 @@ def test_nothing_is_collected_before_a_process_serves_and_what_is_there_then_nev
     assert (told["was_collected"], told["is_collected"]) == (False, True)
     assert told["frozen"] > 10_000
     assert tuple(told["thresholds"]) == start.THRESHOLDS
+
+
+def test_what_stays_is_not_looked_at_again_and_is_let_go_of_when_it_is_replaced() -> None:
+    class Some(list[object]):
+        """Something of which can be told whether it still is."""
+
+    it = Some([[]])
+    gone = ref(it)
+    before = gc.get_freeze_count()
+    try:
+        start.keep()
+        assert gc.get_freeze_count() > before
+        assert all(each is not it for each in gc.get_objects())
+        del it
+        assert gone() is None
+    finally:
+        gc.unfreeze()
 
 
 def test_a_process_imports_no_library_that_it_does_not_need_to_serve(process: Process) -> None:
