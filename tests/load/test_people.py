@@ -14,6 +14,7 @@ PREAMBLE = """
     from loadtests.load.people import api
     from loadtests.load.people.agent import Agent
     from loadtests.load.people.api import GONE, Person
+    from loadtests.load.plan import SiteRef
 
     asked, answers = [], []
 
@@ -23,7 +24,8 @@ PREAMBLE = """
         def __init__(self):
             self._seat, self._wanted, self._renew_at_s = object(), "", time.monotonic() + 60
             self._login = self._password = ""
-            self._session, self._sites = {"access_token": "old"}, []
+            self._session, self._first = {"access_token": "old"}, "a"
+            self._sites = [SiteRef(id=each, api="", sip="") for each in "abc"]
 
         def _ask(self, request):
             asked.append((request.method, request.path))
@@ -65,6 +67,46 @@ def test_agent_who_is_refused_asks_no_more(status: int) -> None:
         ann._be("ready")
         ann.work()
         assert len(asked) == 1
+    """)
+
+
+def test_whose_site_did_not_answer_looks_at_home_when_they_sign_in_anew() -> None:
+    played("""
+        ann = Playing()
+        ann._go_on_elsewhere()
+        ann._go_on_elsewhere()
+        assert ann.here.id == "c"
+        ann._renew_at_s = 0.0
+        answers += [201, 200]
+        ann.ask("GET", "/v1/me/call")
+        assert [each.id for each in ann._sites] == ["a", "c", "b"], ann._sites
+    """)
+
+
+def test_stream_of_somebody_who_has_gone_to_another_site_goes_with_them() -> None:
+    played("""
+        ann = Playing()
+        import gevent
+        from types import SimpleNamespace
+
+        api._AGAIN_S, at = 0.0, []
+
+        def connect(query, cursor):
+            at.append(ann.here.id)
+            if len(at) == 2:
+                raise gevent.GreenletExit
+            return SimpleNamespace(close=lambda: None)
+
+        def next_one(stream):
+            ann._go_on_elsewhere()
+            return {"revision": 7}
+
+        ann._connect, ann._next = connect, next_one
+        try:
+            ann._stream("")
+        except gevent.GreenletExit:
+            pass
+        assert at == ["a", "b"], at
     """)
 
 
