@@ -199,7 +199,8 @@ def _plan(start: Start, center: Center, run: str) -> Plan:
 def _planned(start: Start) -> tuple[faults.Planned, ...]:
     drills = experiments()
     methods = {name: drills[name].method for name in faults.DRILLS}
-    return faults.plan_faults(start.request, [site.id for site in start.sites], methods)
+    needs = {name: drills[name].ready for name in faults.DRILLS}
+    return faults.plan_faults(start.request, [site.id for site in start.sites], methods, needs)
 
 
 def _told(plan: Plan, planned: Sequence[faults.Planned]) -> str:

@@ -2,7 +2,8 @@
 
 A soak plays the methods of drills (`drills/experiments`) as they were reviewed, one after the
 other, all before any of them comes again, with a pause between two that is as random as their
-order. Its end is left quiet: what they left has to be gone by then, and what grows to show.
+order. Its end is left quiet: what they left has to be gone by then, and what grows to show. What a
+drill needs before it begins (`ready`) its fault waits for, and without it is not made.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.demo.scenario import Dice
+from drills.experiment import Bound
 from drills.fault import Fault, FaultKind, aimed
 from loadtests.load.plan import Request, ShapeName
 
@@ -42,6 +44,8 @@ quorum or two sites, what takes keys, stores, certificates, clocks or all contro
 errors are meant), what moves the agents' network, and drills that are about drills."""
 PAUSE_S: Final = (30.0, 60.0)
 """From a drill's end to the next one."""
+PUT_OFF_S: Final = 25.0
+"""So long at most a fault waits for what it needs: the next one comes no sooner than that."""
 FIRST_S, FIRST_SHARE = 20.0, 0.25
 """The first comes after so many seconds, or this share of a soak that is shorter."""
 REST_S, REST_SHARE = 600.0, 0.25
@@ -55,6 +59,9 @@ FILE: Final = "faults.json"
 """Has what is planned, for the master."""
 Methods: TypeAlias = Mapping[str, Sequence[Fault]]
 """By the name of the drill."""
+Needs: TypeAlias = Mapping[str, Sequence[Bound]]
+"""Likewise."""
+NOTHING: Final[Needs] = {}
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -67,10 +74,19 @@ class Planned(Struct, frozen=True, kw_only=True):
     """Its target may name a part: the leader is who leads when it is made."""
     sites: tuple[str, ...]
     """In the order in which they get the other parts."""
+    needs: tuple[Bound, ...] = ()
 
     def aimed(self, leader: str | None) -> Fault:
         """Return it with names for parts; where nobody leads the first site stands in."""
         return aimed(self.fault, leader or self.sites[0], self.sites)
+
+    def lacks(self, measured: Mapping[str, float]) -> str:
+        """Return what is needed and not there; empty: nothing."""
+        return ", ".join(
+            f"{each.told()}, not {each.missed_by(value)}"
+            for each in self.needs
+            if not each.holds(value := measured.get(each.figure))
+        )
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -84,14 +100,21 @@ class Done(Struct, frozen=True, kw_only=True):
     from_ms: int = 0
     until_ms: int = 0
     """By its time to live. Wall clock."""
+    put_off_s: float = 0.0
+    """So long it waited for what its drill needs."""
+    lacked: str = ""
+    """What it has waited for in vain: it was not begun, which is nobody's fault."""
 
     def told(self) -> str:
         """Return it in a line."""
-        text = f"at {self.at_s:g} s: {self.drill}: {self.fault.told()}"
+        late = f", put off by {self.put_off_s:.1f} s" if self.put_off_s else ""
+        text = f"at {self.at_s:g} s{late}: {self.drill}: {self.fault.told()}"
         return f"{text}: {self.problem}" if self.problem else text
 
 
-def plan_faults(request: Request, sites: Sequence[str], methods: Methods) -> tuple[Planned, ...]:
+def plan_faults(
+    request: Request, sites: Sequence[str], methods: Methods, needs: Needs = NOTHING
+) -> tuple[Planned, ...]:
     """Return what is broken when, in order; always the same for the same seed."""
     dice = Dice(request.seed)
     if request.shape is ShapeName.SITE_LOST:
@@ -102,7 +125,8 @@ def plan_faults(request: Request, sites: Sequence[str], methods: Methods) -> tup
         return (Planned(at_s=at_s, drill=request.shape, fault=fault, sites=order),)
     if request.shape is not ShapeName.SOAK:
         return ()
-    return tuple(_drawn(request, sites, methods, dice))
+    drawn = _drawn(request, sites, methods, dice)
+    return tuple(replace(each, needs=tuple(needs.get(each.drill, ()))) for each in drawn)
 
 
 def _drawn(request: Request, sites: Sequence[str], methods: Methods, dice: Dice) -> list[Planned]:
@@ -133,7 +157,11 @@ def _lasts_s(method: Sequence[Fault]) -> float:
 def figures(planned: Sequence[Planned], done: Sequence[Done]) -> dict[str, float]:
     """Return how many were made, by name."""
     made = sum(1 for each in done if not each.problem)
+    not_begun = sum(1 for each in done if each.lacked)
+    meant = len(planned) - not_begun
     return {
         "faults.made": float(made),
-        "faults.made_share": made / len(planned) if planned else 1.0,
+        "faults.made_share": made / meant if meant else 1.0,
+        "faults.put_off": float(sum(1 for each in done if each.put_off_s and not each.lacked)),
+        "faults.not_begun": float(not_begun),
     }

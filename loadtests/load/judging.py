@@ -43,6 +43,8 @@ def report_of(
     told = after.figures() | growth.figures(grown)
     told |= figures.people(rows, shapes.caller_hours(plan.request))
     told |= faults.figures(seen.planned, done)
+    if ran is not None and ran.runnable_per_core is not None:
+        told["machine.runnable_per_core"] = round(ran.runnable_per_core, 1)
     now = SystemClock().now()
     died = deaths(seen.rounds, done, now.wall_ms - round(1000 * now.mono_s))
     told["errors.died"] = float(len(died))

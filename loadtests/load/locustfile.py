@@ -19,12 +19,14 @@ from locust import LoadTestShape, User, events, runners
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.stats import StatsEntry
+from msgspec.structs import replace
 
 from drills.desk import answers, asks
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
+from drills.drill.machine import LOOK_EVERY_S, Machine
 from loadtests.load import faults
-from loadtests.load.faults import Done, Planned
+from loadtests.load.faults import PUT_OFF_S, Done, Planned
 from loadtests.load.figures import TableRow
 from loadtests.load.people.agent import Agent
 from loadtests.load.people.around import NO_PHONES, READY, around, close, enter
@@ -55,6 +57,20 @@ _STAFF: Final[list[type[User]]] = [Manager, Engineer]
 _volume: list[Volume] = []
 
 
+class Busy(Machine):
+    """The machine, and how busy it was at most."""
+
+    most: float | None = None
+
+    def look(self) -> None:
+        """Look, and remember the most."""
+        super().look()
+        self.most = max(self.most or 0.0, *self.measure().values())
+
+
+MACHINE: Final = Busy()
+
+
 class Shape(LoadTestShape):
     """So many people as the plan's shape says, and at the end nobody until all calls are over.
 
@@ -83,6 +99,7 @@ class Shape(LoadTestShape):
             self._has_begun = True
             self.began_ms = SystemClock().now().wall_ms
             if self.runner is not None:
+                gevent.spawn(look_at_machine)
                 for each in FAULTS:
                     gevent.spawn_later(each.at_s, break_something, self.runner.environment, each)
         at_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
@@ -149,6 +166,7 @@ def finish(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust
                 workers_lost=shape.workers_lost,
                 never_began=shape.never_began,
                 began_ms=shape.began_ms,
+                runnable_per_core=MACHINE.most,
             )
             (PLAN.folder / RAN).write_bytes(msgspec.json.encode(ran))
 
@@ -181,9 +199,30 @@ def write_whole(name: str, value: object) -> None:
     part.replace(PLAN.folder / name)
 
 
+def look_at_machine() -> None:
+    """Look how busy it is, for as long as the load lasts."""
+    while True:
+        MACHINE.look()
+        gevent.sleep(LOOK_EVERY_S)
+
+
 def break_something(environment: Environment, planned: Planned) -> None:
     """Have the lab's fault agent make a fault; whether it did is a row of the tables."""
-    done = _broken(planned)
+    began_s = time.monotonic()
+    while (lacked := planned.lacks(MACHINE.measure())) and time.monotonic() < began_s + PUT_OFF_S:
+        gevent.sleep(LOOK_EVERY_S)
+    put_off_s = round(time.monotonic() - began_s, 1)
+    if lacked:
+        done = Done(
+            at_s=planned.at_s,
+            drill=planned.drill,
+            fault=planned.fault,
+            problem=f"not begun: {lacked}",
+            put_off_s=put_off_s,
+            lacked=lacked,
+        )
+    else:
+        done = replace(_broken(planned), put_off_s=put_off_s)
     with (PLAN.folder / BROKEN).open("ab") as file:
         file.write(msgspec.json.encode(done) + b"\n")
     environment.events.request.fire(
@@ -191,7 +230,7 @@ def break_something(environment: Environment, planned: Planned) -> None:
         name=planned.drill,
         response_time=0.0,
         response_length=0,
-        exception=RuntimeError(done.problem) if done.problem else None,
+        exception=RuntimeError(done.problem) if done.problem and not done.lacked else None,
         context={},
     )
 

@@ -32,6 +32,8 @@ class Ran(Struct, frozen=True, kw_only=True):
     """Why its time never began; empty: it did."""
     began_ms: int = 0
     """When its time began, by the wall clock; 0: it never did."""
+    runnable_per_core: float | None = None
+    """The most processes that ran or waited for a processor, of five seconds; None: unknown."""
 
 
 def why_incomplete(ran: Ran | None, seconds: float) -> str | None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from drills.fault import Fault, FaultKind
 from drills.library import experiments
-from loadtests.load.faults import DRILLS, Done, Planned, figures, plan_faults
+from loadtests.load.faults import DRILLS, PUT_OFF_S, Done, Planned, figures, plan_faults
 from loadtests.load.plan import Request, ShapeName
 
 SITES = ("a", "b", "c")
@@ -93,7 +93,38 @@ def test_fault_that_was_refused_is_not_made_and_says_why() -> None:
     made = Done(at_s=20.0, drill="edge_killed", fault=kill)
     refused = replace(made, at_s=80.0, problem="the safety lever is pulled")
     planned = soak(900.0)[:2]
-    assert figures(planned, [made, refused]) == {"faults.made": 1.0, "faults.made_share": 0.5}
-    assert figures((), ()) == {"faults.made": 0.0, "faults.made_share": 1.0}
+    nobody = {"faults.put_off": 0.0, "faults.not_begun": 0.0}
+    half = {"faults.made": 1.0, "faults.made_share": 0.5}
+    assert figures(planned, [made, refused]) == half | nobody
+    assert figures((), ()) == {"faults.made": 0.0, "faults.made_share": 1.0} | nobody
     assert made.told() == "at 20 s: edge_killed: kill edge-a1"
     assert refused.told() == "at 80 s: edge_killed: kill edge-a1: the safety lever is pulled"
+
+
+def test_faults_of_drills_that_need_a_machine_with_time_wait_for_it() -> None:
+    request = Request(shape=ShapeName.SOAK, seconds=7200.0)
+    needs = {name: REVIEWED[name].ready for name in DRILLS}
+    made = plan_faults(request, SITES, METHODS, needs)
+    assert [replace(each, needs=()) for each in made] == list(soak())
+    waiting = {each.drill for each in made if each.needs}
+    assert waiting == {"edge_killed", "etcd_leader_lost", "waiting_redial", "witness_lost"}
+    # Each is put off by itself.
+    assert all(len(METHODS[name]) == 1 for name in waiting)
+    (one, *_) = (each for each in made if each.needs)
+    assert one.lacks({"runnable_per_core": 6.0}) == ""
+    assert one.lacks({"runnable_per_core": 7.5}) == "runnable_per_core <= 6, not 7.5"
+    assert one.lacks({}) == "runnable_per_core <= 6, not unknown"
+
+
+def test_fault_that_waited_tells_so_and_one_that_waited_in_vain_is_in_no_share() -> None:
+    kill = Fault(kind=FaultKind.KILL, target="edge-a1")
+    late = Done(at_s=20.0, drill="edge_killed", fault=kill, put_off_s=3.25)
+    never = replace(late, problem="not begun: x", lacked="x", put_off_s=PUT_OFF_S)
+    assert late.told() == "at 20 s, put off by 3.2 s: edge_killed: kill edge-a1"
+    found = figures(soak(900.0)[:2], [late, never])
+    assert found == {
+        "faults.made": 1.0,
+        "faults.made_share": 1.0,
+        "faults.put_off": 1.0,
+        "faults.not_begun": 1.0,
+    }
