@@ -71,7 +71,7 @@ class Books(Struct, frozen=True, kw_only=True):
     """The ledger."""
 
     rows: tuple[LedgerRow, ...]
-    figures: Mapping[str, float]
+    figures: Mapping[str, float | None]
     findings: tuple[str, ...]
     by: tuple[str, ...]
     """By whose word."""
@@ -89,15 +89,17 @@ def books(counted: Counted, recorded: Sequence[Recorded], t0_ms: int) -> Books:
     rows = tuple(sorted(found, key=lambda each: (each.came_s, each.call)))
     ends = Counter(each.outcome for each in rows)
     differing = tuple(_differing(rows, recorded))
+    is_compared = any(_both(row, each) for row in rows for each in recorded)
     unreadable = len(set(counted.last.bad_records) - set(counted.first.bad_records))
-    figures: dict[str, float] = {name: ends[end] for end, name in ENDS.items()}
+    figures: dict[str, float | None] = {name: ends[end] for end, name in ENDS.items()}
     figures |= {
         "offered": len(rows),
         "still_on": ends[ON],
         "unaccounted": ends[UNKNOWN],
-        "records_differ": len(differing),
+        # Where no control plane has told of any of these calls, nothing was compared.
+        "records_differ": len(differing) if is_compared else None,
     }
-    sums = sum(figures[name] for name in ENDS.values()) + ends[ON] == len(rows)
+    sums = sum(ends[end] for end in ENDS) + ends[ON] == len(rows)
     figures["ledger_sums"] = float(sums and not (differing or unreadable))
     return Books(
         rows=rows,
@@ -125,11 +127,16 @@ def _differing(rows: Iterable[LedgerRow], recorded: Sequence[Recorded]) -> Itera
     for row in rows:
         for each in recorded:
             theirs = each.calls.get(row.call, "")
-            if theirs and row.outcome not in {theirs, ON}:
+            if _both(row, each) and row.outcome != theirs:
                 yield (
                     f"two records of call {row.call}: {row.outcome} in the shared state,"
                     f" {theirs} at the control plane of {each.site}"
                 )
+
+
+def _both(row: LedgerRow, recorded: Recorded) -> bool:
+    """Tell whether the shared state and a control plane both tell how a call ended."""
+    return row.outcome != ON and bool(recorded.calls.get(row.call))
 
 
 def _findings(

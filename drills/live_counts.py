@@ -78,7 +78,7 @@ def books_of(told: Told) -> Books | None:
     for each in rows:
         ends[each.outcome] += each.calls
     offered = sum(ends.values())
-    figures: dict[str, float] = {name: ends[end] for end, name in ENDS.items()}
+    figures: dict[str, float | None] = {name: ends[end] for end, name in ENDS.items()}
     figures |= {"offered": offered, "still_on": ends[ON]}
     if last.unaccounted is not None:
         figures["unaccounted"] = ends[UNKNOWN]
@@ -140,7 +140,8 @@ def beside(made: Books, told: Told) -> Books:
     Looks come once a second; a control plane hears of every call that comes and goes in between.
     """
     last = told.last
-    seen, found = (last.unaccounted or 0) if last is not None else 0, made.figures["unaccounted"]
+    seen = (last.unaccounted or 0) if last is not None else 0
+    found = made.figures["unaccounted"] or 0
     if seen <= found:
         return made
     more = (

@@ -39,7 +39,10 @@ def _of_test_calls(evidence: Evidence, figures: Mapping[str, float | None]) -> s
     found = f"of {number(figures.get('test_calls'))} test calls their telephones tell as well,"
     if evidence.ledger_counts:
         return f"{found} which is compared with nothing: sums do not tell which calls these are"
-    return f"{found} {number(figures.get('mismatches'))} otherwise than the sites"
+    differing = figures.get("mismatches")
+    if differing is None:
+        return f"{found} which is compared with nothing: of none both have told how it ended"
+    return f"{found} {number(differing)} otherwise than the sites"
 
 
 def _sum(evidence: Evidence) -> str:

@@ -133,16 +133,7 @@ class LabGround:
     def measure(self) -> Mapping[str, float]:
         """Return the figures of this moment."""
         wall = self._stage.screen.wall
-        now_ms = self._stage.clock.now().wall_ms
         reports = self._stage.people.caller_reports()
-        recent = [each for each in reports if _is_recent(each, now_ms)]
-        # A phone reports a call as a whole when it is over, and each step as it happens.
-        answered = {line.sip_call_id for line in self._stage.people.lines if line.event in _GOOD}
-        good = [
-            each
-            for each in recent
-            if each.ok_ms is not None or each.end is End.CANCELLED or each.sip_call_id in answered
-        ]
         supervisor = self._stage.lab.supervisor
         return {
             # A dead edge's lease outlives it by seconds: this tells at once.
@@ -153,9 +144,29 @@ class LabGround:
             "waiting": sum(wall.calls().values()) - len(wall.offers),
             "calls_late": self._stage.people.late(reports),
             "calls_failed": sum(each.end in _BAD for each in reports),
-            "success_share": len(good) / len(recent) if recent else 1.0,
+            **self._success_share(reports),
             **self._hands.machine.measure(),
         }
+
+    def _success_share(self, reports: Sequence[CallerReport]) -> Mapping[str, float]:
+        """Return how many of those who called lately were answered; nothing where nobody did.
+
+        Once the last call by the plan is old enough to be answered, those who called last count on:
+        of whom else it could be said, nobody is to come.
+        """
+        people = self._stage.people
+        now_ms = self._stage.clock.now().wall_ms
+        last_s = people.call_from_s + people.scenario.calls[-1].at_s
+        over_s = max(0.0, asyncio.get_running_loop().time() - last_s - RECENT_S[0])
+        recent = [each for each in reports if _is_recent(each, now_ms, over_s)]
+        # A phone reports a call as a whole when it is over, and each step as it happens.
+        answered = {line.sip_call_id for line in people.lines if line.event in _GOOD}
+        good = [
+            each
+            for each in recent
+            if each.ok_ms is not None or each.end is End.CANCELLED or each.sip_call_id in answered
+        ]
+        return {"success_share": len(good) / len(recent)} if recent else {}
 
     def stopped_because(self) -> str | None:
         """Return why somebody wants it to stop."""
@@ -217,8 +228,12 @@ class LabGround:
         return any(touches(fault, at) for fault in method)
 
 
-def _is_recent(report: CallerReport, now_ms: int) -> bool:
-    return RECENT_S[0] <= (now_ms - report.invite_ms) / 1000 <= RECENT_S[1]
+def _is_recent(report: CallerReport, now_ms: int, over_s: float) -> bool:
+    """Tell whether a call is old enough to be answered and young enough to matter.
+
+    `over_s`: for how long that has not been so of any call any more.
+    """
+    return RECENT_S[0] <= (now_ms - report.invite_ms) / 1000 <= RECENT_S[1] + over_s
 
 
 class DyingController:

@@ -156,14 +156,15 @@ def _ledger(ground: LiveGround, course: Course) -> Books | None:
 
 
 def _said(
-    course: Course, homes: Homes, ledger: Books | None, calls: Iterable[CallRow]
+    course: Course, homes: Homes, ledger: Books | None, calls: Sequence[CallRow]
 ) -> dict[str, float | None]:
     """Return what the sites say. It is not judged: in a lab the same figures know more."""
     found: dict[str, float | None] = {}
     if ledger is not None:
         found |= ledger.figures
         if not ledger.counts:  # sums name no call that a telephone could be compared with
-            found["mismatches"] = len(tuple(two_stories(calls)))
+            told_twice = [each for each in calls if is_told_twice(each)]
+            found["mismatches"] = len(tuple(two_stories(calls))) if told_twice else None
     gone = long_dead(course.method)
     if gone is not None and course.began_ms is not None:
         found["agents_back_s"] = homes.back_s(gone, course.began_ms)
@@ -242,10 +243,15 @@ def people_word(probed: Probed) -> str:
             return Outcome.LOST if probed.answered_ms is None else UNKNOWN
 
 
+def is_told_twice(call: CallRow) -> bool:
+    """Tell whether both a test call's telephone and the sites say how it ended."""
+    return bool(call.edges) and call.people != UNKNOWN
+
+
 def two_stories(calls: Iterable[CallRow]) -> Iterator[str]:
     """Yield each test call of which its caller and the sites tell otherwise."""
     for each in calls:
-        if each.edges and each.people not in {each.edges, UNKNOWN}:
+        if is_told_twice(each) and each.people != each.edges:
             yield f"two stories of call {each.call}: people {each.people}; edges {each.edges}"
 
 

@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from drills.books import SETTLED_AFTER_S
 from drills.demo.people import LATE_S, People
 from drills.demo.phones import Line
+from drills.demo.reports import CallerReport
+from drills.demo.scenario import Dialler
 from drills.drill import ground
 from drills.drill.ground import (
     CALLS_AFTER_S,
@@ -29,7 +31,7 @@ from drills.library import experiment_of
 from drills.schedule.book import Book
 from drills.schedule.calendar import Blackout
 from state.clock import SystemClock
-from state.model import EdgeId, SiteId, Ticket
+from state.model import CallId, EdgeId, SiteId, Ticket
 from tests.demo.invented import SCENARIO
 from tests.drills.good_run import ticket_at
 from tests.edge.virtual_time import LoopClock, in_virtual_time
@@ -68,6 +70,44 @@ def test_no_drill_in_a_lab_begins_while_callers_are_late() -> None:
     assert CALLERS_COME in experiment_of("site_killed").needed
     assert CALLERS_COME.holds(0.0)
     assert not CALLERS_COME.holds(1.0)
+
+
+def called(number: int, at_ms: int, *, is_answered: bool) -> CallerReport:
+    return CallerReport(
+        number=str(number),
+        sip_call_id=str(number),
+        call=CallId(f"{number:024x}"),
+        dialler=Dialler.PHONE,
+        invite_ms=at_ms,
+        ok_ms=at_ms + 100 if is_answered else None,
+    )
+
+
+@in_virtual_time
+async def test_how_callers_are_served_is_said_of_some_who_called_and_of_nobody_else(
+    tmp_path: Path,
+) -> None:
+    """At a limit on it a drill stops: of nobody, it would be reached by nothing."""
+    everybody, lab = ground_of(tmp_path, {}, "rto_s")
+    found: list[CallerReport] = []
+    loop, clock = asyncio.get_running_loop(), LoopClock()
+    everybody.call_from_s = loop.time()
+    last_s = SCENARIO.calls[-1].at_s
+
+    def share() -> float | None:
+        return lab._success_share(found).get("success_share")  # noqa: SLF001 - of all it measures
+
+    assert share() is None, "nobody has called yet"
+    found += [called(1, clock.now().wall_ms, is_answered=True)]
+    await asyncio.sleep(4.0)
+    assert share() == 1.0
+    await asyncio.sleep(last_s + 5.0 - 4.0)
+    assert share() is None, "callers who should have come have not"
+    came_ms = round(clock.now().wall_ms - 5.0 * 1000)
+    found += [called(2, came_ms, is_answered=True), called(3, came_ms, is_answered=False)]
+    assert share() == 0.5
+    await asyncio.sleep(60.0)
+    assert share() == 0.5, "those who called last, since nobody is to come any more"
 
 
 class Center:

@@ -63,7 +63,7 @@ def test_every_call_that_was_on_has_ended_one_way_or_is_still_on() -> None:
         "to_call_back": 1,
         "still_on": 1,
         "unaccounted": 0,
-        "records_differ": 0,
+        "records_differ": None,
         "ledger_sums": 1.0,
     }
     assert {each.call: each.outcome for each in found.rows}["longer"] == "on"
@@ -99,8 +99,20 @@ def test_control_planes_that_have_recorded_the_same_say_so_too() -> None:
     planes = tuple(Recorded(site=site, calls=told) for site in "ab")
     found = made((), (), (over("x"), over("y", LOST)), recorded=planes)
     assert found.by == ("the shared state", "a control plane", "b control plane")
+    assert found.figures["records_differ"] == 0
     assert found.figures["ledger_sums"] == 1.0
     assert [each for each in found.findings if "lost, by" not in each] == []
+
+
+def test_where_no_control_plane_tells_of_any_call_nobody_knows_whether_records_differ() -> None:
+    refused = Recorded(site="a", why_not="whoever ran the drill may not read calls")
+    others = Recorded(site="b", calls={"z": "answered"})
+    for recorded in ((), (refused,), (others,)):
+        assert made((), (), (over("x"),), recorded=recorded).figures["records_differ"] is None
+    told = Recorded(site="b", calls={"x": "answered"})
+    assert made((), (), (over("x"),), recorded=(refused, told)).figures["records_differ"] == 0
+    still_on = made((), (call_row("x"),), (call_row("x"),), recorded=(told,))
+    assert still_on.figures["records_differ"] is None
 
 
 def test_a_control_plane_that_has_recorded_another_end_makes_two_stories() -> None:
@@ -154,7 +166,7 @@ def test_however_calls_come_and_go_each_is_counted_exactly_once(
     found = made(listed(first), tuple(call_row(each) for each in sorted(on)), listed(last))
     expected = on | {call for call in last if call not in over_before}
     assert [each.call for each in found.rows] == sorted(expected)
-    parts = [found.figures[name] for name in (*ENDS.values(), "still_on", "unaccounted")]
+    parts = [found.figures[name] or 0 for name in (*ENDS.values(), "still_on", "unaccounted")]
     assert sum(parts) == found.figures["offered"] == len(expected)
     assert bool(found.figures["ledger_sums"]) == (on <= last.keys())
 

@@ -91,6 +91,17 @@ async def test_the_evidence_has_what_became_of_every_call_that_was_on(
     assert open_sealed(seal(evidence, KEY), {}, None) == evidence
 
 
+async def test_where_no_test_call_is_told_by_both_nobody_knows_whether_they_tell_the_same(
+    tmp_path: Path, desk: Desk
+) -> None:
+    desk.steps = TALKED
+    ground = await drilled(tmp_path, desk, lambda: None)
+    evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+    assert evidence.calls
+    assert evidence.figures["mismatches"] is None
+    assert "which is compared with nothing: of none both have told" in page(evidence, [])
+
+
 async def test_what_was_not_begun_has_no_ledger(tmp_path: Path, desk: Desk) -> None:
     desk.running = (call_row("long"),)
     ground = await drilled(tmp_path, desk, lambda: None)
