@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import itertools
 import signal
 import sys
 from collections.abc import Container, Mapping
@@ -22,6 +23,7 @@ from drills.cli.lane import ROPE
 from drills.cli.progress import console
 from drills.desk.tables import table
 from drills.evidence import verdict
+from drills.experiment import Experiment
 from drills.lever import Lever
 from drills.schedule.book import Book
 from drills.schedule.calendar import ALL, Blackout, Calendar, Entry, Span, upcoming
@@ -209,13 +211,20 @@ def next_(
 ) -> None:
     """Show the windows to come, with the blackouts that they fall into.
 
+    These are those that a drill would meet which begins anywhere in the
+    window, until it is over. On sites that are up: those of the sites that it
+    may touch, and also those of .everline/drills, whatever --keep says.
+
     For example:
       ./everline drill schedule next
     """
-    calendar = _read(Book(keep.absolute()))
-    found = [
-        _next(calendar, each, span) for span, each in upcoming(calendar.entries, _now(), count)
-    ]
+    home = keep.absolute()
+    calendar, of_sites = _read(Book(home)), _read(Book(HOME))
+    found, known = list[NextWindow](), every()
+    for span, each in upcoming(calendar.entries, _now(), count):
+        theirs = of_sites if each.is_live and home != HOME else Calendar()
+        black = [_in_window(of, known.get(each.drill), each, span) for of in (calendar, theirs)]
+        found.append(_next(each, span, tuple(dict.fromkeys(itertools.chain(*black)))))
     if json:
         print_json(found, indent=2)
         return
@@ -341,9 +350,16 @@ def _listed(name: str) -> str:
     return drill
 
 
-def _next(calendar: Calendar, entry: Entry, span: Span) -> NextWindow:
-    sites = None if entry.is_live else frozenset[str]()
-    black = calendar.blackouts_of(sites, span.begin, span.end, is_live=entry.is_live)
+def _in_window(
+    calendar: Calendar, experiment: Experiment | None, entry: Entry, span: Span
+) -> tuple[str, ...]:
+    """Return into which blackouts the drill of an entry could fall, which may be gone."""
+    if experiment is None:
+        return calendar.blackouts_of(None, span.begin, span.end, is_live=entry.is_live)
+    return calendar.around(experiment, span, is_live=entry.is_live)
+
+
+def _next(entry: Entry, span: Span, black: tuple[str, ...]) -> NextWindow:
     return NextWindow(
         entry=entry.name,
         drill=entry.drill,

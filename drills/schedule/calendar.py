@@ -137,9 +137,14 @@ class Calendar(Struct, frozen=True, kw_only=True):
         self, experiment: Experiment, now: dt.datetime, *, is_live: bool
     ) -> tuple[str, ...]:
         """Return into which blackouts a drill would fall that began now, with when they end."""
-        lasts_s = experiment.lasts_s + experiment.recover_within_s + AROUND_S
-        ends = now + dt.timedelta(seconds=lasts_s)
+        ends = now + _lasts(experiment)
         return self.blackouts_of(named_sites(experiment.method), now, ends, is_live=is_live)
+
+    def around(self, experiment: Experiment, window: Span, *, is_live: bool) -> tuple[str, ...]:
+        """Return into which blackouts a drill could fall that begins somewhere in a window."""
+        ends = window.end.astimezone(dt.UTC) + _lasts(experiment)
+        sites = named_sites(experiment.method)
+        return self.blackouts_of(sites, window.begin, ends, is_live=is_live)
 
     def blackouts_of(
         self, sites: frozenset[str] | None, begin: dt.datetime, end: dt.datetime, *, is_live: bool
@@ -155,6 +160,11 @@ class Calendar(Struct, frozen=True, kw_only=True):
             for name, until in ends.items()
             if until is not None
         )
+
+
+def _lasts(experiment: Experiment) -> dt.timedelta:
+    """Return how long a drill takes at most, as far as it says."""
+    return dt.timedelta(seconds=experiment.lasts_s + experiment.recover_within_s + AROUND_S)
 
 
 def wrong_because(thing: Entry | Blackout) -> str | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import json
 import sys
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from drills.cli import drill_schedule
 from drills.cli.drill_schedule import Starting, add, blackout
 from drills.cli.errors import CommandError, Exit
 from drills.course import End
@@ -102,6 +105,66 @@ async def test_a_live_drill_of_which_little_could_be_judged_is_not_told_as_held_
     entry = Entry(name="x", drill="site_killed", rule="* * * * *", zone="UTC", minutes=5, made_ms=0)
     why = "held in part: 1 of 3 judged"
     assert await Starting(tmp_path).carry_out(entry) == Ended(became=Became.HELD, why=why)
+
+
+AT = "2030-01-07T03:00:00+00:00"
+
+
+def next_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[str]:
+    """Return the names of the blackouts of the next window, in a folder of one's own."""
+    now = dt.datetime.fromisoformat(AT)
+    monkeypatch.setattr(drill_schedule, "_now", lambda: now)
+    monkeypatch.setattr(drill_schedule, "HOME", tmp_path / "theirs")
+    capsys.readouterr()
+    drill_schedule.next_(count=1, json=True, keep=tmp_path / "own")
+    (window,) = json.loads(capsys.readouterr().out)
+    return [each.partition(" (")[0] for each in window["blackouts"]]
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_next_tells_of_the_blackouts_that_would_hold_the_drill_back_and_of_no_others(
+    *,
+    is_live: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own, theirs = tmp_path / "own", tmp_path / "theirs"
+    # It names the sites that it touches: a, b and c.
+    add("weekly", "control_plane_lost", at="0 4 * * *", within=10, live=is_live, keep=own)
+    for home, name, scope in (
+        (own, "at d", "site:d"),
+        (own, "at b", "site:b"),
+        (theirs, "theirs", "all"),
+    ):
+        on = {"from_": "2030-01-07T00:00", "until": "2030-01-08T00:00", "scope": scope}
+        blackout(name, keep=home, **on)  # type: ignore[arg-type]
+    told = next_of(tmp_path, monkeypatch, capsys)
+    assert told == (["at b", "theirs"] if is_live else [])
+
+
+def test_next_tells_of_a_blackout_into_which_a_drill_would_run_that_begins_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    add("weekly", "edge_killed", at="0 4 * * *", within=10, keep=own)
+    blackout("soon", from_="2030-01-07T04:11", until="2030-01-07T05:00", keep=own)
+    blackout("later", from_="2030-01-07T04:20", until="2030-01-07T05:00", keep=own)
+    assert next_of(tmp_path, monkeypatch, capsys) == ["soon"]
+
+
+def test_next_tells_of_every_blackout_of_a_drill_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    gone = Entry(
+        name="x", drill="gone", rule="0 4 * * *", zone="UTC", minutes=10, made_ms=0, is_live=True
+    )
+    Book(own).add(gone)
+    blackout("b", from_="2030-01-07T04:09", until="2030-01-08T00:00", scope="site:b", keep=own)
+    assert next_of(tmp_path, monkeypatch, capsys) == ["b"]
 
 
 async def test_ctrl_c_reaches_a_drill_of_the_calendar_once(
