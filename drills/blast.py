@@ -48,9 +48,15 @@ def touches(fault: Fault, at: Collection[SiteId]) -> bool:  # noqa: PLR0911 - on
             ends = set(fault.target.replace(">", "-").split("-"))
             # A cut of the carrier's line is between the carrier and the site.
             return ends - {"carrier"} <= sites
-        case FaultKind.DRAIN | FaultKind.CUT_ETCD | FaultKind.FILL_ETCD | FaultKind.WRONG_CLOCK:
+        case FaultKind.DRAIN | FaultKind.WRONG_CLOCK | FaultKind.CUT_ETCD:
             return False
-        case FaultKind.LOSE_KEYS | FaultKind.LOSE_STORE | FaultKind.FILL_STORE:
+        case (
+            FaultKind.FILL_ETCD
+            | FaultKind.SLOW_SYNC
+            | FaultKind.LOSE_KEYS
+            | FaultKind.LOSE_STORE
+            | FaultKind.FILL_STORE
+        ):
             return False
         case FaultKind.EXPIRE | FaultKind.MUTE:
             return fault.target in sites

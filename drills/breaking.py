@@ -77,6 +77,11 @@ class Breaker:
             case FaultKind.STUTTER:
                 lab.supervisor.pid(target)
                 return self._again_and_again(partial(self._stutter, target), lab.wan)
+            case FaultKind.SLOW_SYNC:
+                return _sudden(
+                    partial(lab.set_sync_delay, target, fault.delay_ms),
+                    partial(lab.set_sync_delay, target, 0.0),
+                )
             case FaultKind.DRAIN:
                 site = SiteId(lab.plan.host(target).name)
                 return Breaking(

@@ -69,11 +69,16 @@ def in_one_lab(due: Sequence[Due], labs: int = 1, under_way: int = 0) -> tuple[D
     return (first, *islice(same, min(MOST_IN_A_LAB, share) - 1))
 
 
-def _lab(experiment: Experiment) -> tuple[bool, bool, bool, int]:
+def _lab(experiment: Experiment) -> tuple[bool, bool, bool, bool, int]:
     """Return what a lab has to be like.
 
-    Clocks can be moved, its database outlives a site, its queues call back, so many agents are
-    seated.
+    Clocks can be moved, disks made slow, its database outlives a site, its queues call back, so
+    many agents are seated.
     """
-    clocks, database = experiment.moves_clocks, experiment.needs_database
-    return clocks, database, experiment.calls_back, experiment.load.agents_per_site
+    return (
+        experiment.moves_clocks,
+        experiment.slows_disks,
+        experiment.needs_database,
+        experiment.calls_back,
+        experiment.load.agents_per_site,
+    )

@@ -179,6 +179,11 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
         return any(fault.kind is FaultKind.WRONG_CLOCK for fault in self.method)
 
     @property
+    def slows_disks(self) -> bool:
+        """Whether the lab has to be one whose disks can be made slow."""
+        return any(fault.kind is FaultKind.SLOW_SYNC for fault in self.method)
+
+    @property
     def needs_database(self) -> bool:
         """Whether the lab has to be one whose database outlives a site."""
         return any(PRIMARY in fault.target for fault in self.method)

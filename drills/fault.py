@@ -36,7 +36,9 @@ class FaultKind(StrEnum):
     FREEZE = "freeze"
     """SIGSTOP to a process."""
     STUTTER = "stutter"
-    """A process stopped for 150 ms of every 200 ms: as a member of etcd whose disk is so slow."""
+    """A process stopped for 150 ms of every 200 ms: it comes to nothing in time."""
+    SLOW_SYNC = "slow_sync"
+    """A member of etcd whose disk takes `delay_ms` longer for what has to be on it (fsync)."""
     CUT = "cut"
     """A link, `a-b`, both ways."""
     CUT_ONE_WAY = "cut_one_way"
@@ -107,6 +109,8 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         ).wrong_because()
         if wrong is not None:
             return wrong
+        if self.kind is FaultKind.SLOW_SYNC and not self.delay_ms:
+            return "slow_sync needs delay_ms"
         if self.kind is FaultKind.SHAPE and not (self.loss_pct or self.delay_ms):
             return "shape needs loss_pct or delay_ms"
         return None

@@ -78,6 +78,8 @@ def _reasons(experiment: Experiment) -> Iterator[tuple[str, str]]:
         )
     if experiment.moves_clocks:
         yield "the clocks of their processes cannot be set", ""
+    if experiment.slows_disks:
+        yield "the disks of their members of etcd cannot be made slow", ""
     if experiment.needs_database:
         yield "there is no database over the sites whose primary could be aimed at", ""
     if not experiment.method and not load.burst_per_s:

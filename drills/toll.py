@@ -66,7 +66,14 @@ _OF_PROCESS: Final = {
     "patroni": Loss.NOTHING,
 }
 _PROCESS_FAULTS: Final = frozenset(
-    {FaultKind.KILL, FaultKind.HOLD_DOWN, FaultKind.FREEZE, FaultKind.STUTTER}
+    {
+        FaultKind.KILL,
+        FaultKind.HOLD_DOWN,
+        FaultKind.FREEZE,
+        FaultKind.STUTTER,
+        # A member that keeps the others waiting may as well be away.
+        FaultKind.SLOW_SYNC,
+    }
 )
 _LINK_FAULTS: Final = frozenset(
     {FaultKind.CUT, FaultKind.CUT_OFF, FaultKind.CUT_ONE_WAY, FaultKind.FLAP, FaultKind.SHAPE}

@@ -114,11 +114,12 @@ async def play(stage: Stage) -> Run:
 
 
 @contextlib.asynccontextmanager
-async def staged(
+async def staged(  # noqa: PLR0913 - in what labs differ
     screen: Screen,
     database: str = "",
     *,
     has_movable_clocks: bool = False,
+    has_slow_syncs: bool = False,
     outlives_site: bool = False,
     calls_back: bool = False,
 ) -> AsyncIterator[Stage]:
@@ -136,6 +137,7 @@ async def staged(
             sites=len(scenario.sites),
             parts=frozenset(Part),
             has_movable_clocks=has_movable_clocks,
+            has_slow_syncs=has_slow_syncs,
         )
         lab = await stack.enter_async_context(Lab(plan))
         stack.enter_context(own_log(lab.paths.run / "log" / "lab.log"))

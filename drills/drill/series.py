@@ -87,6 +87,7 @@ class Series:
         async with staged(
             screen,
             has_movable_clocks=kind.moves_clocks,
+            has_slow_syncs=kind.slows_disks,
             outlives_site=kind.needs_database,
             calls_back=kind.calls_back,
         ) as stage:

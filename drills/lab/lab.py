@@ -38,7 +38,14 @@ from drills.lab.plan import LabPlan, Part
 from drills.lab.probes import http_get
 from drills.lab.process import EventKind, Identity, ProcessEvent
 from drills.lab.recorders import Trusted
-from drills.lab.site import ETCD_HEALTH_PORT, clock_of, compose, etcd_endpoints, relay
+from drills.lab.site import (
+    ETCD_HEALTH_PORT,
+    clock_of,
+    compose,
+    etcd_endpoints,
+    relay,
+    syncs_of,
+)
 from drills.lab.supervisor import ENVIRONMENT, Supervisor
 from drills.lab.wan import Wan
 from state.model import MAIN, SiteId
@@ -183,13 +190,17 @@ class Lab:
 
     def library(self, site: SiteId, *, keys_of: SiteId) -> Library:
         """Open a site's recordings with the keys that another site, or itself, has."""
-        run, other = self.paths.of(site), self.paths.of(keys_of)
+        other = self.paths.of(keys_of)
         return Library(
-            RecordingStore.open(str(recorders.store_of(run))),
+            self.store(site),
             Keyring(recorders.keyring_of(other)),
             providers={keys_of: LocalFile.load(other / recorders.PROVIDER)},
             recorders=self.trusted.recorders,
         )
+
+    def store(self, site: SiteId) -> RecordingStore:
+        """Open a site's store of recordings, without any keys."""
+        return RecordingStore.open(str(recorders.store_of(self.paths.of(site))))
 
     async def start_database(self) -> LabDatabase:
         """Start a database that outlives a site, and wait until its members are one."""
@@ -310,10 +321,19 @@ class Lab:
         """
         if not self.plan.has_movable_clocks:
             raise LabError("this lab was planned with clocks that cannot be moved")
-        path = clock_of(self.paths.of(site))
-        part = path.with_suffix(".part")
-        part.write_text(f"{off_s:+.0f}\n")
-        part.replace(path)
+        _say(clock_of(self.paths.of(site)), f"{off_s:+.0f}")
+
+    def set_sync_delay(self, process: str, delay_ms: float) -> None:
+        """Have the disk of a member of etcd take so much longer to write, or none (0).
+
+        LabError: this is no such process, or the lab was planned with disks as they are.
+        """
+        if not self.plan.has_slow_syncs:
+            raise LabError("this lab was planned with disks that cannot be made slow")
+        part, _, site = process.partition("-")
+        if part != "etcd" or site not in self.plan.sites:
+            raise LabError(f"the disk of {process!r} cannot be made slow: it is no member of etcd")
+        _say(syncs_of(self.paths.of(site)), f"{delay_ms:g}")
 
     async def set_etcd_full(self, *, is_full: bool) -> None:
         """Have etcd refuse writes as if its space were used up, or take them again."""
@@ -353,3 +373,10 @@ class Lab:
         except OSError as error:
             raise LabError(f"the logs cannot be kept in {target}: {error}") from error
         return target
+
+
+def _say(path: Path, what: str) -> None:
+    """Have a file say something else from one moment to the next."""
+    part = path.with_suffix(".part")
+    part.write_text(f"{what}\n")
+    part.replace(path)

@@ -79,6 +79,8 @@ class LabPlan(Struct, frozen=True, kw_only=True):
     parts: frozenset[Part]
     has_movable_clocks: bool = False
     """Whether the clocks of our own processes can be set, site by site."""
+    has_slow_syncs: bool = False
+    """Whether the disks of etcd's members can be made slow, site by site."""
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Process name -> the command to run instead of the usual one."""
 
@@ -104,12 +106,13 @@ def edge_port(edge: EdgeId) -> int:
     return 5080 + int(edge[1:])
 
 
-def plan_lab(
+def plan_lab(  # noqa: PLR0913 - in what labs differ
     *,
     sites: int = 3,
     edges: int = 2,
     parts: frozenset[Part] = CALLS,
     has_movable_clocks: bool = False,
+    has_slow_syncs: bool = False,
     commands: Mapping[str, tuple[str, ...]] | None = None,
 ) -> LabPlan:
     """Return the plan of a lab with that many sites, and so many edges in each of them.
@@ -139,5 +142,6 @@ def plan_lab(
         hosts=hosts,
         parts=parts,
         has_movable_clocks=has_movable_clocks,
+        has_slow_syncs=has_slow_syncs,
         commands=dict(commands or {}),
     )

@@ -65,7 +65,23 @@ def compose(
     if plan.has_movable_clocks:
         processes = tuple(_with_movable_clock(process, paths) for process in processes)
         work = work.plus(Work(files={clock_of(paths.of(site)): "+0\n" for site in plan.sites}))
+    if plan.has_slow_syncs:
+        processes = tuple(_with_slow_syncs(process, paths) for process in processes)
     return replace(work, processes=processes)
+
+
+def syncs_of(run: Path) -> Path:
+    """Return the file that says by how many milliseconds the disk of a site's etcd is slow."""
+    return run / "sync-delay"
+
+
+def _with_slow_syncs(process: ProcessSpec, paths: Paths) -> ProcessSpec:
+    """Have a member of etcd started by what can make its disk slow."""
+    if process.host is None or process.argv[0] != "etcd":
+        return process
+    starter = (str(paths.python), "-m", "drills.lab.slow_sync")
+    said = str(syncs_of(paths.of(process.host)))
+    return replace(process, cwd=paths.project, argv=(*starter, said, "--", *process.argv))
 
 
 def clock_of(run: Path) -> Path:

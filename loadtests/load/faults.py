@@ -23,7 +23,6 @@ DRILLS: Final = (
     "edge_killed",
     "etcd_leader_lost",
     "etcd_partition",
-    "etcd_slow_disk",
     "failback",
     "kamailio_restarted",
     "link_flaps",
@@ -41,7 +40,8 @@ DRILLS: Final = (
 )
 """Those after which a center of three sites serves on by its quorum. Not drawn: what loses the
 quorum or two sites, what takes keys, stores, certificates, clocks or all control planes away (their
-errors are meant), what moves the agents' network, and drills that are about drills."""
+errors are meant), what needs a lab of its own kind, what moves the agents' network, and drills that
+are about drills."""
 PAUSE_S: Final = (30.0, 60.0)
 """From a drill's end to the next one."""
 PUT_OFF_S: Final = 25.0

@@ -66,13 +66,14 @@ def test_the_whole_series_needs_few_labs_and_does_each_run_in_one_that_fits() ->
     labs = labs_of(wanted)
     due = [each for lab in labs for each in lab]
     assert Counter(named(due)) == Counter(named(list(still_to_do(wanted, []))))
-    assert len(labs) <= 27
+    assert len(labs) <= 29
     for lab in labs:
         assert len(lab) <= MOST_IN_A_LAB
         assert not any(each.experiment.needs_calm for each in lab[1:])
         assert len({each.is_alone for each in lab}) == 1
         assert len({each.experiment.load.agents_per_site for each in lab}) == 1
         assert len({each.experiment.moves_clocks for each in lab}) == 1
+        assert len({each.experiment.slows_disks for each in lab}) == 1
         assert len({each.experiment.needs_database for each in lab}) == 1
         assert len({each.experiment.calls_back for each in lab}) == 1
     once = len(wanted)

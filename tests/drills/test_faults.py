@@ -129,6 +129,12 @@ class _Spy:
         if off_s:
             self._break(f"clock of {site}")
 
+    def set_sync_delay(self, process: str, delay_ms: float) -> None:
+        self._known(process)
+        self._mend(f"slow disk of {process}")
+        if delay_ms:
+            self._break(f"slow disk of {process}")
+
     def renew_certificates(self, site: SiteId, *, are_expired: bool = False) -> None:
         self._mend(f"expired at {site}")
         if are_expired:
@@ -185,6 +191,7 @@ FAULTS = [
     Fault(kind=FaultKind.MUTE, target="b", ttl_s=5.0),
     Fault(kind=FaultKind.WRONG_CLOCK, target="a", ttl_s=5.0, off_s=600.0),
     Fault(kind=FaultKind.EXPIRE, target="a", ttl_s=5.0),
+    Fault(kind=FaultKind.SLOW_SYNC, target="etcd-a", ttl_s=5.0, delay_ms=300.0),
     Fault(kind=FaultKind.FILL_ETCD, target="etcd", ttl_s=5.0),
 ]
 DRAIN = Fault(kind=FaultKind.DRAIN, target="a", ttl_s=5.0)

@@ -52,6 +52,7 @@ def told(found: Toll) -> str:
         (K.KILL, "edge-a1", "- - - -"),
         (K.HOLD_DOWN, "etcd-a", "- - - a"),
         (K.STUTTER, "etcd-a", "- - - a"),
+        (K.SLOW_SYNC, "etcd-a", "- - - a"),
         (K.FILL_ETCD, "etcd", "- - - abc"),
         (K.HOLD_DOWN, "control-plane-a", "- - - -"),
         (K.HOLD_DOWN, "patroni-a", "- - - -"),

@@ -38,6 +38,7 @@ def test_drills_of_a_soak_are_reviewed_ones_that_leave_the_quorum() -> None:
         assert drill.method
         assert not drill.loses_quorum, name
         assert not drill.moves_clocks, name
+        assert not drill.slows_disks, name
         assert not drill.needs_database, name
 
 
