@@ -18,6 +18,7 @@ from drills.delays import offer_delay_s
 from drills.demo import routing
 from drills.demo.ledger import Row
 from drills.demo.reports import End
+from drills.felt import felt
 from drills.packets import rto_s
 from drills.recovery import (
     ANSWER_LIMIT_S,
@@ -96,7 +97,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["abort_back_s"] = abort_back_s(seen)
     if seen.written is not None:
         answers |= writes(seen.written, t0_ms, healed_ms)
-    answers |= places(seen) | calling_back(seen) | same_agent(seen) | served(seen)
+    answers |= places(seen) | calling_back(seen) | same_agent(seen) | served(seen) | felt(seen)
     answers |= answering(seen.wire, t0_ms)
     if seen.short_calls:
         answers |= short_answering(seen.short_calls, t0_ms, healed_ms)

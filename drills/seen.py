@@ -77,6 +77,41 @@ class Written(Struct, frozen=True, kw_only=True):
     notes: tuple[Note, ...] = ()
 
 
+class Crossing(Struct, frozen=True, kw_only=True):
+    """A packet that was sent over a broken link, to see what becomes of it."""
+
+    source: str
+    target: str
+    sent_ms: float
+    took_ms: float | None
+    """Until it arrived; None: it never did."""
+
+
+class Opening(Struct, frozen=True, kw_only=True):
+    """Somebody who had no key in memory wanted to open a recording."""
+
+    site: str
+    at_ms: int
+    is_open: bool
+
+
+class Synced(Struct, frozen=True, kw_only=True):
+    """How often a member of etcd had had its log written to disk, and how long that took in all."""
+
+    site: str
+    at_ms: int
+    times: int
+    took_s: float
+
+
+class Felt(Struct, frozen=True, kw_only=True):
+    """What was noticed of the faults themselves, by whoever tried what they break."""
+
+    crossings: tuple[Crossing, ...] = ()
+    openings: tuple[Opening, ...] = ()
+    synced: tuple[Synced, ...] = ()
+
+
 class Seen(Struct, frozen=True, kw_only=True):
     """Everything that was seen in one run."""
 
@@ -118,6 +153,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """Who waited, and who was free, by the shared state's history."""
     short_calls: tuple[Dialled, ...] = ()
     """Test calls beside those of the plan, by the capture: they are in no ledger."""
+    short_records: tuple[CallRecord, ...] = ()
+    """By the edges: of these."""
     written: Written | None = None
     """What became of writes through the API; None: nobody wrote."""
     recorded: tuple[Recorded, ...] | None = None
@@ -126,3 +163,5 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What there is of calls that were cut off while people talked."""
     alone: tuple[Unreplicated, ...] = ()
     """What, at the first fault, each site said it had recorded and no other site had."""
+    felt: Felt = Felt()
+    """What was noticed of the faults themselves."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from drills.blast import killed_site
+from drills.books import is_touched
 from drills.course import Made
 from drills.fault import Fault, FaultKind
 from drills.seen import Seen
@@ -22,12 +23,14 @@ HUNTS_FOR_S: Final = 2.0
 """Who dials so short before the mending may come in after it: a carrier asks more than once."""
 _TRUNK, _EDGE = "carrier-", "edge-"
 _MS: Final = 1000
+_NS: Final = 1_000_000
+"""In a millisecond."""
 
 
 def served(seen: Seen) -> dict[str, float | None]:
     """Return how many calls were served by whom: of what was broken, and what was not."""
     made = seen.course.made
-    answers: dict[str, float | None] = {}
+    answers: dict[str, float | None] = {"calls_met": _met(seen)}
     closed = [each for each in made if _closed(each.fault) is not None]
     if closed:
         answers |= _while_closed(seen, closed)
@@ -39,6 +42,20 @@ def served(seen: Seen) -> dict[str, float | None]:
     if edges:
         answers["served_by_next_life"] = _by_next_life(seen, edges)
     return answers
+
+
+def _met(seen: Seen) -> int | None:
+    """Return how many calls were on where it was broken while it was; None: it is not over."""
+    began_ms, ends_ms = seen.course.began_ms, seen.course.healed_ms
+    if began_ms is None or ends_ms is None:
+        return None
+    return sum(
+        row.caller is not None
+        and row.caller.invite_ms < ends_ms
+        and (row.caller.ended_ms is None or row.caller.ended_ms > began_ms)
+        and is_touched(row, seen.course)
+        for row in seen.ledger.placed
+    )
 
 
 def _closed(fault: Fault) -> SiteId | None:
@@ -100,8 +117,21 @@ def _by_next_life(seen: Seen, killed: Iterable[Made]) -> int | None:
     return sum(
         record.edge == each.fault.target.removeprefix(_EDGE)
         for each in killed
-        for record in _answered(seen, each.at_ms, until_ms, None)
+        for record in (
+            *_answered(seen, each.at_ms, until_ms, None),
+            *_short(seen, each.at_ms, until_ms),
+        )
     )
+
+
+def _short(seen: Seen, from_ms: int, until_ms: int) -> Iterator[CallRecord]:
+    """Yield the records of short calls that were placed and answered then."""
+    records = {each.sip_call_id: each for each in seen.short_records}
+    for call in seen.short_calls:
+        is_answered = call.setup_ms is not None and call.sip_call_id in records
+        ends_ns = call.final_ns or 0
+        if is_answered and from_ms <= call.invite_ns / _NS and ends_ns / _NS < until_ms:
+            yield records[call.sip_call_id]
 
 
 def _answered(

@@ -22,7 +22,7 @@ from drills.drill import witnesses
 from drills.drill.short_calls import is_short
 from drills.evidence import ClockBound
 from drills.packets import heard
-from drills.seen import CalledBack, CallingBack, Redialled, Seen, Written
+from drills.seen import CalledBack, CallingBack, Felt, Redialled, Seen, Written
 from state.model import AgentId, EdgeId, Unreplicated
 
 _SIGNED_IN, _SIGNED_OUT = "registered", "registration_failed"
@@ -47,6 +47,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     """What the clocks said after the first fault."""
     alone: tuple[Unreplicated, ...]
     """What no other site had at the first fault."""
+    felt: Felt
     aborted_ms: int | None
 
 
@@ -86,6 +87,7 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         redialled=kept.redialled,
         calling_back=None if kept.called is None else CallingBack(calls=kept.called, records=backs),
         short_calls=tuple(each for each in wire.calls if is_short(each.sip_call_id)),
+        short_records=tuple(each for each in records if is_short(each.sip_call_id)),
         written=kept.written,
         tickets=history.tickets(stage.observer.seen),
         waiting=waiting(stage.observer.seen),
@@ -96,6 +98,7 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         recorded=await listening.listen(book.rows),
         recorded_lost=await listening.listen_to_lost(book.rows),
         alone=kept.alone,
+        felt=kept.felt,
         edges=edge_homes(stage.lab),
         writes_ms=tuple(each.at_ms for each in stage.observer.seen),
         sign_ins=_sign_ins(stage),

@@ -23,6 +23,7 @@ from drills.demo.scenario import FEWEST_CALLS, Burst, Coming, Scenario, plan
 from drills.demo.stock import settle
 from drills.drill import joining, witnesses
 from drills.drill.called import Called
+from drills.drill.feeling import Feeling
 from drills.drill.ground import DyingController, Hands, LabGround, calls_after_s
 from drills.drill.joining import Kept
 from drills.drill.redial import Redialler
@@ -109,6 +110,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         written=written,
         clocks=tuple(meanwhile.clocks),
         alone=meanwhile.alone,
+        felt=meanwhile.feeling.felt,
         aborted_ms=meanwhile.aborted_ms,
     )
     seen = await joining.seen(stage, course, kept)
@@ -174,8 +176,8 @@ async def _play(
 class _Meanwhile:
     """What is done once the first fault has been made.
 
-    Asks for the time again where a clock was set wrong, and aborts a drill that is about that, by
-    the same file that `./everline drill abort` touches.
+    Tries what is broken, asks for the time again where a clock was set wrong, and aborts a drill
+    that is about that, by the same file that `./everline drill abort` touches.
     """
 
     def __init__(self, stage: Stage, experiment: Experiment, lever: Lever) -> None:
@@ -183,13 +185,15 @@ class _Meanwhile:
         self._experiment = experiment
         self._lever = lever
         self._aborting: asyncio.Task[None] | None = None
+        self.feeling = Feeling(stage)
         self.clocks: list[ClockBound] = []
         self.alone: tuple[Unreplicated, ...] = ()
         self.aborted_ms: int | None = None
         self._request: Requests | None = None
 
-    async def begun(self, _fault: Fault) -> None:
-        """Keep what no other site has, and ask for the time when clocks can have moved."""
+    async def begun(self, fault: Fault) -> None:
+        """Keep what no other site has, try what is broken, and ask for the time if clocks moved."""
+        self.feeling.begin(fault)
         wall = self._stage.screen.wall
         self.alone = tuple(each for _, each in sorted(wall.unreplicated.items()))
         if self._experiment.aborts_after_s:
@@ -205,6 +209,7 @@ class _Meanwhile:
 
     def over(self) -> None:
         """Let the next drill of this series begin, though this one was aborted."""
+        self.feeling.over()
         if self._aborting is not None:
             self._aborting.cancel()
         if self._request is not None:

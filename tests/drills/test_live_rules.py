@@ -25,6 +25,7 @@ IN_A_LAB_ALONE = {
     "clocks_wrong": "clocks",
     "controller_dies": "kills the process that carries it out",
     "database_primary_lost": "no database over the sites",
+    "etcd_slow_disk": "disks",
     "drill_aborted": "an operator who aborts it",
     "waiting_redial": "synthetic callers who wait or dial again",
 }

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from drills.demo.scenario import PlannedCall
 from drills.fault import Fault, FaultKind
 from drills.figures import figures
+from drills.packets import Dialled
 from drills.seen import Seen
 from state.model import CallRecord, EdgeId
 from tests.demo.invented import CALLERS, DEAD, KILL_MS, RECORDS, SCENARIO
@@ -98,3 +99,33 @@ def test_the_next_life_of_a_killed_edge_is_known_by_what_it_answered_meanwhile()
     late = where(lambda call: call.index == meant(5.1, 1000.0)[0], edge=EdgeId("a2"))
     found = figures(of(KILL_MS + 5_000, quorum, killed, records=late))
     assert found["served_by_next_life"] == 0, "when all was mended"
+
+
+def test_short_calls_show_an_edges_next_life_too() -> None:
+    killed = Fault(kind=FaultKind.KILL, target="edge-a2")
+    whole = of(KILL_MS + 5_000, Fault(kind=FaultKind.HOLD_DOWN, target="etcd-a", ttl_s=5.0), killed)
+    came_ns = {"before": -1, "then": 1_000, "unanswered": 1_000, "late": 4_999}
+    calls = tuple(
+        Dialled(
+            sip_call_id=name,
+            number="1",
+            first_site="a",
+            invite_ns=(KILL_MS + after_ms) * 1_000_000,
+            status=None if name == "unanswered" else 200,
+            final_ns=None if name == "unanswered" else (KILL_MS + after_ms + 20) * 1_000_000,
+        )
+        for name, after_ms in came_ns.items()
+    )
+    records = tuple(replace(RECORDS[0], sip_call_id=e, edge=EdgeId("a2")) for e in came_ns)
+    whole = replace(whole, short_calls=calls, short_records=records)
+    assert figures(whole)["served_by_next_life"] == 1
+
+
+def test_calls_that_were_on_where_it_was_broken_are_those_that_a_fault_can_show_in() -> None:
+    shape = Fault(kind=FaultKind.SHAPE, target="a-b", ttl_s=5.0, delay_ms=80.0)
+    found = figures(of(KILL_MS + 5_000, shape))["calls_met"]
+    on = [e for e in CALLERS if e.invite_ms < KILL_MS + 5_000 and (e.ended_ms or 0) > KILL_MS]
+    assert found == len(on), "each of them is served at a"
+    elsewhere = replace(shape, target="b-x")
+    rest = figures(of(KILL_MS + 5_000, elsewhere))["calls_met"]
+    assert rest == 0
