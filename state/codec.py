@@ -40,6 +40,7 @@ from state.model import (
     RecordingWish,
     Release,
     Rest,
+    Rested,
     Site,
     Ticket,
     TransferStatus,
@@ -86,6 +87,7 @@ Record: TypeAlias = (
     | Work
     | CallRecord
     | Coding
+    | Rested
 )
 R = TypeVar("R", bound=Record)
 
@@ -127,6 +129,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.WORK: Work,
     Kind.ENDED: CallRecord,
     Kind.CODED: Coding,
+    Kind.RESTED: Rested,
 }
 
 _ID_FIELDS: Final[Mapping[Kind, str]] = {
@@ -161,6 +164,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.WORK: "agent",
     Kind.ENDED: "call",
     Kind.CODED: "call",
+    Kind.RESTED: "call",
 }
 
 

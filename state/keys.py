@@ -34,6 +34,8 @@ ENDED: Final = "/everline/ended/"
 """The ledger: written, not watched."""
 CODED: Final = "/everline/coded/"
 """Beside it: what calls were about, as their agents say."""
+RESTED: Final = "/everline/rested/"
+"""And how long agents wrapped up, where they did not for as long as they were to."""
 NEVER: Final = "/everline/never"
 """Nothing ever stands there; see `state.space`."""
 OFFER: Final = "/everline/state/offer/"
@@ -80,6 +82,7 @@ class Kind(StrEnum):
     WORK = "state/work"
     ENDED = "ended"
     CODED = "coded"
+    RESTED = "rested"
 
 
 _KINDS: Final = {f"{ROOT}{kind.value}": kind for kind in Kind}
@@ -96,6 +99,7 @@ _OF_CALLS: Final = frozenset(
         Kind.TRANSFER,
         Kind.ENDED,
         Kind.CODED,
+        Kind.RESTED,
     }
 )
 
@@ -301,3 +305,8 @@ def ended(call: CallId) -> str:
 def coded(call: CallId) -> str:
     """Return the key of what a call was about."""
     return build(Kind.CODED, call)
+
+
+def rested(call: CallId) -> str:
+    """Return the key of the wrap-ups of a call that were ended early, or prolonged."""
+    return build(Kind.RESTED, call)

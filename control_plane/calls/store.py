@@ -14,9 +14,11 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
+    Select,
     and_,
     cast,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -24,12 +26,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane.calls.tables import CallRow, CarriedRow
+from control_plane.calls.tables import CallRow, CarriedRow, RestRow
 from control_plane.db.inserting import inserting
-from state.model import CallRecord, Outcome
+from edge.acd.handling import as_rested
+from state.model import CallRecord, Outcome, Rested
 
 LEDGER: Final = "ledger"
 CODES: Final = "codes"
+RESTS: Final = "rests"
 FILTERS: Final = ("queue", "agent", "site", "did", "outcome", "code", "callback_of")
 
 
@@ -51,6 +55,7 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     ended_ms: int
     revision: int
     record: CallRecord
+    """Its wrap-ups as they really were, where that is known."""
     callback_of: str = ""
     code: str = ""
 
@@ -60,6 +65,11 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = [getattr(CallRow, name) for name in PastCall.__struct_fields__]
+
+
+def _with_rests() -> Select[Any]:
+    """Return the query for calls, each with what was said of its wrap-ups afterwards."""
+    return select(*_COLUMNS, RestRow.told).outerjoin(RestRow, RestRow.call == CallRow.id)
 
 
 async def latest(
@@ -74,7 +84,7 @@ async def latest(
     `wanted`: filters by name, `since` and `until`, `callers` (a query for numbers), `among` (one
     for calls), `min_s` and `max_s` (how long they talked), `has_talk`; None filters nothing.
     """
-    statement = select(*_COLUMNS).where(CallRow.tenant == tenant)
+    statement = _with_rests().where(CallRow.tenant == tenant)
     for name in FILTERS:
         if wanted.get(name) is not None:
             statement = statement.where(getattr(CallRow, name) == wanted[name])
@@ -125,14 +135,14 @@ def _talked_ms(connection: AsyncConnection) -> ColumnElement[int]:
 
 async def find(connection: AsyncConnection, tenant: str, call: str) -> PastCall | None:
     """Return one, or None."""
-    statement = select(*_COLUMNS).where(CallRow.tenant == tenant, CallRow.id == call)
+    statement = _with_rests().where(CallRow.tenant == tenant, CallRow.id == call)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else _read(row)
 
 
 async def find_all(connection: AsyncConnection, calls: Iterable[str]) -> tuple[PastCall, ...]:
     """Return these, of whatever tenant: for who asks the policy about each of them."""
-    statement = select(*_COLUMNS).where(CallRow.id.in_(tuple(calls))).order_by(CallRow.id)
+    statement = _with_rests().where(CallRow.id.in_(tuple(calls))).order_by(CallRow.id)
     return tuple(_read(row) for row in await connection.execute(statement))
 
 
@@ -146,22 +156,22 @@ async def since(
 ) -> tuple[CallRecord, ...]:
     """Return the records of the calls that came since then, the latest first, at most `most`.
 
-    `tenant` None: of all, for what concerns the center as a whole. `queue`: of that one alone.
+    With their wrap-ups as long as they really were. `tenant` None: of all, for what concerns the
+    center as a whole. `queue`: of that one alone.
     """
     whose = () if tenant is None else (CallRow.tenant == tenant,)
     if queue is not None:
         whose = (*whose, CallRow.queue == queue)
     statement = (
-        select(CallRow.record)
+        select(CallRow.record, RestRow.told)
+        .outerjoin(RestRow, RestRow.call == CallRow.id)
         .where(*whose, CallRow.arrived_ms >= since_ms)
         .order_by(CallRow.arrived_ms.desc(), CallRow.id.desc())
         .limit(most)
     )
-    found = (await connection.execute(statement)).scalars()
+    found = (await connection.execute(statement)).all()
     # In a thread: of a busy center there are thousands, and others are served meanwhile.
-    return await asyncio.to_thread(
-        lambda: tuple(msgspec.json.decode(each, type=CallRecord) for each in found)
-    )
+    return await asyncio.to_thread(lambda: tuple(_as_it_was(row.record, row.told) for row in found))
 
 
 # ---- carrying ------------------------------------------------------------------------------------
@@ -254,6 +264,25 @@ async def set_code(connection: AsyncConnection, call: str, code: str, revision: 
     return True
 
 
+async def set_rests(connection: AsyncConnection, rested: Rested, revision: int) -> None:
+    """Let the wrap-ups of a call have been so, unless something newer was said."""
+    told = msgspec.json.encode(rested).decode()
+    made = inserting(connection, RestRow).values(
+        call=rested.call, revision=revision, at_ms=rested.at_ms, told=told
+    )
+    await connection.execute(
+        made.on_conflict_do_update(
+            index_elements=["call"],
+            set_={
+                "revision": made.excluded.revision,
+                "at_ms": made.excluded.at_ms,
+                "told": made.excluded.told,
+            },
+            where=RestRow.revision < made.excluded.revision,
+        )
+    )
+
+
 async def note(
     connection: AsyncConnection, name: str, site: str, revision: int, now_ms: int
 ) -> None:
@@ -342,6 +371,10 @@ async def drop_older(
     old = select(CallRow.id).where(*mine, CallRow.ended_ms < before_ms, ~spare)
     some = old.order_by(CallRow.arrived_ms, CallRow.id).limit(most)
     done = await connection.execute(delete(CallRow).where(CallRow.id.in_(some)))
+    if done.rowcount:
+        # Of calls that are gone, or never came.
+        rests = (RestRow.at_ms < before_ms, ~exists().where(CallRow.id == RestRow.call))
+        await connection.execute(delete(RestRow).where(*rests))
     return done.rowcount
 
 
@@ -354,6 +387,13 @@ def _values(call: PastCall) -> dict[str, Any]:
     return told | {"record": msgspec.json.encode(call.record).decode()}
 
 
+def _as_it_was(record: str, told: str | None) -> CallRecord:
+    """Return a record with what was said of its wrap-ups afterwards."""
+    rested = None if told is None else msgspec.json.decode(told, type=Rested)
+    return as_rested(msgspec.json.decode(record, type=CallRecord), rested)
+
+
 def _read(row: Any) -> PastCall:  # noqa: ANN401 - a row of the columns above
     told = dict(row._mapping)  # noqa: SLF001 - its documented way
-    return PastCall(**told | {"record": msgspec.json.decode(told["record"], type=CallRecord)})
+    record = _as_it_was(told["record"], told.pop("told"))
+    return PastCall(**told | {"record": record})

@@ -48,13 +48,27 @@ class CallRow(Table):
     """Of the shared state's word on that: the last one counts."""
 
 
+class RestRow(Table):
+    """The wrap-ups of a call that were other than its record says."""
+
+    __tablename__ = "rests"
+
+    call: Mapped[str] = mapped_column(primary_key=True)
+    """It may be on yet."""
+    revision: Mapped[Ms]
+    """Of the shared state's word on that: the last one counts."""
+    at_ms: Mapped[Ms]
+    told: Mapped[str]
+    """JSON: that word."""
+
+
 class CarriedRow(Table):
     """Up to which revision something has been carried over: in all, and by each control plane."""
 
     __tablename__ = "carried"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    """`ledger`, `codes`; `ledger@SITE`: by the control plane there."""
+    """`ledger`, `codes`, `rests`; `ledger@SITE`: by the control plane there."""
     revision: Mapped[Ms]
     at_ms: Mapped[Ms] = mapped_column(server_default="0")
     """When that was last said."""

@@ -14,7 +14,7 @@ from control_plane.errors import UNAVAILABLE, ApiError
 from control_plane.live.carrier import Carrier
 from control_plane.live.clearances import Clearances
 from control_plane.live.follower import Follower
-from control_plane.live.loads import CallLoad, CodeLoad
+from control_plane.live.loads import CallLoad, CodeLoad, RestLoad
 from control_plane.live.trimmer import trim_for_ever
 from control_plane.services import SERVICES
 from state.mirror import MirrorState
@@ -30,7 +30,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         return
     follower = app[LIVE] = Follower(desk.mirror, desk.store, services.clock)
     app[TALKING].follow(follower.to, follower.region)
-    loads = (CallLoad(follower), CodeLoad(follower))
+    loads = (CallLoad(follower), CodeLoad(follower), RestLoad())
     runs = [Carrier(load, follower, services).run for load in loads]
     clearances = Clearances(
         desk.mirror, desk.store, services.database, services.clock, services.metrics

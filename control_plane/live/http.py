@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control_plane.api.route import Feature
-from control_plane.live import calls, codes, ledger, pauses, people, places, transfers, wishes
+from control_plane.live import calls, codes, ledger, pauses, people, places, transfers, wishes, work
 from control_plane.live.desk import context
 
 FEATURE = Feature(
@@ -18,5 +18,6 @@ FEATURE = Feature(
         *places.ROUTES,
         *ledger.ROUTES,
         *wishes.ROUTES,
+        *work.ROUTES,
     ),
 )

@@ -1,4 +1,4 @@
-"""What is carried into the database: calls that are over, and what their agents say of them."""
+"""What is carried into the database: calls that are over, and what is said of them afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from control_plane.live.talks import tenant_of
 from state import keys
 from state.codec import Record, decode_at
 from state.errors import StateError
-from state.model import CallId, CallRecord, Coding
+from state.model import CallId, CallRecord, Coding, Rested
 
 log = structlog.get_logger()
 
@@ -101,6 +101,22 @@ class CodeLoad:
         if found and found[0].mod_revision > carried:
             raise NotYetError
         log.warning("code_of_no_call", call=call)
+
+
+class RestLoad:
+    """How long agents wrapped up, where that was not as their calls' records say."""
+
+    name = calls.RESTS
+    prefix = keys.RESTED
+
+    async def take(self, connection: AsyncConnection, some: Sequence[Carried]) -> None:
+        """Keep it beside the calls, also of one that is on: its first agent may be out of it."""
+        for record, revision in _read(some):
+            if isinstance(record, Rested):
+                await calls.set_rests(connection, record, revision)
+
+    def tell(self, some: Sequence[Carried]) -> None:
+        """Tell nobody: figures are asked for."""
 
 
 def _read(some: Iterable[Carried]) -> Iterator[tuple[Record, int]]:

@@ -18,6 +18,7 @@ from edge.acd.callback import is_over, is_refused, waits_for_clearance
 from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
 from edge.acd.ending import UNKNOWN_CALLER, rung_in_vain
 from edge.acd.forecast import Staff, forecast, forecasts_for_newcomers
+from edge.acd.handling import talk_s, told_wrap_up_s
 from edge.acd.needs import Needs
 from edge.acd.present import (
     Callers,
@@ -28,7 +29,6 @@ from edge.acd.present import (
     talked_s,
     waited_s,
 )
-from edge.acd.service_level import talk_s
 from state.model import (
     AgentId,
     CallId,
@@ -76,6 +76,7 @@ class CallFacts(Struct, frozen=True, kw_only=True):
     callback_of: str = ""
     code: str = ""
     """What it was about; empty: nobody has said."""
+    wrap_up_s: float | None = None
     position: int | None = None
     estimate_s: float | None = None
 
@@ -219,6 +220,7 @@ def ended_call(
         tried=record.tried,
         waited_s=between_s(record.arrived_ms, connected_ms or record.ended_ms),
         talked_s=None if connected_ms is None else round(talk_s(record), 3),
+        wrap_up_s=told_wrap_up_s(record),
         callback_of=record.callback_of or "",
         code=code,
         estimate_s=record.estimate_s,

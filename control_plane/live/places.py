@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
-
-from msgspec import Struct
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.route import Check, Method, Route, Routes, Tx
-from control_plane.calls import store
-from control_plane.errors import DatabaseUnavailableError, not_found
+from control_plane.errors import not_found
 from control_plane.live import look, views
 from control_plane.live.desk import follower_of
+from control_plane.live.lately import Past, lately
 from control_plane.live.look import AloneFacts, QueueFacts
 from control_plane.live.schemas import (
     LiveQueues,
@@ -30,13 +27,11 @@ from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from edge.acd.service_level import figures
 from state.mirror import MirrorState
-from state.model import MAIN, CallRecord, QueueId, SiteId, Ticket
+from state.model import MAIN, QueueId, SiteId
 
 Listed: TypeAlias = Ask[Nothing, ServiceQuery, Nothing]
 Named: TypeAlias = Ask[QueuePath, ServiceQuery, Nothing]
 Sites: TypeAlias = Ask[Nothing, Nothing, Nothing]
-MOST_RECORDS: Final = 20_000
-"""So many calls are looked at: where more came, figures are of as long as it takes for these."""
 SOCKET_S: Final = 1.0
 _WITHOUT_QUORUM: Final = frozenset({"alone", "merging"})
 
@@ -56,7 +51,7 @@ async def list_queues(ask: Listed) -> LiveQueues:
     # In a thread: it takes a look at everybody who works and waits.
     standing = await asyncio.to_thread(lambda: tuple(look.queues(snapshot, now)))
     found = [e for e in standing if e.tenant == ask.tenant and ask.sees(queue_thing(e))]
-    past = await _past(ask)
+    past = await lately(ask, ask.query.interval_s)
     return LiveQueues(
         as_of=instant(now.wall_ms),
         revision=snapshot.revision,
@@ -68,7 +63,9 @@ async def list_queues(ask: Listed) -> LiveQueues:
 async def show_queue(ask: Named) -> QueueLiveView:
     """Return one."""
     found = _queue(ask)
-    return views.queue(found, _service(ask, found.id, await _past(ask, found.id)))
+    return views.queue(
+        found, _service(ask, found.id, await lately(ask, ask.query.interval_s, found.id))
+    )
 
 
 def _queue(ask: Named) -> QueueFacts:
@@ -84,55 +81,16 @@ async def _queue_thing(ask: Named) -> Thing:
     return queue_thing(_queue(ask))
 
 
-class _Past(Struct, frozen=True):
-    """The calls that came of late."""
-
-    records: Mapping[str, list[CallRecord]]
-    """By queue: those that are over."""
-    on: Mapping[str, list[Ticket]]
-    """Likewise: those that are not."""
-    interval_s: int
-    """Over so long all of them are known."""
-
-
-async def _past(ask: Ask[Any, ServiceQuery, Any], queue: str | None = None) -> _Past | None:
-    """Return the calls that came in the interval; None: the database is away.
-
-    `queue`: to that one alone. Of more than are looked at it is the last.
-    """
-    interval_s = ask.query.interval_s
-    since_ms = ask.now_ms - interval_s * 1000
-    # Before the database is: a call that ends meanwhile is in one of the two, or in both.
-    tickets = follower_of(ask.request.app).mirror.snapshot.tickets
-    try:
-        async with ask.services.database.read() as connection:
-            found = await store.since(connection, ask.tenant, since_ms, MOST_RECORDS, queue=queue)
-    except DatabaseUnavailableError:
-        return None
-    if len(found) >= MOST_RECORDS:
-        interval_s = min(interval_s, max(1, (ask.now_ms - found[-1].arrived_ms) // 1000))
-    records: dict[str, list[CallRecord]] = {}
-    for each in found:
-        records.setdefault(each.queue, []).append(each)
-    over, since_ms = {each.call for each in found}, ask.now_ms - interval_s * 1000
-    on: dict[str, list[Ticket]] = {}
-    for entry in tickets.values():
-        if entry.value.arrived_ms >= since_ms and entry.value.call not in over:
-            on.setdefault(entry.value.queue, []).append(entry.value)
-    return _Past(records, on, interval_s)
-
-
-def _service(
-    ask: Ask[Any, ServiceQuery, Any], queue: str, past: _Past | None
-) -> ServiceView | None:
+def _service(ask: Ask[Any, ServiceQuery, Any], queue: str, past: Past | None) -> ServiceView | None:
     if past is None:
         return None
     entry = follower_of(ask.request.app).mirror.snapshot.queues.get(QueueId(queue))
     wrap_ups = {} if entry is None else {entry.value.id: entry.value.wrap_up_s}
     target_s = ask.query.target_s
     over, on = past.records.get(queue, ()), past.on.get(queue, ())
-    found = figures(over, target_s, wrap_ups, on=on)
-    return views.service(found, past.interval_s, target_s)
+    short_s = ask.query.short_s
+    found = figures(over, target_s, wrap_ups, on=on, short_s=short_s)
+    return views.service(found, past.interval_s, target_s, short_s)
 
 
 # ---- sites ---------------------------------------------------------------------------------------

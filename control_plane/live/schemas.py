@@ -148,6 +148,9 @@ class CallView(Discreet):
     """Until an agent answered, or until it ended without; of one that waits, up to now."""
     talked_s: float | None
     """All agents together, holds included; what was waited between two talks is none."""
+    wrap_up_s: float | None
+    """All agents together: as long as it was to be, or as they ended it or had it prolonged. Null:
+    the call is not over, nobody talked, or an older program wrote its record."""
     agent: str | None
     agent_site: str | None
     tried: tuple[str, ...]
@@ -267,6 +270,8 @@ class ServiceQuery(ApiModel):
     """Over so long, up to now."""
     target_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
     """Within so long a call should be answered."""
+    short_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """Who left within so long is a short abandon, whatever the target; null: within the target."""
 
 
 class ServiceView(ApiModel):
@@ -279,9 +284,12 @@ class ServiceView(ApiModel):
     """Over how long, up to now: less than was asked for where more calls came than are looked at
     (20,000, of all queues that are listed)."""
     target_s: float
+    short_s: float | None
     calls: int
     answered: int
     abandoned: int
+    short_abandoned: int
+    """Of the abandoned, those who left within `short_s`."""
     turned_away: int
     lost: int
     service_level: dict[str, float | None]
@@ -291,6 +299,44 @@ class ServiceView(ApiModel):
     wait_p95_s: float | None
     abandon_rate: float | None
     aht_s: float | None
+    """Talk and wrap-up, as long as they really were; `edge/acd/handling.py` has the formula."""
+    occupancy: float | None
+    """Handling / (handling + idle), of the agents in these calls; see there."""
+
+
+class WorkQuery(ApiModel):
+    """Over which time."""
+
+    interval_s: Annotated[int, Field(ge=60, le=86_400)] = 3600
+    """Of the calls that came in so long, up to now, and are over."""
+    queue: Id | None = None
+    """Only of calls of that queue."""
+
+
+class AgentWorkView(ApiModel):
+    """What an agent did in calls; each by its name in `edge/acd/handling.py`."""
+
+    agent: str
+    calls: int
+    """In which they talked."""
+    talk_s: float
+    holds: int
+    held_s: float
+    wrap_up_s: float
+    """As long as it really was."""
+    idle_s: float
+    """For which they were free before these calls, as far as records tell."""
+    aht_s: float | None
+    occupancy: float | None
+    """Null: no record tells how long they had been free."""
+
+
+class AgentsWork(ApiModel):
+    """All agents who talked in calls that came in the interval."""
+
+    interval_s: int
+    """Less than was asked for where more calls came than are looked at (20,000)."""
+    items: tuple[AgentWorkView, ...]
 
 
 class QueueLiveView(ApiModel):

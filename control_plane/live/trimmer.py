@@ -1,6 +1,6 @@
 """Takes out of the shared state what every control plane has carried over, when it is old enough.
 
-The rule, which docs/keyspace.md tells: a record of the ledger, or a code, goes when
+The rule, which docs/keyspace.md tells: a record of the ledger, or what stands beside one, goes when
 
 - it can be read: what cannot be read was not carried, and stays for whoever can;
 - it is older than the ledger is kept, so that no edge and no report asks for it there any more;
@@ -25,7 +25,7 @@ from state import keys
 from state.codec import decode_at
 from state.errors import StateError
 from state.listing import read_all
-from state.model import CallRecord, Coding
+from state.model import CallRecord, Coding, Rested
 from state.raw import KeyValue
 from state.store import Delete, Get, Got, ModIs, Store
 
@@ -37,7 +37,11 @@ FORGOTTEN_MS: Final = 7 * 24 * HOUR_MS
 """A control plane that has carried nothing for so long is not waited for."""
 AT_ONCE: Final = 50
 """Keys in one transaction; etcd takes 128 operations."""
-PREFIXES: Final = ((calls.LEDGER, keys.ENDED), (calls.CODES, keys.CODED))
+PREFIXES: Final = (
+    (calls.LEDGER, keys.ENDED),
+    (calls.CODES, keys.CODED),
+    (calls.RESTS, keys.RESTED),
+)
 
 
 async def trim_for_ever(store: Store, services: Services) -> None:
@@ -95,5 +99,5 @@ def _stamps(record: KeyValue) -> Iterator[int]:
         return
     if isinstance(value, CallRecord):
         yield value.ended_ms
-    elif isinstance(value, Coding):
+    elif isinstance(value, Coding | Rested):
         yield value.at_ms

@@ -14,6 +14,7 @@ from control_plane.customers.numbers import MASK, e164, mask_number
 from control_plane.live.look import AgentFacts, AloneFacts, CallFacts, QueueFacts, SiteFacts
 from control_plane.live.schemas import (
     AgentLiveView,
+    AgentWorkView,
     CallerView,
     CallView,
     EdgeView,
@@ -23,6 +24,7 @@ from control_plane.live.schemas import (
 )
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
+from edge.acd.handling import AgentWork
 from edge.acd.service_level import Figures
 from state.model import Outcome
 
@@ -107,6 +109,7 @@ def call(facts: CallFacts, who: CallerView | None) -> CallView:
         ended=_instant(facts.ended_ms),
         waited_s=facts.waited_s,
         talked_s=facts.talked_s,
+        wrap_up_s=facts.wrap_up_s,
         agent=facts.agent or None,
         agent_site=facts.agent_site or None,
         tried=facts.tried,
@@ -158,14 +161,16 @@ def queue(facts: QueueFacts, service: ServiceView | None) -> QueueLiveView:
     )
 
 
-def service(found: Figures, interval_s: int, target_s: float) -> ServiceView:
+def service(found: Figures, interval_s: int, target_s: float, short_s: float | None) -> ServiceView:
     """Return figures."""
     return ServiceView(
         interval_s=interval_s,
         target_s=target_s,
+        short_s=short_s,
         calls=found.calls,
         answered=found.answered,
         abandoned=found.abandoned,
+        short_abandoned=found.short_abandoned,
         turned_away=found.turned_away,
         lost=found.lost,
         service_level=dict(found.service_level),
@@ -174,6 +179,22 @@ def service(found: Figures, interval_s: int, target_s: float) -> ServiceView:
         wait_p95_s=found.wait_p95_s,
         abandon_rate=found.abandon_rate,
         aht_s=found.aht_s,
+        occupancy=found.occupancy,
+    )
+
+
+def work(agent: str, done: AgentWork) -> AgentWorkView:
+    """Return what an agent did."""
+    return AgentWorkView(
+        agent=agent,
+        calls=done.calls,
+        talk_s=round(done.talk_s, 3),
+        holds=done.holds,
+        held_s=round(done.held_s, 3),
+        wrap_up_s=round(done.wrap_up_s, 3),
+        idle_s=round(done.idle_s, 3),
+        aht_s=done.aht_s,
+        occupancy=done.occupancy,
     )
 
 

@@ -34,7 +34,14 @@ Target = Annotated[
         validator=cyclopts.validators.Number(gt=0, lte=3600),
     ),
 ]
-
+Short = Annotated[
+    float | None,
+    cyclopts.Parameter(
+        help="Who left within so many seconds is a short abandon. Default: the target.",
+        validator=cyclopts.validators.Number(gte=0, lte=3600),
+    ),
+]
+Agents = Annotated[bool, cyclopts.Parameter(help="What each agent did, in place of the queues.")]
 Since = Annotated[
     str, cyclopts.Parameter(help="Who came from then on: 14:30 of today, or 2026-11-28T14:30.")
 ]
@@ -97,6 +104,8 @@ def report(  # noqa: PLR0913 - the options of one command
     *,
     interval: Interval = 1800.0,
     target: Target = 20.0,
+    short: Short = None,
+    agents: Agents = False,
     since: Since = "",
     until: Until = "",
     zone: Zone = "",
@@ -108,6 +117,10 @@ def report(  # noqa: PLR0913 - the options of one command
     From the stamps in the calls' records alone, so that it is the same
     whichever machine has died meanwhile. --json has every form of service
     level by its name, and how wrong estimated waits were.
+
+    AHT is talk and wrap-up of a call, as long as they really were; busy is
+    the occupancy: that, of that and the time for which agents had been free
+    before. With --agents, of each agent over the whole while.
 
     Intervals count from midnight in --zone; without it, in the zone that
     the calendars of the numbers name, and where they name none, or several,
@@ -122,6 +135,8 @@ def report(  # noqa: PLR0913 - the options of one command
     For example:
       ./everline report
       ./everline report --interval 900 --target 30
+      ./everline report --target 20 --short 5
+      ./everline report --agents
       ./everline report --since 08:00 --until 12:00
       ./everline report --interval 86400 --zone Europe/Berlin
       ./everline report --json
@@ -134,6 +149,7 @@ def report(  # noqa: PLR0913 - the options of one command
     ask = ReportAsk(
         interval_s=interval,
         target_s=target,
+        short_s=short,
         since_ms=moment_ms("--since", since, today, there),
         until_ms=moment_ms("--until", until, today, there),
         zone=zone,
@@ -141,7 +157,8 @@ def report(  # noqa: PLR0913 - the options of one command
     )
     if ask.since_ms is not None and ask.until_ms is not None and ask.since_ms >= ask.until_ms:
         raise CommandError("--since has to be before --until", Exit.USAGE)
-    ask_and_print(ask, Report, reports.shown, lab=lab, json=json)
+    show = reports.of_agents if agents else reports.shown
+    ask_and_print(ask, Report, show, lab=lab, json=json)
     return Exit.OK
 
 

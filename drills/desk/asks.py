@@ -85,6 +85,8 @@ class ReportAsk(_Ask, frozen=True, kw_only=True, tag="report"):
 
     interval_s: float
     target_s: float
+    short_s: float | None = None
+    """Who left within so long is a short abandon; None: within the target."""
     since_ms: int | None = None
     """Callers who came from then on; None: from the first."""
     until_ms: int | None = None

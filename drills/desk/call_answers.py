@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from edge.acd.forecast import Accuracy
+from edge.acd.handling import AgentWork
 from edge.acd.service_level import Figures
 from state.model import (
     AgentId,
@@ -173,6 +174,8 @@ class Report(Struct, frozen=True, kw_only=True):
     now_ms: int
     interval_s: float
     target_s: float
+    short_s: float | None
+    """Who left within so long is a short abandon; None: within the target."""
     since_ms: int | None
     """Of callers who came from then on; None: from the first whose record is still there."""
     until_ms: int | None
@@ -181,4 +184,6 @@ class Report(Struct, frozen=True, kw_only=True):
     """IANA name of the place from whose midnight intervals count."""
     rows: tuple[ReportRow, ...]
     total: Figures
+    agents: Mapping[AgentId, AgentWork]
+    """What each did in all of these calls."""
     bad_records: Mapping[str, str]

@@ -11,11 +11,12 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from drills.desk.errors import RefusedError
+from edge.acd.handling import as_rested
 from state import keys
 from state.codec import decode_at
 from state.errors import StateError
 from state.listing import read_all
-from state.model import CallId, CallRecord, Coding
+from state.model import CallId, CallRecord, Coding, Rested
 from state.raw import KeyValue
 from state.snapshot import Snapshot
 from state.store import Store
@@ -46,10 +47,20 @@ NOTHING: Final = Ledger(records=(), bad={}, revisions={})
 
 
 async def read_ledger(store: Store, begins: str = "") -> Ledger:
-    """Return the calls that are over and whose ids begin so."""
+    """Return the calls that are over and whose ids begin so, with their wrap-ups as they were."""
     over = parse((await read_all(store, f"{keys.ENDED}{begins}")).records)
     coded = (await read_all(store, f"{keys.CODED}{begins}")).records
-    return replace(over, codes=dict(_codes(coded)))
+    rested = dict(_rests((await read_all(store, f"{keys.RESTED}{begins}")).records))
+    records = tuple(as_rested(record, rested.get(record.call)) for record in over.records)
+    return replace(over, records=records, codes=dict(_codes(coded)))
+
+
+def _rests(listing: Iterable[KeyValue]) -> Iterator[tuple[CallId, Rested]]:
+    for each in listing:
+        with contextlib.suppress(StateError):
+            value = decode_at(each.key, each.value)
+            if isinstance(value, Rested):
+                yield value.call, value
 
 
 def _codes(listing: Iterable[KeyValue]) -> Iterator[tuple[CallId, str]]:

@@ -15,6 +15,7 @@ from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.callback import is_over, is_refused, waits_for_clearance
 from edge.acd.eligibility import unsuited_because
 from edge.acd.forecast import forecast, forecast_for_newcomer
+from edge.acd.handling import talk_s
 from edge.acd.in_doubt import Doubts
 from edge.acd.line import place_of
 from edge.acd.needs import Needs
@@ -29,7 +30,6 @@ from edge.acd.present import (
     talked_s,
     waited_s,
 )
-from edge.acd.service_level import talk_s
 from state.model import (
     AgentId,
     CallRecord,

@@ -22,6 +22,7 @@ from drills.desk.intervals import UTC_NAME, begins, zone_called, zone_of
 from drills.desk.ledger import Ledger
 from drills.desk.tables import QUIET, bad_records, clock, day, numbers, spaced, table
 from edge.acd.forecast import accuracy_of
+from edge.acd.handling import works
 from edge.acd.service_level import figures
 from state.model import CallRecord, Now, QueueId
 from state.snapshot import Snapshot
@@ -49,7 +50,7 @@ def report(lab: int, snapshot: Snapshot, over: Ledger, now: Now, ask: ReportAsk)
         ReportRow(
             queue=queue,
             from_ms=from_ms,
-            figures=figures(calls, target_s, wrap_ups),
+            figures=figures(calls, target_s, wrap_ups, short_s=ask.short_s),
             estimates=accuracy_of(calls),
             codes=dict(Counter(over.codes[r.call] for r in calls if r.call in over.codes)),
         )
@@ -60,11 +61,13 @@ def report(lab: int, snapshot: Snapshot, over: Ledger, now: Now, ask: ReportAsk)
         now_ms=now.wall_ms,
         interval_s=ask.interval_s,
         target_s=target_s,
+        short_s=ask.short_s,
         since_ms=ask.since_ms,
         until_ms=ask.until_ms,
         zone=name,
         rows=tuple(rows),
-        total=figures(records, target_s, wrap_ups),
+        total=figures(records, target_s, wrap_ups, short_s=ask.short_s),
+        agents=works(records, wrap_ups),
         bad_records=over.bad,
     )
 
@@ -83,7 +86,7 @@ def shown(answer: Report) -> RenderableType:
     bad = (bad_records(answer.bad_records),) if answer.bad_records else ()
     title = f"Service within {answer.target_s:g} s, by the clock of {answer.zone}"
     made = table(title, "from", "queue")
-    numbers(made, "calls", "answered", "left", "level", "ASA", "95 %", "AHT")
+    numbers(made, "calls", "answered", "left", "level", "ASA", "95 %", "AHT", "busy")
     zone = zone_called(answer.zone)
     days = [day(row.from_ms, zone) for row in answer.rows]
     shown_day = day(answer.now_ms, zone)
@@ -107,6 +110,25 @@ def _cells(row: ReportRow) -> Iterator[str]:
     found = row.figures
     yield from (str(found.calls), str(found.answered), str(found.abandoned))
     level = found.service_level[LEVEL]
-    yield "-" if level is None else f"{100 * level:.0f} %"
+    yield _percent(level)
     for seconds in (found.asa_s, found.wait_p95_s, found.aht_s):
         yield "-" if seconds is None else f"{seconds:.1f} s"
+    yield _percent(found.occupancy)
+
+
+def of_agents(answer: Report) -> RenderableType:
+    """Return what each agent did as a table."""
+    made = table(f"Agents, {answer.total.calls} calls", "agent")
+    numbers(made, "calls", "talk", "on hold", "wrap-up", "free", "AHT", "busy")
+    for agent, work in answer.agents.items():
+        parts = (work.talk_s, work.held_s, work.wrap_up_s, work.idle_s, work.aht_s)
+        cells = ("-" if each is None else f"{each:.1f} s" for each in parts)
+        made.add_row(agent, str(work.calls), *cells, _percent(work.occupancy))
+    bad = (bad_records(answer.bad_records),) if answer.bad_records else ()
+    if not answer.agents:
+        return spaced((Text(_none(answer)), *bad))
+    return spaced((made, *bad))
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from edge.acd.service_level import talk_s
+from edge.acd.handling import talk_s
 from edge.acd.simulation.day import KINDS, Caller, Day, kind_of
 from state.codec import UNREADABLE, decode, encode
 from state.errors import CodecError

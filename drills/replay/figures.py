@@ -5,11 +5,12 @@ Every figure is `edge.acd.service_level`'s, from the calls' stamps alone, for bo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from edge.acd.service_level import Figures, figures, talk_s, wrap_up_count
+from edge.acd.handling import QueueWrapUps, talk_s, talks_rested, wrap_up_s
+from edge.acd.service_level import Figures, figures
 from edge.acd.simulation import Day, kind_of
 from state.codec import decode
 from state.errors import CodecError
@@ -39,27 +40,25 @@ def by_queue(records: Iterable[CallRecord]) -> dict[QueueId, list[CallRecord]]:
 def day_figures(
     records: Iterable[CallRecord],
     target_s: float,
-    wrap_up_s: Mapping[QueueId, float],
+    queue_wrap_up_s: QueueWrapUps,
     staffed_s: float,
     unfinished: int = 0,
 ) -> DayFigures:
     """Return the figures of a day, whole and by queue."""
     known = tuple(records)
-    handled_s = sum(
-        talk_s(record) + wrap_up_count(record) * wrap_up_s.get(record.queue, 0.0)
-        for record in known
-    )
+    handled_s = sum(talk_s(record) + wrap_up_s(record, queue_wrap_up_s) for record in known)
     return DayFigures(
-        total=figures(known, target_s, wrap_up_s),
+        total=figures(known, target_s, queue_wrap_up_s),
         queues={
-            queue: figures(calls, target_s, wrap_up_s) for queue, calls in by_queue(known).items()
+            queue: figures(calls, target_s, queue_wrap_up_s)
+            for queue, calls in by_queue(known).items()
         },
         occupancy=handled_s / staffed_s if staffed_s > 0 else None,
         unfinished=unfinished,
     )
 
 
-def staffed_s(day: Day, wrap_up_s: Mapping[QueueId, float]) -> float:
+def staffed_s(day: Day, queue_wrap_up_s: QueueWrapUps) -> float:
     """Return for how long agents were at work, summed, from the first call to the last one's end.
 
     Ready, or in a call and resting after it: who pauses as they talk works until that is over.
@@ -70,18 +69,10 @@ def staffed_s(day: Day, wrap_up_s: Mapping[QueueId, float]) -> float:
     ends = max(record.ended_ms for record in day.records)
     spans = _ready(day, ends)
     for record in day.records:
-        rest_ms = round(wrap_up_s.get(record.queue, 0.0) * 1000)
-        for agent, since_ms, until_ms in _talks(record):
-            spans.setdefault(agent, []).append((since_ms, until_ms + rest_ms))
+        for talk, rest_s in talks_rested(record, queue_wrap_up_s):
+            until_ms = talk.until_ms + round(rest_s * 1000)
+            spans.setdefault(talk.agent, []).append((talk.since_ms, until_ms))
     return sum(_covered(each, begins, ends) for each in spans.values()) / 1000.0
-
-
-def _talks(record: CallRecord) -> Iterator[tuple[AgentId, int, int]]:
-    """Yield who talked with a caller, from when to when."""
-    if record.talks:
-        yield from ((each.agent, each.since_ms, each.until_ms) for each in record.talks)
-    elif record.agent is not None and record.connected_ms is not None:
-        yield record.agent, record.connected_ms, record.ended_ms
 
 
 def _ready(day: Day, ends_ms: int) -> dict[AgentId, list[tuple[int, int]]]:

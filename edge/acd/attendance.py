@@ -9,6 +9,8 @@ The laws:
   offer. When an agent ends it early, or wants more of it, the home edge says so in the presence
   record, of that very work record (`rest_of`, its mod_revision): so it never applies to a later
   one, and a reservation, which compares both revisions, is refused if either has changed.
+- A wrap-up that was changed is told in the ledger, beside the call's record, with the change:
+  handling time is of the real one.
 - Over the API a rest is changed by a record of its own (`Rest`), since no control plane can reach
   every edge, and a wish written anew would end the pause of who let calls ring.
 - An agent who lets `pause_after` offers in a row ring is paused, until they (or somebody for them)
@@ -37,6 +39,8 @@ from state.model import (
     PresenceState,
     Readiness,
     Rest,
+    Rested,
+    RestTaken,
     Wish,
     Work,
     WorkEnd,
@@ -156,6 +160,28 @@ def rest_asked(
         return None
     is_news = asked.mod_revision > held.mod_revision
     return asked.value if is_news and asked.value.work == work.mod_revision else None
+
+
+def rest_told(
+    before: Rested | None, presence: Presence, work: Entry[Work] | None, at: Now
+) -> Rested | None:
+    """Return what the ledger is to say of a wrap-up that `presence` has ended early, or prolonged.
+
+    `before`: what it says of that call's. None: nothing new, or what is rested from is no talk.
+    """
+    if work is None or work.value.call is None or presence.rest_of != work.mod_revision:
+        return None
+    if work.value.end is not WorkEnd.TALKED:
+        return None
+    call, since_ms = work.value.call, work.value.ended_ms
+    taken = RestTaken(
+        agent=presence.agent, since_ms=since_ms, rest_s=round(max(0.0, presence.rest_s), 3)
+    )
+    told = () if before is None else before.rests
+    if taken in told:
+        return None
+    others = (each for each in told if (each.agent, each.since_ms) != (taken.agent, since_ms))
+    return Rested(call=call, rests=(*others, taken), at_ms=at.wall_ms)
 
 
 class RestChange(StrEnum):

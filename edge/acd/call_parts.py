@@ -156,11 +156,12 @@ def requeue(  # noqa: PLR0913  who leaves, how, and what is told
 
 
 def talk_over(call: Call, now: Now) -> tuple[Call, Holds]:
-    """End the talk; return how the agent had the caller on hold in it."""
+    """End the talk; return how the agent had the caller on hold in it, and is to rest after it."""
     hold = replace(call.hold.turned(on=False, now=now), asks=False)
     count = hold.count - call.talk_held.count
     total_s = round(hold.total_s - call.talk_held.total_s, 3)
-    return replace(call, hold=hold), Holds(count=count, total_s=total_s)
+    talk = Holds(count=count, total_s=total_s, wrap_up_s=call.rules.wrap_up_s)
+    return replace(call, hold=hold), talk
 
 
 def hand_back(

@@ -6,7 +6,7 @@ that the configuration has, of the agent's tenant, are taken.
 
 from __future__ import annotations
 
-from edge.acd.service_level import talk_s
+from edge.acd.handling import talk_s
 from state.model import MAIN, AgentId, CallRecord, TenantId
 from state.snapshot import Snapshot
 

@@ -48,14 +48,21 @@ class AgentPart(Struct, frozen=True, kw_only=True):
 
 
 class Holds(Struct, frozen=True, kw_only=True):
-    """How often, and for how long, the agent of a talk that is over had the caller on hold."""
+    """How often, and for how long, the agent of a talk that is over had the caller on hold.
+
+    And for how long they are to wrap up.
+    """
 
     count: int = 0
     total_s: float = 0.0
+    wrap_up_s: float | None = None
+    """None: nobody knows."""
 
 
 WITHDRAWN = AgentPart(end=WorkEnd.WITHDRAWN)
 """Nothing the agent did: free at once."""
+NO_REST = Holds(wrap_up_s=0.0)
+"""Of a talk after which its agent is."""
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -86,6 +93,8 @@ def talk_told(ticket: Ticket, talk: Holds, site: SiteId | None, at: Now) -> Tick
         until_ms=at.wall_ms,
         holds=talk.count,
         held_s=talk.total_s,
+        wrap_up_s=talk.wrap_up_s,
+        idle_s=ticket.idle_s,
     )
     return replace(ticket, talks=(*ticket.talks, told), talking_ms=None)
 
@@ -184,6 +193,7 @@ def rung_in_vain(ticket: Ticket) -> tuple[AgentId, ...]:
 def record_of(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
     """Return the record of a call that is over."""
     talked = ticket.connected_ms is not None
+    wrap_up_s = None if ending.talk is None else ending.talk.wrap_up_s
     agent, agent_site, leg = ticket.agent, ending.agent_site, ending.agent_sip_call_id
     if ticket.talking_ms is not None:
         ticket = talk_told(ticket, ending.talk or Holds(), agent_site, at)
@@ -215,4 +225,6 @@ def record_of(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
         unrecorded=ending.unrecorded,
         talks=ticket.talks,
         callback_of=ticket.callback_of,
+        wrap_up_s=wrap_up_s if talked and not ticket.talks else None,
+        idle_s=ticket.idle_s if talked and not ticket.talks else None,
     )

@@ -36,7 +36,7 @@ from edge.acd.plan import (
 from edge.acd.relaxation import waited_s
 from edge.acd.reservation import created
 from edge.acd.token import Token
-from edge.acd.work import idle_before_s, rest_over_s
+from edge.acd.work import idle_before_s, idle_told_s, rest_over_s
 from state import keys
 from state.codec import encode
 from state.model import (
@@ -132,7 +132,12 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     grant = _grant(offering, snapshot, edge=edge, at=at, alone=alone)
     waiting = replace(held.ticket.value, waited_s=waited_s(held.ticket, at))
     inherited = _inherited(waiting, left, at)
-    ticket = replace(inherited.ticket, state=TicketState.OFFERED, agent=offering.agent)
+    ticket = replace(
+        inherited.ticket,
+        state=TicketState.OFFERED,
+        agent=offering.agent,
+        idle_s=idle_told_s(grant.given.work, grant.given.idle_s),
+    )
     put = put_ticket(ticket)
     seen = ModIs(key=put.key, mod_revision=offering.ticket_revision)
     compares = (seen, same_ticket(held.ticket), *grant.rests_on, *inherited.rests_on)
@@ -185,7 +190,12 @@ def created_with_agent(  # noqa: PLR0913 - what is decided, for whom, by whom an
     alone = created(ticket, at)
     grant = _grant(offering, snapshot, edge=edge, at=at, alone=None)
     inherited = _inherited(ticket, left, at)
-    value = replace(inherited.ticket, state=TicketState.OFFERED, agent=offering.agent)
+    value = replace(
+        inherited.ticket,
+        state=TicketState.OFFERED,
+        agent=offering.agent,
+        idle_s=idle_told_s(grant.given.work, grant.given.idle_s),
+    )
     put = put_ticket(value)
     entry = Entry(value=value, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
     return Plan(

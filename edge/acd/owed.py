@@ -59,9 +59,9 @@ class Owed(Struct, frozen=True, kw_only=True):
         return frozenset(each for each in known if each)
 
 
-def given(ticket: Ticket, agent: AgentId) -> Ticket:
-    """Return the ticket of a call that has been given an agent."""
-    return replace(ticket, state=TicketState.OFFERED, agent=agent)
+def given(ticket: Ticket, agent: AgentId, idle_s: float | None) -> Ticket:
+    """Return the ticket of a call that has been given an agent, who had been free for so long."""
+    return replace(ticket, state=TicketState.OFFERED, agent=agent, idle_s=idle_s)
 
 
 def foreseen(ticket: Ticket, write: Write, site: SiteId | None = None) -> Ticket:  # noqa: PLR0911 - one case a write
@@ -90,7 +90,7 @@ def foreseen(ticket: Ticket, write: Write, site: SiteId | None = None) -> Ticket
             tried_by = (*ticket.tried, *more)
             return replace(ticket, state=TicketState.QUEUED, agent=None, tried=tried_by)
         case HandBack(agent=agent):
-            return given(ticket, agent)
+            return given(ticket, agent, 0.0)
         case MarkHold() | FreeTransferor() | FreeAgent() | Close():
             return ticket
 

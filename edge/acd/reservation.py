@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from edge.acd.call_writes import Leaving
 from edge.acd.eligibility import work_revision
 from edge.acd.ending import (
+    NO_REST,
     WITHDRAWN,
     AgentPart,
     Ending,
@@ -276,7 +277,7 @@ def orphan_closed(  # noqa: PLR0913  what was seen, and on which conditions
     mod_revision of another call's offer, or of one that cannot be read; 0: nothing.
     """
     held = Held(ticket=ticket, given=given)
-    ending = Ending(outcome=Outcome.LOST, cause=cause)
+    ending = Ending(outcome=Outcome.LOST, cause=cause, talk=NO_REST)
     conditions: tuple[Compare, ...] = () if guard is None else (guard,)
     agent = ticket.value.agent
     if given is None and agent is not None:
@@ -334,6 +335,7 @@ def freeing_of(given: GivenAgent, part: AgentPart, at: Now) -> Freeing:
         busy_s=at.mono_s - given.since_s,
         at=at,
         rest_over_s=given.rest_over_s,
+        call=given.offer.value.call,
     )
     put = Put(key=keys.work(agent), value=encode(work))
     return Freeing(

@@ -20,12 +20,12 @@ Common to all:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
 from statistics import quantiles
 from typing import Final
 
 from msgspec import Struct
 
+from edge.acd.handling import average_handling_time_s, occupancy, talk_s
 from state.model import CallRecord, Outcome, QueueId, Ticket
 
 _MS = 1000.0
@@ -36,9 +36,16 @@ class Queued(Struct, frozen=True):
 
     answered: tuple[float, ...]
     abandoned: tuple[float, ...]
+    short_s: float | None = None
+    """Who left within so long was too quick to be served; None: within the target."""
 
     @classmethod
-    def of(cls, records: Iterable[CallRecord], talking: Iterable[Ticket] = ()) -> Queued:
+    def of(
+        cls,
+        records: Iterable[CallRecord],
+        talking: Iterable[Ticket] = (),
+        short_s: float | None = None,
+    ) -> Queued:
         """Sort the records; `talking`: calls that are on, and answered."""
         queued = [
             record
@@ -59,6 +66,7 @@ class Queued(Struct, frozen=True):
                 for each in queued
                 if each.connected_ms is None and each.outcome is Outcome.ABANDONED
             ),
+            short_s=short_s,
         )
 
 
@@ -70,28 +78,6 @@ def wait_s(record: CallRecord) -> float:
 
 def _waited_s(since_ms: int, until_ms: int) -> float:
     return max(0.0, (until_ms - since_ms) / _MS)
-
-
-def talk_s(record: CallRecord) -> float:
-    """Return how long agents talked with the caller, all of them together; 0 when nobody did.
-
-    The music that a caller hears between two talks, of a call that was passed on, is nobody's talk.
-    """
-    if record.connected_ms is None:
-        return 0.0
-    if record.talks:
-        return sum(max(0, each.until_ms - each.since_ms) for each in record.talks) / _MS
-    return max(0.0, (record.ended_ms - record.connected_ms) / _MS)
-
-
-def wrap_up_count(record: CallRecord) -> int:
-    """Return how many agents wrap up after the call: one after the other had the caller.
-
-    Who has them back, since whoever they passed them on to could not be had, wraps up once.
-    """
-    if record.connected_ms is None:
-        return 0
-    return max(1, sum(1 for _ in groupby(record.talks, key=lambda talk: talk.agent)))
 
 
 # ---- service levels, within `target_s` -----------------------------------------------------------
@@ -117,11 +103,13 @@ def answered_in_time_of_all(queued: Queued, target_s: float) -> float | None:
 
 
 def answered_in_time_short_abandons_out(queued: Queued, target_s: float) -> float | None:
-    """Return answered in time / (answered + abandoned after the target).
+    """Return answered in time / (answered + abandoned, but for short abandons).
 
-    Genesys Cloud's with short abandons excluded, short being: within the target.
+    Genesys Cloud's with short abandons excluded. Short is what left within `short_s`, which has
+    nothing to do with the target; where none is given, within the target.
     """
-    late = len(queued.abandoned) - _within(queued.abandoned, target_s)
+    short_s = target_s if queued.short_s is None else queued.short_s
+    late = len(queued.abandoned) - _within(queued.abandoned, short_s)
     return _share(_within(queued.answered, target_s), len(queued.answered) + late)
 
 
@@ -147,17 +135,6 @@ def abandon_rate(queued: Queued) -> float | None:
     return _share(len(queued.abandoned), len(queued.answered) + len(queued.abandoned))
 
 
-def average_handling_time_s(records: Iterable[CallRecord], wrap_up_s: float) -> float | None:
-    """Return the mean of talk + wrap-up over answered calls (AHT), in seconds.
-
-    Hold counts as talk. The wrap-up is the queue's: every agent of an answered call is given it.
-    Of a call that was passed on it is the time of all of them.
-    """
-    answered = [record for record in records if record.connected_ms is not None]
-    wrap_ups_s = wrap_up_s * sum(map(wrap_up_count, answered))
-    return _share(sum(map(talk_s, answered)) + wrap_ups_s, len(answered))
-
-
 def hold_share(records: Iterable[CallRecord]) -> float | None:
     """Return the share of talking time for which agents had their callers on hold."""
     known = tuple(records)
@@ -173,6 +150,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     calls: int
     answered: int
     abandoned: int
+    short_abandoned: int
+    """Of these, who left within the threshold of short abandons."""
     turned_away: int
     lost: int
     service_level: Mapping[str, float | None]
@@ -183,6 +162,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     """Of the answered and the abandoned alike."""
     abandon_rate: float | None
     aht_s: float | None
+    """`edge.acd.handling` has the formula, and the next one's."""
+    occupancy: float | None
     holds: int
     """How often agents put callers on hold."""
     hold_share: float | None
@@ -196,23 +177,26 @@ class Figures(Struct, frozen=True, kw_only=True):
 def figures(
     records: Iterable[CallRecord],
     target_s: float,
-    wrap_up_s: Mapping[QueueId, float],
+    queue_wrap_up_s: Mapping[QueueId, float],
     *,
     on: Iterable[Ticket] = (),
+    short_s: float | None = None,
 ) -> Figures:
-    """Return the figures of some calls. `on`: of a live view, those that are not over."""
+    """Return the figures of some calls. `on`: of a live view, those that are not over.
+
+    `queue_wrap_up_s`: for records that do not tell. `short_s`: see `Queued`.
+    """
     known = tuple(records)
     callers = tuple(record for record in known if record.callback_of is None)
     backs = tuple(record for record in known if record.callback_of is not None)
     talking = [e for e in on if e.connected_ms is not None and e.callback_of is None]
-    queued = Queued.of(callers, talking)
+    queued = Queued.of(callers, talking, short_s)
     waits = (*queued.answered, *queued.abandoned)
-    wrap_ups = [wrap_up_s.get(r.queue, 0.0) for r in known for _ in range(wrap_up_count(r))]
-    wrap_up = sum(wrap_ups) / len(wrap_ups) if wrap_ups else 0.0
     return Figures(
         calls=len(callers) + len(talking),
         answered=len(queued.answered),
         abandoned=len(queued.abandoned),
+        short_abandoned=_within(queued.abandoned, target_s if short_s is None else short_s),
         turned_away=sum(r.outcome in {Outcome.REFUSED, Outcome.CALLBACK} for r in callers),
         lost=sum(r.outcome is Outcome.LOST for r in callers),
         service_level={name: of(queued, target_s) for name, of in SERVICE_LEVELS.items()},
@@ -220,7 +204,8 @@ def figures(
         wait_p50_s=percentile(waits, 50),
         wait_p95_s=percentile(waits, 95),
         abandon_rate=abandon_rate(queued),
-        aht_s=average_handling_time_s(known, wrap_up),
+        aht_s=average_handling_time_s(known, queue_wrap_up_s),
+        occupancy=occupancy(known, queue_wrap_up_s),
         holds=sum(record.holds for record in known),
         hold_share=hold_share(known),
         callbacks=len(backs),

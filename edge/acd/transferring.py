@@ -24,6 +24,7 @@ from edge.acd.plan import (
 )
 from edge.acd.reservation import freeing_of
 from edge.acd.token import Token
+from edge.acd.work import idle_told_s
 from state.model import EdgeId, Now, OfferState, Queue, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
 
@@ -72,7 +73,7 @@ def handed_back(held: Held, target: GivenAgent, part: AgentPart, at: Now) -> Pla
     """Plan for a target who cannot be had: free; the transferor has the caller again."""
     transferor = held.transferor
     agent = None if transferor is None else transferor.offer.value.agent
-    ticket = replace(held.ticket.value, state=TicketState.OFFERED, agent=agent)
+    ticket = replace(held.ticket.value, state=TicketState.OFFERED, agent=agent, idle_s=0.0)
     put = put_ticket(ticket)
     freeing = freeing_of(target, part, at)
     return Plan(
@@ -188,7 +189,10 @@ def handed_over(held: Held, colleague: GivenAgent, at: Now) -> Plan:
     The talk that is over has been told (`passed_on`).
     """
     ticket = replace(
-        held.ticket.value, state=TicketState.OFFERED, agent=colleague.offer.value.agent
+        held.ticket.value,
+        state=TicketState.OFFERED,
+        agent=colleague.offer.value.agent,
+        idle_s=idle_told_s(colleague.work, colleague.idle_s),
     )
     put = put_ticket(ticket)
     return Plan(

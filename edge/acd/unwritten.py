@@ -111,6 +111,7 @@ def as_told(ticket: Ticket, told: Ticket) -> Ticket:
         ticket,
         state=told.state,
         agent=told.agent,
+        idle_s=ticket.idle_s if told.idle_s is None else told.idle_s,
         queue=told.queue,
         needs=told.needs,
         any_of=told.any_of,

@@ -7,7 +7,7 @@ offer.
 from __future__ import annotations
 
 from edge.acd.eligibility import rest_ends_s, rest_of_s
-from state.model import AgentId, Entry, Now, Presence, Work, WorkEnd
+from state.model import AgentId, CallId, Entry, Now, Presence, Work, WorkEnd
 
 WINDOW_S = 3600.0
 """Busy and idle time together never exceed this: older work fades, so that occupancy is that of
@@ -20,6 +20,14 @@ def idle_before_s(presence: Entry[Presence] | None, work: Entry[Work] | None, at
     if presence is not None:
         begins.append(presence.seen_s)
     return max(0.0, at.mono_s - max(begins)) if max(begins) > float("-inf") else 0.0
+
+
+def idle_told_s(work: Entry[Work] | None, idle_s: float) -> float:
+    """Return for how long an agent was free since their last talk, with `idle_s` up to now.
+
+    What they waited before a call that they did not come to talk in is waiting, too.
+    """
+    return round(idle_s + (0.0 if work is None else max(0.0, work.value.idle_untold_s)), 3)
 
 
 def rest_over_s(presence: Entry[Presence] | None, work: Entry[Work] | None) -> float:
@@ -43,6 +51,7 @@ def work_after(  # noqa: PLR0913  the sums that one offer adds
     busy_s: float,
     at: Now,
     rest_over_s: float = 0.0,
+    call: CallId | None = None,
 ) -> Work:
     """Return the record after one more offer, of `busy_s`, that came after `idle_s` of idling.
 
@@ -65,6 +74,8 @@ def work_after(  # noqa: PLR0913  the sums that one offer adds
         end=end,
         rest_s=max(0.0, rest_s),
         ended_ms=at.wall_ms,
+        call=call,
+        idle_untold_s=0.0 if talked else before.idle_untold_s + max(0.0, idle_s),
     )
 
 

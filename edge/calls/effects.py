@@ -77,7 +77,7 @@ class CallEffects:
     def give(self, agent: AgentId, token: Token) -> None:
         """Take in that the store has granted the call an agent, to be rung under `token`."""
         self._legs.token = token
-        self.foreseen = given(self.foreseen, agent)
+        self.foreseen = given(self.foreseen, agent, self._writer.idle_s)
 
     def carry_out(self, effects: tuple[fx.Effect, ...]) -> None:
         """Carry them out, one after the other."""
@@ -153,7 +153,8 @@ class CallEffects:
     async def _hand_over(self) -> None:
         event = await self._consulting.hand_over()
         if isinstance(event, ev.ConsultedGiven):
-            self.foreseen = given(self.foreseen, event.decision.winner)
+            idle_s = self._writer.idle_s
+            self.foreseen = given(self.foreseen, event.decision.winner, idle_s)
         self._deliver(event)
 
     def _finish(self, effect: fx.Finished) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.acd import call_effects as fx
-from edge.acd.ending import WITHDRAWN, Ending
+from edge.acd.ending import NO_REST, WITHDRAWN, Ending
 from edge.acd.owed import Owed
 from edge.calls.legs import CallLegs
 from edge.calls.media import CallMedia
@@ -42,7 +42,7 @@ class GivingUp:
         self._tools.journal.owe(
             Owed(
                 ticket=ticket,
-                ending=Ending(outcome=Outcome.LOST, cause=FAULT),
+                ending=Ending(outcome=Outcome.LOST, cause=FAULT, talk=NO_REST),
                 part=WITHDRAWN,
                 at=self._tools.clock.now(),
             )

@@ -27,7 +27,7 @@ from edge.acd.call_writes import (
     PassOn,
     Write,
 )
-from edge.acd.ending import WITHDRAWN, Ending
+from edge.acd.ending import NO_REST, WITHDRAWN, Ending
 from edge.acd.owed import foreseen
 from edge.acd.plan import GivenAgent, Held, Plan
 from edge.calls import records as stored
@@ -63,6 +63,12 @@ class CallWriter:
         self._records = records
         self._ticket = ticket
         self._agent_leg = agent_leg
+
+    @property
+    def idle_s(self) -> float | None:
+        """For how long the agent of the call had been free; None: nobody knows."""
+        held = self._records.held
+        return None if held is None else held.ticket.value.idle_s
 
     async def carry_out(self, write: Write) -> Event:
         """Carry the write out, however long that takes, and tell what became of it."""
@@ -102,7 +108,7 @@ class CallWriter:
 
     async def abandon(self, cause: str) -> None:
         """Close whatever is held, as lost: nobody is left to say more of it."""
-        ending = Ending(outcome=Outcome.LOST, cause=cause)
+        ending = Ending(outcome=Outcome.LOST, cause=cause, talk=NO_REST)
         await self._records.end(
             _for_held(lambda held, at: reservation.ended(held, ending, WITHDRAWN, at)),
             self._ticket.holder,

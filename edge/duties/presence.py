@@ -19,6 +19,7 @@ from edge.acd.attendance import (
     presence_due,
     rest_asked,
     rest_changed,
+    rest_told,
 )
 from edge.acd.token import store_epoch
 from edge.errors import CommandError
@@ -26,20 +27,22 @@ from edge.proxy.gate import site_epoch
 from edge.steering import MoveDue, home_edge, moves_due
 from state import keys
 from state.clock import Clock
-from state.codec import encode
-from state.errors import StoreError
+from state.codec import decode, encode
+from state.errors import CodecError, StoreError
 from state.keys import Kind
 from state.model import (
     FIRST_EPOCH,
     AgentId,
     EdgeId,
     Presence,
+    Rested,
     SiteId,
     Work,
     WorkEnd,
 )
+from state.raw import KeyValue
 from state.snapshot import Delta, Snapshot
-from state.store import Absent, ModIs, Put, Store
+from state.store import Absent, Compare, ModIs, Put, Store
 from state.wake import Wake
 
 log = structlog.get_logger()
@@ -211,7 +214,10 @@ class PresenceKeeper:
         key = keys.presence(agent)
         compare = ModIs(key=key, mod_revision=held.mod_revision)
         try:
-            written = await self._store.txn((compare,), (Put(key=key, value=encode(presence)),))
+            compares, puts = await self._told(presence)
+            written = await self._store.txn(
+                (compare, *compares), (Put(key=key, value=encode(presence)), *puts)
+            )
         except StoreError as error:
             raise CommandError(f"the rest of {agent!r} was not changed: {error}") from error
         if not written.succeeded:
@@ -251,10 +257,35 @@ class PresenceKeeper:
     async def _write_presence(self, presence: Presence, replaces: int) -> None:
         key = keys.presence(presence.agent)
         compare = standing(key, replaces)
-        result = await self._store.txn((compare,), (Put(key=key, value=encode(presence)),))
+        compares, puts = await self._told(presence)
+        result = await self._store.txn(
+            (compare, *compares), (Put(key=key, value=encode(presence)), *puts)
+        )
         if result.succeeded:
             log.info("presence", agent=presence.agent, state=presence.state, reason=presence.reason)
-        # A failed compare means that the snapshot was old: the newer one will wake us.
+        elif compares:
+            # Another home edge has told of the same call: the presence may be as it was.
+            self._look_at((presence.agent,))
+        # A failed compare means else that the snapshot was old: the newer one will wake us.
+
+    async def _told(self, presence: Presence) -> tuple[tuple[Compare, ...], tuple[Put, ...]]:
+        """Return what tells the ledger of a wrap-up that this presence changes, if it does.
+
+        Without a quorum nothing is told of it: the ledger then has the wrap-up as it was to be.
+        """
+        snapshot = self._snapshot()
+        held, work = snapshot.presences.get(presence.agent), snapshot.works.get(presence.agent)
+        said = None if held is None else (held.value.rest_of, held.value.rest_s)
+        is_news = said != (presence.rest_of, presence.rest_s)
+        if not is_news or self._is_alone() or work is None or work.value.call is None:
+            return (), ()
+        key = keys.rested(work.value.call)
+        found = next(iter((await self._store.range(key)).records), None)
+        told = rest_told(_rested(found), presence, work, self._clock.now())
+        if told is None:
+            return (), ()
+        same = standing(key, 0 if found is None else found.mod_revision)
+        return (same,), (Put(key=key, value=encode(told)),)
 
     async def _write_moves(self, registered: frozenset[AgentId]) -> None:
         if self._is_alone():
@@ -282,6 +313,14 @@ def _lets_it_ring(delta: Delta) -> bool:
     """Tell whether an agent has just let a call ring, for which they may be paused."""
     work = None if delta.after is None else delta.after.value
     return isinstance(work, Work) and work.end is WorkEnd.NO_ANSWER
+
+
+def _rested(record: KeyValue | None) -> Rested | None:
+    """Return what stands there; None: nothing, or what nobody can read, and is written over."""
+    try:
+        return None if record is None else decode(Rested, record.value, record.key)
+    except CodecError:
+        return None
 
 
 def standing(key: str, mod_revision: int) -> ModIs | Absent:

@@ -21,9 +21,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.admission import CLOSED
+from edge.acd.handling import talk_s
 from edge.acd.hours import is_closed
 from edge.acd.present import talked_s
-from edge.acd.service_level import talk_s
 from edge.steering.capacity import Demand
 from state.model import CallRecord, DidNumber, Now, QueueId, SiteId, Ticket
 from state.snapshot import Snapshot

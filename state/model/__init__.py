@@ -81,6 +81,8 @@ from state.model.past import (
     Coding,
     Decision,
     Outcome,
+    Rested,
+    RestTaken,
     Talk,
 )
 from state.model.wishes import (
@@ -142,6 +144,8 @@ __all__ = [
     "RecordingWish",
     "Release",
     "Rest",
+    "RestTaken",
+    "Rested",
     "Scope",
     "ScoreWeights",
     "Site",

@@ -161,6 +161,8 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     queued_ms: Whole | None = None
     connected_ms: Whole | None = None
     agent: AgentId | None = None
+    idle_s: float | None = None
+    """For how long that agent had been free since their last talk; None: nobody knows."""
     tried: tuple[AgentId, ...] = ()
     """Agents who refused or let it ring, so that others come first."""
     any_of: tuple[tuple[SkillNeed, ...], ...] = ()
@@ -331,6 +333,11 @@ class Work(Struct, frozen=True, kw_only=True):
     """Calls that fade with `busy_s` and `idle_s`: those of about the last hour."""
     unanswered: int = 0
     """How many offers in a row the agent has let ring."""
+    call: CallId | None = None
+    """Of which call the last offer was; None: written by an older program."""
+    idle_untold_s: float = 0.0
+    """For how long they were free before offers that came to no talk, since the last talk: the
+    record of the next one tells it."""
 
 
 class Probe(Struct, frozen=True, kw_only=True):

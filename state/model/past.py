@@ -62,6 +62,11 @@ class Talk(Struct, frozen=True, kw_only=True):
     """The agent's home site then; None: not known any more."""
     holds: int = 0
     held_s: float = 0.0
+    wrap_up_s: float | None = None
+    """How long they were to wrap up after it; `Rested` tells if that was changed. Of talks of one
+    agent in a row the last one's counts. None: written by an older program."""
+    idle_s: float | None = None
+    """For how long they had been free for calls since their last talk; None: nobody knows."""
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):
@@ -99,6 +104,27 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     unrecorded: str = ""
     """Why there is no recording of it, or none of a part; see `edge.acd.recorded`. Empty: there is,
     if an agent has answered."""
+    wrap_up_s: float | None = None
+    """Of a call with one talk, as `Talk.wrap_up_s`."""
+    idle_s: float | None = None
+    """Likewise."""
+
+
+class RestTaken(Struct, frozen=True, kw_only=True):
+    """How long an agent wrapped up after a talk, when that was ended early, or prolonged."""
+
+    agent: AgentId
+    since_ms: Whole
+    """When the wrap-up began."""
+    rest_s: float
+
+
+class Rested(Struct, frozen=True, kw_only=True):
+    """The wrap-ups of a call that were other than its record says. Written by home edges."""
+
+    call: CallId
+    rests: tuple[RestTaken, ...]
+    at_ms: Whole
 
 
 class Coding(Struct, frozen=True, kw_only=True):

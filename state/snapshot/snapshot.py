@@ -128,7 +128,7 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.WORK: "works",
 }
 """Which map of a snapshot holds the records of a kind. The ledger (`Kind.ENDED`), and what
-stands beside it (`Kind.CODED`), is in none."""
+stands beside it (`Kind.CODED`, `Kind.RESTED`), is in none."""
 
 
 def version_of(snapshot: Snapshot) -> int | None:

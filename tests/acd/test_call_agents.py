@@ -85,7 +85,7 @@ def test_a_caller_whose_agent_is_lost_while_they_hold_is_held_by_nobody_any_more
     assert stage.call.is_waiting
     (given,) = stage.freed
     assert isinstance(given, wr.GiveBack)
-    assert given.talk == Holds(count=1, total_s=5.0)
+    assert given.talk == Holds(count=1, total_s=5.0, wrap_up_s=5.0)
     stage.bring_to(State.CONNECTED)
     assert stage.call.hold.since is None
     stage.end()
@@ -104,7 +104,7 @@ def test_an_agent_who_holds_a_caller_who_is_gone_is_free_and_the_hold_counts() -
     stage.agent_ends(FIRST, By.US)
     stage.settle()
     assert stage.outcome == (Outcome.LOST, "caller_silent")
-    assert stage.closed[0].talk == Holds(count=1, total_s=5.0)
+    assert stage.closed[0].talk == Holds(count=1, total_s=5.0, wrap_up_s=5.0)
 
 
 def test_a_talk_of_which_both_are_gone_is_lost_and_nobody_waits_or_is_kept() -> None:

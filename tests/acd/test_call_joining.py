@@ -125,7 +125,7 @@ def test_who_has_talked_rests_as_after_a_talk_whatever_ends_it(event: ev.Event) 
     stage.check_ended()
     (close,) = stage.closed
     assert close.outcome is Outcome.LOST
-    assert (close.part.end, close.talk) == (WorkEnd.TALKED, Holds())
+    assert (close.part.end, close.talk) == (WorkEnd.TALKED, Holds(wrap_up_s=5.0))
     (connected,) = (each for each in _writes(stage) if isinstance(each, wr.MarkConnected))
     assert connected.at == NOW
 

@@ -3,14 +3,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from edge.acd.handling import average_handling_time_s, talk_s
 from edge.acd.service_level import (
     SERVICE_LEVELS,
     Queued,
     abandon_rate,
-    average_handling_time_s,
     average_speed_of_answer_s,
     figures,
-    talk_s,
     wait_s,
 )
 from state.model import (
@@ -92,7 +91,7 @@ def test_the_other_figures() -> None:
     queued = Queued.of(DAY)
     assert average_speed_of_answer_s(queued) == 25.0
     assert abandon_rate(queued) == 2 / 5
-    assert average_handling_time_s(DAY, wrap_up_s=5.0) == 75.0
+    assert average_handling_time_s(DAY, {QueueId("q"): 5.0}) == 75.0
 
 
 def passed_on(*talks: tuple[float, float]) -> CallRecord:
@@ -113,7 +112,7 @@ def passed_on(*talks: tuple[float, float]) -> CallRecord:
 def test_of_a_call_that_was_passed_on_the_music_is_no_handling_and_each_agent_wraps_up() -> None:
     call = passed_on((0, 60), (660, 700))
     assert talk_s(call) == 100.0
-    assert average_handling_time_s([call], wrap_up_s=5.0) == 110.0
+    assert average_handling_time_s([call], {QueueId("q"): 5.0}) == 110.0
     found = figures([call, record(talk_s=60)], 20.0, {QueueId("q"): 5.0})
     assert found.aht_s == (110.0 + 65.0) / 2
 
@@ -121,7 +120,7 @@ def test_of_a_call_that_was_passed_on_the_music_is_no_handling_and_each_agent_wr
 def test_an_agent_who_gets_the_caller_back_wraps_up_once() -> None:
     call = passed_on((0, 60), (70, 90))
     back = replace(call, talks=tuple(replace(talk, agent=AgentId("ann")) for talk in call.talks))
-    assert average_handling_time_s([back], wrap_up_s=5.0) == 85.0
+    assert average_handling_time_s([back], {QueueId("q"): 5.0}) == 85.0
 
 
 def test_the_share_on_hold_is_of_what_was_talked() -> None:
@@ -131,7 +130,7 @@ def test_the_share_on_hold_is_of_what_was_talked() -> None:
 
 def test_who_left_while_they_waited_for_a_second_agent_has_talked_with_the_first_alone() -> None:
     left = replace(passed_on((0, 60)), ended_ms=START_MS + 605_000)
-    assert (talk_s(left), average_handling_time_s([left], wrap_up_s=5.0)) == (60.0, 65.0)
+    assert (talk_s(left), average_handling_time_s([left], {QueueId("q"): 5.0})) == (60.0, 65.0)
 
 
 def test_calls_that_called_somebody_back_are_no_callers_and_no_service() -> None:
@@ -160,10 +159,19 @@ def test_a_figure_without_anything_to_count_is_none() -> None:
     assert [level(nothing, 20.0) for level in SERVICE_LEVELS.values()] == [None] * 4
     assert average_speed_of_answer_s(nothing) is None
     assert abandon_rate(nothing) is None
-    assert average_handling_time_s([], wrap_up_s=5.0) is None
+    assert average_handling_time_s([], {QueueId("q"): 5.0}) is None
 
 
 def test_clocks_that_went_back_make_no_negative_times() -> None:
     strange = record(wait_s=-3, talk_s=-3)
     assert (wait_s(strange), talk_s(strange)) == (0.0, 0.0)
     assert (wait_s(record(wait_s=None)), talk_s(record())) == (0.0, 0.0)
+
+
+def test_short_abandons_have_a_threshold_of_their_own() -> None:
+    found = [figures(DAY, 20.0, {}, short_s=short_s) for short_s in (None, 3.0, 4.0, 120.0)]
+    name = "answered_in_time_short_abandons_out"
+    assert [each.service_level[name] for each in found] == [2 / 4, 2 / 5, 2 / 4, 2 / 3]
+    assert [each.short_abandoned for each in found] == [1, 0, 1, 2]
+    others = [dict(each.service_level) | {name: None} for each in found]
+    assert others == [others[0]] * 4

@@ -10,10 +10,10 @@ from edge.acd.granting import reserved
 from edge.acd.match import match
 from edge.acd.plan import Held
 from edge.acd.reservation import freeing_of, given_agent
-from edge.acd.work import WINDOW_S, idle_before_s, rest_over_s, work_after
+from edge.acd.work import WINDOW_S, idle_before_s, idle_told_s, rest_over_s, work_after
 from state import keys
 from state.codec import decode
-from state.model import AgentId, EdgeId, Work, WorkEnd
+from state.model import AgentId, EdgeId, Entry, Work, WorkEnd
 from tests.acd.worlds import NOW, PATIENT, World, at
 
 ANN = AgentId("ann")
@@ -43,6 +43,16 @@ def test_a_first_call_makes_the_record() -> None:
         ended_ms=NOW.wall_ms,
         recent_calls=1.0,
     )
+
+
+def test_what_they_waited_before_calls_without_a_talk_is_told_with_the_next_talk() -> None:
+    rung = after(None, end=WorkEnd.NO_ANSWER, idle_s=20.0)
+    left = after(rung, end=WorkEnd.WITHDRAWN, idle_s=5.0)
+    entry = Entry(value=left, create_revision=1, mod_revision=2, seen_s=0.0)
+    assert idle_told_s(entry, 3.0) == 28.0
+    talked = after(left, idle_s=3.0)
+    assert talked.idle_untold_s == 0.0
+    assert idle_told_s(None, 3.0) == 3.0
 
 
 def test_a_ring_that_was_not_answered_is_no_call_and_its_pause_no_work() -> None:

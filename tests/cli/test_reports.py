@@ -10,7 +10,7 @@ from drills.cli.calls import moment_ms
 from drills.cli.errors import CommandError
 from drills.desk.asks import ReportAsk
 from drills.desk.ledger import Ledger
-from drills.desk.reports import report, shown
+from drills.desk.reports import of_agents, report, shown
 from edge.acd.service_level import SERVICE_LEVELS
 from state.model import CallRecord, EdgeId, QueueId
 from tests.acd.worlds import NOW
@@ -71,6 +71,20 @@ def test_handling_time_counts_the_wrap_up_of_each_queue() -> None:
     told = report(1, snapshot, ledger([record]), NOW, asked(900.0))
     talked_s = (record.ended_ms - record.connected_ms) / 1000
     assert told.total.aht_s == talked_s + WRAP_UP_S
+
+
+def test_what_each_agent_did_is_told_and_fits() -> None:
+    snapshot, records = staff(2, queue()).snapshot, calls()
+    talked = [replace(r, idle_s=30.0, wrap_up_s=7.0) for r in records if r.agent is not None]
+    told = report(1, snapshot, ledger(talked), NOW, asked(1800.0))
+    assert sum(work.calls for work in told.agents.values()) == len(talked)
+    assert all(work.wrap_up_s == 7.0 * work.calls for work in told.agents.values())
+    assert 0.0 < (told.total.occupancy or 0.0) < 1.0
+    text = printed(of_agents(told))
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(agent in text for agent in told.agents)
+    nobody = report(1, snapshot, ledger([]), NOW, asked(1800.0))
+    assert "No call is over yet" in printed(of_agents(nobody))
 
 
 def test_how_wrong_estimates_were_is_told() -> None:

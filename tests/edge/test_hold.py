@@ -11,7 +11,7 @@ from edge.media.errors import MediaRefused
 from edge.media.sdp import Direction, audio
 from state.model import AgentId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
-from tests.edge.one_edge import Edge
+from tests.edge.one_edge import WRAP_UP_S, Edge
 from tests.edge.stage import Center, center, everybody_leaves
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
@@ -175,3 +175,19 @@ async def test_a_caller_who_holds_leaves_the_agent_talking() -> None:
         a1.sip.hang_up(theirs)
         a1.sip.hang_up(ours)
         assert (await made.record(a1, theirs)).holds == 0
+
+
+@in_virtual_time
+async def test_a_record_tells_how_long_its_agent_was_free_and_is_to_wrap_up() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await asyncio.sleep(40.0)
+        theirs, _ = await a1.talking()
+        await made.change_queue(wrap_up_s=1.0)
+        await asyncio.sleep(5.0)
+        a1.sip.hang_up(theirs)
+        record = await made.record(a1, theirs)
+        assert record.idle_s == pytest.approx(40.0, abs=5.0)
+        assert record.wrap_up_s == WRAP_UP_S, "as it was when they came to the queue"
+        work = a1.snapshot.works[ANN].value
+        assert (work.call, work.rest_s) == (record.call, WRAP_UP_S)

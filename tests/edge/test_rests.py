@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -21,6 +23,9 @@ from state.model import (
     Presence,
     PresenceState,
     Readiness,
+    Rest,
+    Rested,
+    RestTaken,
     SiteId,
     Wish,
     Work,
@@ -48,7 +53,7 @@ class Home:
         """Let ann be there, just out of a call."""
         world = World()
         world.agent("ann", sales=1)
-        world.work("ann", rest_s=rest_s)
+        world.put(keys.work(ANN), Work(agent=ANN, rest_s=rest_s, ended_ms=WALL_MS, call=call_id(1)))
         for record in world.snapshot.raw.values():
             await self.store.txn((), (Put(key=record.key, value=record.value),))
         await self.look()
@@ -69,6 +74,11 @@ class Home:
             snapshot=lambda: self.snapshot,
             is_alone=lambda: False,
         )
+
+    async def rested(self) -> tuple[RestTaken, ...]:
+        """Return what the ledger says of the wrap-ups of her call."""
+        found = (await self.store.range(keys.rested(call_id(1)))).records
+        return decode(Rested, found[0].value, found[0].key).rests if found else ()
 
     async def presence(self) -> Presence:
         """Return what stands in the store."""
@@ -95,6 +105,54 @@ async def test_a_rest_is_finished_or_prolonged_by_the_home_edge(home: Home) -> N
     await home.look()
     with pytest.raises(CommandError, match="not_resting"):
         await keeper.change_rest(ANN, RestChange.FINISH, 0.0)
+
+
+async def test_a_wrap_up_that_is_changed_is_told_beside_the_calls_record(home: Home) -> None:
+    keeper = home.keeper(A1)
+    home.clock.advance(10.0)
+    await keeper.change_rest(ANN, RestChange.EXTEND, 15.0)
+    await home.look()
+    (rest,) = await home.rested()
+    assert (rest.agent, rest.since_ms, rest.rest_s) == (ANN, WALL_MS, 45.0)
+    await keeper.change_rest(ANN, RestChange.FINISH, 0.0)
+    (rest,) = await home.rested()
+    assert rest.rest_s == 10.0, "the last change counts"
+
+
+async def test_a_wrap_up_that_is_changed_over_the_api_is_told_too(home: Home) -> None:
+    work = home.snapshot.works[ANN].mod_revision
+    asked = Rest(agent=ANN, work=work, rest_s=3.0, by="sue")
+    await home.store.txn((), (Put(key=keys.rest(ANN), value=encode(asked)),))
+    await home.look()
+    keeper = home.keeper(A1)
+    keeper.set_registered(frozenset({ANN}))
+    keeping = asyncio.create_task(keeper.run())
+    try:
+        for _ in range(200):
+            if await home.rested():
+                break
+            await asyncio.sleep(0)
+    finally:
+        keeping.cancel()
+    assert [rest.rest_s for rest in await home.rested()] == [3.0]
+    assert (await home.presence()).rest_s == 3.0
+
+
+async def test_two_agents_of_a_call_change_their_wrap_ups_and_both_are_told(home: Home) -> None:
+    other = RestTaken(agent=AgentId("ben"), since_ms=1, rest_s=2.0)
+    before = Rested(call=call_id(1), rests=(other,), at_ms=2)
+    await home.store.txn((), (Put(key=keys.rested(call_id(1)), value=encode(before)),))
+    await home.keeper(A1).change_rest(ANN, RestChange.EXTEND, 15.0)
+    assert [rest.agent for rest in await home.rested()] == ["ben", "ann"]
+
+
+async def test_of_a_pause_after_a_ring_and_of_an_old_record_nothing_is_told(home: Home) -> None:
+    for end, call in ((WorkEnd.NO_ANSWER, call_id(1)), (WorkEnd.TALKED, None)):
+        work = Work(agent=ANN, end=end, rest_s=30.0, ended_ms=WALL_MS, call=call)
+        await home.store.txn((), (Put(key=keys.work(ANN), value=encode(work)),))
+        await home.look()
+        await home.keeper(A1).change_rest(ANN, RestChange.EXTEND, 15.0)
+        assert not await home.rested()
 
 
 async def test_a_rest_is_as_good_as_over_once_the_agent_is_given_to_the_next_call(

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from drills.replay.compare import LEVEL, compare
 from drills.replay.day import DayError, callers_of, read_day, recorded
 from edge.acd.eligibility import RESERVED_AHEAD_S
-from edge.acd.service_level import talk_s, wait_s
+from edge.acd.handling import talk_s
+from edge.acd.service_level import wait_s
 from edge.acd.simulation import Day, replay
 from state import keys
 from state.configuration import Configuration

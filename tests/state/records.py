@@ -37,6 +37,7 @@ def ids(kind: Kind) -> st.SearchStrategy[str]:
         Kind.TRANSFER,
         Kind.ENDED,
         Kind.CODED,
+        Kind.RESTED,
     }
     return CALLS if kind in of_calls else IDS
 
@@ -48,7 +49,7 @@ def records(kind: Kind) -> st.SearchStrategy[Record]:
 
 def keyed_records() -> st.SearchStrategy[tuple[str, Record]]:
     """Make records of any kind that stands in a snapshot, each with its own key."""
-    mirrored = [kind for kind in Kind if kind not in {Kind.ENDED, Kind.CODED}]
+    mirrored = [kind for kind in Kind if kind not in {Kind.ENDED, Kind.CODED, Kind.RESTED}]
     return st.sampled_from(mirrored).flatmap(
         lambda kind: records(kind).map(lambda value: (_key(kind, value), value))
     )
@@ -56,7 +57,7 @@ def keyed_records() -> st.SearchStrategy[tuple[str, Record]]:
 
 def _key(kind: Kind, value: Record) -> str:
     for name in ("id", "number", "call", "agent", "edge", "site"):
-        if kind is Kind.OFFER and name == "call":
+        if kind in {Kind.OFFER, Kind.WORK} and name == "call":
             continue
         if hasattr(value, name):
             return keys.build(kind, getattr(value, name))

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from edge.acd import reservation as plans
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG, TurnedAway, admit
 from edge.acd.eligibility import rings_from_s, unavailable_because
-from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, AgentPart, Ending
+from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, AgentPart, Ending, Holds
 from edge.acd.granting import reserved
 from edge.acd.match import Offering, match, next_due_s
 from edge.acd.plan import Held
@@ -226,6 +226,7 @@ class _Replay:
             cause=cause or call.caller.record.cause,
             decision=call.decision,
             agent_site=call.caller.record.site if has_talked else None,
+            talk=Holds(wrap_up_s=part.rest_s) if has_talked else None,
         )
         self._world.carry_out(plans.ended(held, ending, part, now), now)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.live import places
+from control_plane.live import lately, places
 from control_plane.live.look import AloneFacts
 from control_plane.permissions import Role
 from state import keys
@@ -106,7 +106,7 @@ async def test_figures_say_over_how_long_they_are_where_more_calls_came_than_are
 
     await eventually(has_two, "both carried over")
     whole = await service("/v1/queues/sales/live")
-    monkeypatch.setattr(places, "MOST_RECORDS", 1)
+    monkeypatch.setattr(lately, "MOST_RECORDS", 1)
     part = await service("/v1/queues/sales/live")
     assert (whole["calls"], whole["interval_s"]) == (2, 3600)
     assert part["calls"] == 1

@@ -16,11 +16,12 @@ from control_plane.permissions import Role
 from state import keys
 from state.codec import encode
 from state.listing import read_all
-from state.model import AgentId, Coding
+from state.model import AgentId, Coding, Rested, RestTaken
 from state.store import Put
 from tests.control_plane.live.stage import Scene, call_id
 from tests.control_plane.live.test_calls import over
 from tests.control_plane.live.test_codes import shown
+from tests.control_plane.live.test_work import wrapped_up
 
 DAY_MS = 24 * HOUR_MS
 
@@ -139,3 +140,17 @@ async def test_what_is_written_anew_meanwhile_stays(
     monkeypatch.setattr(scene.store, "txn", meanwhile)
     await trimmer._delete(scene.store, [key], 2**40, scene.clock.now().wall_ms)  # noqa: SLF001
     assert key in await left(scene)
+
+
+async def test_what_was_said_of_wrap_ups_leaves_with_the_rest(scene: Scene) -> None:
+    await carried(scene, 1)
+    now_ms = scene.clock.now().wall_ms
+    rest = RestTaken(agent=AgentId("ann"), since_ms=now_ms, rest_s=2.0)
+    told = Rested(call=call_id(1), rests=(rest,), at_ms=now_ms)
+    await scene.put((keys.rested(call_id(1)), told))
+    manager = await scene.center.person(Role.MANAGER)
+    await wrapped_up(manager, 1, 2.0)
+    scene.clock.advance(DAY_MS / 1000 + 1)
+    await carried(scene, 2)
+    assert await tidy(scene) == 3
+    assert not (await read_all(scene.store, keys.RESTED)).records
