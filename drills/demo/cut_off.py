@@ -55,13 +55,14 @@ def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> boo
     A goodbye that soon meets one which neither of the two has said came too late. One that has
     waited for seconds stood before a proxy that did: its edge takes both for gone, if it lives.
     """
-    is_first = agent is None or agent.end is not End.HUNG_UP or agent.crossed
+    was_passed_on = _left_to_music(caller, agent)
+    is_first = agent is None or agent.end is not End.HUNG_UP or agent.crossed or was_passed_on
     if caller.crossed and is_first and _waited_ms(caller) <= DEAF_MS:
         return True
     is_unheard = dead_line(caller, agent) is DeadLine.YES or _left_between(caller, agent)
-    if agent is not None and (is_unheard or _was_left_alone(caller, agent)):
+    if agent is not None and not was_passed_on and (is_unheard or _was_left_alone(caller, agent)):
         return True
-    waits_again = _waits_again(caller, agent)
+    waits_again = was_passed_on or _waits_again(caller, agent)
     if caller.heard_nothing and (waits_again or _has_only_waited(caller, agent)):
         return True
     if not _had_to_wait(caller, caller, agent):
@@ -218,6 +219,20 @@ def _waits_again(caller: CallerReport, agent: AgentReport | None) -> bool:
     if agent.ended_ms is None or caller.hung_up_ms is None:
         return False
     return caller.hung_up_ms - agent.ended_ms > SILENT_MS
+
+
+def _left_to_music(caller: CallerReport, agent: AgentReport | None) -> bool:
+    """Tell whether the agent, who had passed the caller on, had hung up long before they left.
+
+    By their goodbye nothing was ended: what they heard from then on is no agent's doing.
+    """
+    if agent is None or agent.passed_on_ms is None:
+        return False
+    if agent.hung_up_ms is None or caller.hung_up_ms is None:
+        return False
+    return (
+        agent.passed_on_ms <= agent.hung_up_ms and caller.hung_up_ms - agent.hung_up_ms > SILENT_MS
+    )
 
 
 def _left_between(caller: CallerReport, agent: AgentReport | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from drills.demo.cut_off import SILENT_MS
 from drills.demo.reports import AgentReport, CallerReport, End
@@ -36,6 +37,8 @@ CALLED_TALK_S = 30.0
 """Who is called back leaves the end to the agent, who comes when they have lifted."""
 CUT_OFF = "no_media"
 """Why a telephone says that it hangs up, when nothing was heard any more."""
+PASSED_ON = "passed_on"
+"""Of an agent who did that at a desktop, which their telephone does not know: the event."""
 GAVE_UP = "gave_up"
 """Why it cancels an INVITE that nobody has answered in all its time."""
 
@@ -59,6 +62,7 @@ class Line(msgspec.Struct, kw_only=True):
     longest_gap_s: float = 0.0
     gap_from_ms: int | None = None
     stalls: tuple[tuple[int, int], ...] = ()
+    passed_on_ms: int | None = None
     hung_up_ms: int | None = None
     packets_received: int = 0
     packets_at_goodbye: int | None = None
@@ -194,12 +198,18 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
 def agent_reports(lines: Iterable[Line]) -> tuple[AgentReport, ...]:
     """Return a report for each INVITE that reached an agent's phone, also for endless ones."""
     found: dict[tuple[str, str], AgentReport] = {}
+    passed_on_ms: dict[tuple[str, str], int] = {}
     for line in lines:
         if line.role != "agent" or not line.sip_call_id:
             continue
         key = (line.phone, line.sip_call_id)
-        if line.event == "call" or key not in found:
+        if line.event == PASSED_ON:
+            passed_on_ms.setdefault(key, line.wall_ms)
+        elif line.event == "call" or key not in found:
             found[key] = _agent_report(line)
+    for key in passed_on_ms.keys() & found.keys():
+        at_ms = found[key].passed_on_ms or passed_on_ms[key]
+        found[key] = replace(found[key], passed_on_ms=at_ms)
     return tuple(found.values())
 
 
@@ -258,6 +268,7 @@ def _agent_report(line: Line) -> AgentReport:
         call=CallId(line.call) if line.call else None,
         invite_ms=line.invite_ms or line.wall_ms,
         answered_ms=line.answered_ms,
+        passed_on_ms=line.passed_on_ms,
         hung_up_ms=line.hung_up_ms,
         ended_ms=line.ended_ms,
         end=_end(line),

@@ -91,6 +91,8 @@ class AgentReport(Struct, frozen=True, kw_only=True):
     """From the token of the offer; None when the INVITE bore none."""
     invite_ms: int
     answered_ms: int | None = None
+    passed_on_ms: int | None = None
+    """When they had passed the caller on, to a colleague or a queue."""
     hung_up_ms: int | None = None
     """When the agent put the phone down."""
     ended_ms: int | None = None

@@ -46,6 +46,7 @@ _BYE_TIMEOUT_S = 40.0
 """Longer than the stack takes to give BYE up (timer F)."""
 _STOP_TIMEOUT_S = 2.0
 """When the process is to end, nobody waits that long."""
+_FAILED = 300
 _OFFER_TIMEOUT_S = 35.0
 
 
@@ -338,6 +339,11 @@ class Call:
         self.line.do(lambda stack, now: stack.refer(self.leg, target, now))
 
     def _referred(self, event: Notified) -> None:
+        summary = self.summary
+        if event.status < _FAILED:
+            summary.passed_on_ms = summary.passed_on_ms or self.report.now().wall_ms
+        elif summary.hung_up_ms is None:
+            summary.passed_on_ms = None
         if event.final:
             took_ms = round((self._loop.time() - self._referred_s) * 1000)
             self.tell("transfer", status=event.status, took_ms=took_ms)

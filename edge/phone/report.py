@@ -93,6 +93,9 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=False):
     """From INVITE to 200."""
     digits: int = 0
     """How many we have keyed; which ones is nobody's business."""
+    passed_on_ms: int | None = None
+    """When the other side said that it passes its caller on, and has not said since that it cannot
+    be done."""
     held: int = 0
     """How often we have put the other side on hold and come back."""
     reinvites: int = 0

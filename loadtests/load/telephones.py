@@ -121,6 +121,11 @@ class Telephones:
     def _keep(self, line: bytes, told: Told) -> None:
         """Write down what calls there were and how they went, to be compared with the ledger."""
         if is_kept(told):
+            self.note(line)
+
+    def note(self, line: bytes) -> None:
+        """Write down what somebody has done beside their telephone, as if it had told of it."""
+        if not self._said.closed:
             self._said.write(line)
             self._said.flush()
 

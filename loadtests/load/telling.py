@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from drills.demo.phones import PASSED_ON
 from loadtests.load import quality
 from state.codec import UNREADABLE
 
@@ -43,6 +44,7 @@ class Told(Struct, kw_only=True):
     phone: str = ""
     role: str = ""
     call: str = ""
+    sip_call_id: str = ""
     how: str = ""
     cause: str = ""
     status: int | None = None
@@ -99,6 +101,15 @@ def hear(line: bytes) -> Told | None:
 def is_kept(told: Told) -> bool:
     """Tell whether a line is one of those by which a call is compared with the ledger."""
     return told.event in _OF_ENDS or (told.role == "caller" and told.event in _OF_CALLERS)
+
+
+def passed_on(told: Told, at_ms: int) -> bytes:
+    """Return the line by which an agent who passes a caller on at a desktop says so: it is kept.
+
+    `told`: that they have answered. Their telephone does not know.
+    """
+    line = {"event": PASSED_ON, "wall_ms": at_ms, "phone": told.phone, "role": told.role}
+    return msgspec.json.encode(line | {"sip_call_id": told.sip_call_id}) + b"\n"
 
 
 def rows_of_caller(told: Told) -> Iterator[Row]:

@@ -40,15 +40,12 @@ up; until its relay has been asked, edges may know better than telephones (decis
 
 def _drawn(chance: random.Random) -> Plan:
     breaks = _broken(chance)
-    is_dying = bool(breaks) and breaks[0].what in {"edge", "site"}
     first = Serves(
         name="ann",
         answers_s=chance.choice((0.2, 0.4, 1.0)),
         talk_s=chance.choice((3.0, 7.0)),
         declines=chance.random() < 0.05,
-        # Who waits for a colleague to answer and hangs up meanwhile does not say that they had
-        # passed the caller on: their telephone's word is that of one who ends the call.
-        passes_on_to=chance.choice(("", "", "sales", "greeted") + ("bob",) * (not is_dying)),
+        passes_on_to=chance.choice(("", "", "sales", "greeted", "bob")),
     )
     second = Serves(name="bob", site=chance.choice("ab"), answers_s=chance.choice((0.2, 0.4, 1.0)))
     # What an edge alone does by dying while a caller holds, nobody can tell from a site that does.
@@ -172,6 +169,21 @@ def test_who_leaves_their_music_while_an_agent_s_answer_is_lost_has_only_waited(
     cut = Breaks(what="link", which="a", at_s=3.287, for_s=7.85)
     waits = Calls(number=GREETED, leaves_s=5.717)
     played = _one_story(Plan(callers=(waits,), agents=(passing_on, far), breaks=(cut,)))
+    (row,) = played.ledger.rows
+    assert row.record is not None
+    assert row.record.cause == "left_in_transfer"
+
+
+@pytest.mark.parametrize(("at_s", "leaves_s"), [(6.4, 10.0), (6.7, 12.0)])
+def test_an_agent_who_passed_a_caller_on_and_leaves_while_their_edge_is_gone_has_not_lost_them(
+    at_s: float, leaves_s: float
+) -> None:
+    """The colleague does not take the call; the caller has their music, and leaves it."""
+    passing_on = replace(ANN, talk_s=7.0, passes_on_to="bob")
+    unwilling = Serves(name="bob", answers_s=5.0, declines=True)
+    gone = Breaks(what="edge", which="a1", at_s=at_s, for_s=2.0)
+    waits = Calls(leaves_s=leaves_s)
+    played = _one_story(Plan(callers=(waits,), agents=(passing_on, unwilling), breaks=(gone,)))
     (row,) = played.ledger.rows
     assert row.record is not None
     assert row.record.cause == "left_in_transfer"

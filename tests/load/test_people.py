@@ -110,6 +110,34 @@ def test_stream_of_somebody_who_has_gone_to_another_site_goes_with_them() -> Non
     """)
 
 
+def test_agent_passes_on_from_the_desktop_the_call_that_rang_and_says_so() -> None:
+    played("""
+        from types import SimpleNamespace
+        from loadtests.load.people import agent
+        from loadtests.load.telling import Told
+
+        ann, noted = Playing(), []
+        agent.ASKS_FIRST_S = (0.0, 0.0)
+        ann._rung_s, ann._calls = {}, {}
+        ann._dice = SimpleNamespace(random=lambda: 0.0, uniform=lambda *_: 0.0)
+        ann._somebody_else = lambda: "bob"
+        ann._phones = SimpleNamespace(note=noted.append)
+        told = iter((
+            Told(event="invite", phone="ann", role="agent", call="c1", sip_call_id="x@y"),
+            Told(event="answered", phone="ann", role="agent", sip_call_id="x@y"),
+            Told(event="answered", phone="ann", role="agent", sip_call_id="x@y"),
+        ))
+        ann._hear = lambda seat: next(told)
+        answers += [200, 200, 200, 409]
+        ann.work()
+        ann.work()
+        ann.work()
+        assert asked[1::2] == [("POST", "/v1/calls/c1/transfer")] * 2, asked
+        (line,) = noted
+        assert b'"passed_on"' in line and b'"x@y"' in line, line
+    """)
+
+
 def test_stream_of_somebody_whose_token_is_over_signs_in_anew() -> None:
     played("""
         import gevent

@@ -13,6 +13,7 @@ from loadtests.load.telling import (
     hear,
     how_ended,
     is_kept,
+    passed_on,
     row_of_transfer,
     rows_of_agent,
     rows_of_caller,
@@ -165,3 +166,13 @@ def test_what_is_kept_of_a_caller_tells_when_they_were_told_of_an_agent_held_and
 def test_of_agents_only_the_ends_are_kept(event: str) -> None:
     assert not is_kept(Told(event=event, role="agent"))
     assert is_kept(Told(event="call", role="agent"))
+
+
+@pytest.mark.parametrize("of_telephone", [None, 1_700])
+def test_agent_who_passed_a_caller_on_at_a_desktop_is_known_to_have(
+    of_telephone: int | None,
+) -> None:
+    of_agent = CALL | {"role": "agent", "phone": "ann", "passed_on_ms": of_telephone}
+    answered = Told(event="answered", phone="ann", role="agent", sip_call_id="x@y")
+    _, (agent,) = reports([passed_on(answered, 2_000), json.dumps(of_agent).encode()])
+    assert agent.passed_on_ms == (of_telephone or 2_000)

@@ -14,15 +14,17 @@ from loadtests.load.exchange import PhonesError
 from loadtests.load.people.api import GONE, Person
 from loadtests.load.people.around import around, enter
 from loadtests.load.plan import Agent as Seat
-from loadtests.load.telephones import hear_next
+from loadtests.load.telephones import Telephones, hear_next
 from loadtests.load.telling import (
     SIP,
     Row,
     Told,
+    passed_on,
     row_of_transfer,
     row_without_phone,
     rows_of_agent,
 )
+from state.clock import SystemClock
 
 LOOKS_S: Final = 1.0
 REGISTERS_WITHIN_S: Final = 10.0
@@ -33,6 +35,7 @@ TO_QUEUE_SHARE: Final = 0.3
 """Of the transfers; the others are to a colleague."""
 ASKS_FIRST_S: Final = (0.5, 2.0)
 """How long an agent talks before passing the caller on from the desktop."""
+_OK: Final = 200
 PAUSE_S: Final = (1.0, 4.0)
 
 
@@ -52,10 +55,13 @@ class Agent(Person):
         seat = self._seat
         self._dice = Random(f"{self._here.plan.request.seed}/{seat.id}")  # noqa: S311 - repeatable
         self._rung_s: dict[str, float] = {}
+        self._calls: dict[str, str] = {}
+        """By its SIP Call-ID: which call rings or talks."""
         self._wanted = ""
         self.begin(seat.id, seat.password, seat.site)
         self.listen(("calls", "agents"))
         self._inbox: Queue[Told | None] | None = None
+        self._phones: Telephones | None = None
         self._pick_up(seat)
 
     def on_stop(self) -> None:
@@ -78,6 +84,7 @@ class Agent(Person):
         match told:
             case Told(event="invite"):
                 self._rung_s[told.call] = time.perf_counter()
+                self._calls[told.sip_call_id] = told.call
             case Told(event="answered"):
                 self._answered(told)
             case Told(event="transfer"):
@@ -110,8 +117,8 @@ class Agent(Person):
     def _pick_up(self, seat: Seat) -> None:
         """Get a telephone, register with it and say that one is ready; or try it again later."""
         try:
-            phones = self._here.exchange.at(f"agents-{seat.site}")
-            self._inbox = phones.add("agents", self._plan(seat), self._count)
+            self._phones = self._here.exchange.at(f"agents-{seat.site}")
+            self._inbox = self._phones.add("agents", self._plan(seat), self._count)
             self._register(self._inbox)
             self._be("ready")
         except PhonesError as error:
@@ -134,9 +141,12 @@ class Agent(Person):
         self.ask("GET", "/v1/me/call")
         if self._dice.random() < TRANSFER_SHARE:
             gevent.sleep(self._dice.uniform(*ASKS_FIRST_S))
-            path, name = f"/v1/calls/{told.call}/transfer", "/v1/calls/{call}/transfer"
-            body = {"to": self._somebody_else()}
-            self.ask("POST", path, name=name, body=body, fine={404, 409})
+            call = self._calls.get(told.sip_call_id, "")
+            path, name = f"/v1/calls/{call}/transfer", "/v1/calls/{call}/transfer"
+            body, asked_ms = {"to": self._somebody_else()}, SystemClock().now().wall_ms
+            status, *_ = self.ask("POST", path, name=name, body=body, fine={404, 409})
+            if status == _OK and self._phones is not None:
+                self._phones.note(passed_on(told, asked_ms))
 
     def _somebody_else(self) -> str:
         """Return a colleague, or the queue."""
@@ -152,6 +162,7 @@ class Agent(Person):
 
     def _ended(self, told: Told) -> None:
         self._rung_s.pop(told.call, None)
+        self._calls.pop(told.sip_call_id, None)
         if told.answered_ms is None:
             return
         if self._dice.random() < WRAP_UP_SHARE:
