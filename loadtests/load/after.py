@@ -17,7 +17,7 @@ from drills.demo.reports import AgentReport, CallerReport
 from drills.desk import answers, asks, call_answers
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
-from loadtests.load import books, growth
+from loadtests.load import books, growth, locusts
 from loadtests.load.plan import SAID, STATISTICS, Plan
 from loadtests.load.saying import tell
 from loadtests.load.sums import Sums, sums
@@ -192,6 +192,7 @@ def _entry(row: call_answers.CallRow) -> books.Entry:
         call=row.call,
         outcome=row.outcome,
         cause=row.cause,
+        edge=row.edge,
         did=row.did,
         arrived_ms=row.arrived_ms,
         is_callback=row.callback_of is not None,
@@ -212,6 +213,7 @@ def _ours(plan: Plan) -> books.Ours:
         since_ms=plan.began_ms,
         placed=by_sipp.created,
         succeeded=by_sipp.succeeded,
+        faults=locusts.done(plan.folder),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from drills.demo import phones
 from drills.demo.ledger import outcome_of
 from drills.demo.reports import AgentReport, CallerReport
+from loadtests.load.faults import Done
 from state.model import Outcome
 
 
@@ -23,6 +25,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     call: str
     outcome: Outcome | None
     cause: str = ""
+    edge: str = ""
     did: str = ""
     arrived_ms: int = 0
     """Wall clock."""
@@ -40,6 +43,8 @@ class Ours(Struct, frozen=True, kw_only=True):
     """By SIPp."""
     succeeded: int = 0
     """Of those: answered, and hung up in order."""
+    faults: tuple[Done, ...] = ()
+    """What the load has broken."""
 
 
 NOBODYS: Final = Ours()
@@ -56,7 +61,8 @@ class Books(Struct, frozen=True, kw_only=True):
     """In more than one record."""
     contradicted: tuple[str, ...]
     """By one side's word an agent and the caller talked and one of them ended it, and by the
-    other's not: with what both say, and when its people said goodbye and heard each other last."""
+    other's not: with what both say, who wrote the record and why, when its people said goodbye and
+    heard each other last, when the call came, and which fault was nearest to its end."""
     cut_off: int
     """Lost, by the people's word."""
     unclaimed: tuple[str, ...] = ()
@@ -113,6 +119,7 @@ def compare(
     records, placed = list(ledger), list(callers)
     counts: Mapping[str, int] = Counter(each.call for each in records)
     outcomes = {each.call: each.outcome for each in records}
+    by_call = {each.call: each for each in records}
     causes: defaultdict[str, list[str]] = defaultdict(list)
     for each in records:
         causes[each.call].append(each.cause)
@@ -134,8 +141,9 @@ def compare(
         missing=tuple(call for call in said if call not in outcomes),
         doubled=tuple(call for call in said if counts.get(call, 0) > 1),
         contradicted=tuple(
-            f"{call}: {outcomes[call] or 'no outcome'}, and {outcome} by the people; "
+            f"{call}: {_record(by_call[call])}, and {outcome} by the people; "
             + _goodbyes(answered[call], rung.get(call, ()))
+            + f"; {_when(answered[call], ours.faults)}"
             for call, outcome in said.items()
             if call in outcomes
             and (outcome is Outcome.ANSWERED) is not (outcomes[call] is Outcome.ANSWERED)
@@ -181,3 +189,28 @@ def _goodbye(report: CallerReport | AgentReport, since_ms: int) -> str:
     if report.crossed:
         parts.append("crossed")
     return f"{report.end} ({', '.join(parts)})"
+
+
+def _record(entry: Entry) -> str:
+    why = " ".join(filter(None, (entry.cause, entry.edge and f"at {entry.edge}")))
+    return f"{entry.outcome or 'no outcome'}" + (f" ({why})" if why else "")
+
+
+def _when(caller: CallerReport, faults: Iterable[Done]) -> str:
+    """Return when a call came, by the wall clock, and which fault was nearest to its end."""
+    came = datetime.fromtimestamp(caller.invite_ms / 1000, UTC)
+    told = f"came at {came.isoformat(timespec='milliseconds')}"
+    at_ms = caller.hung_up_ms or caller.ended_ms or caller.invite_ms
+    made = [each for each in faults if not each.problem]
+    if not made:
+        return f"{told}, nothing was broken"
+    nearest = min(made, key=lambda each: max(each.from_ms - at_ms, at_ms - each.until_ms, 0))
+    return f"{told}, {_distance(nearest, at_ms)} {nearest.drill}: {nearest.fault.told()}"
+
+
+def _distance(fault: Done, at_ms: int) -> str:
+    if at_ms < fault.from_ms:
+        return f"over {(fault.from_ms - at_ms) / 1000:.1f} s before"
+    if at_ms > fault.until_ms:
+        return f"over {(at_ms - fault.until_ms) / 1000:.1f} s after"
+    return f"over {(at_ms - fault.from_ms) / 1000:.1f} s into"

@@ -35,7 +35,8 @@ class Report(Struct, frozen=True, kw_only=True):
     unclaimed_calls: tuple[str, ...] = ()
     """Some that the ledger knew of and no caller had placed; with what it says."""
     contradicted_calls: tuple[str, ...] = ()
-    """Some in which callers heard an agent of whom the ledger does not know; with what it says."""
+    """Some of whose end the two say different things: all that is known of them."""
+
     faults: tuple[str, ...]
     """That were made."""
     refused_faults: tuple[str, ...] = ()
@@ -47,6 +48,12 @@ class Report(Struct, frozen=True, kw_only=True):
     """Some of the center's processes that ended, and no fault had ended them."""
     trends: Trends | None = None
     """What people met over time; None: nobody called."""
+
+    def differing(self) -> Iterator[str]:
+        """Yield each call on which people and ledger do not agree, and how."""
+        yield from (f"in no record: {each}" for each in self.missing_calls)
+        yield from (f"nobody placed it: {each}" for each in self.unclaimed_calls)
+        yield from (f"told otherwise: {each}" for each in self.contradicted_calls)
 
     def grown(self) -> Iterator[tuple[str, str, Slope]]:
         """Yield program, what it holds, and how that went: memory, and what surely grew.
@@ -83,6 +90,8 @@ def shown(report: Report) -> RenderableType:
         parts.append(Text("Of their own accord: " + "; ".join(report.died), style="red"))
     if report.complaints:
         parts.append(_complaints(report))
+    if differing := list(report.differing()):
+        parts.append(Text("\n".join(differing), style="red"))
     parts.append(limits)
     if report.incomplete:
         why, *more = report.incomplete

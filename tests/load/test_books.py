@@ -9,8 +9,13 @@ from msgspec.structs import replace
 
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
+from drills.fault import Fault, FaultKind
 from loadtests.load.books import Entry, Ours, compare
+from loadtests.load.faults import Done
 from state.model import AgentId, CallId, Outcome
+
+AT_MS = 1_795_953_600_000
+"""12:00:00 on 29 November 2026."""
 
 
 def caller(call: str, *, end: End = End.HUNG_UP, heard: bool = True) -> CallerReport:
@@ -184,12 +189,48 @@ def test_calls_of_sipp_and_their_records_are_as_many(calls: tuple[str, ...], tol
     assert not found.is_exact
 
 
-def test_contradiction_tells_when_its_people_said_goodbye_and_heard_each_other() -> None:
-    late = replace(caller("1"), ended_ms=12_620, last_heard_ms=4900)
-    found = compare([late], [replace(agent("1"), crossed=True)], over(("1", Outcome.LOST)))
-    (told,) = found.contradicted
-    _, _, goodbyes = told.partition("; ")
-    assert goodbyes == (
+KILLED = Done(
+    at_s=9.0,
+    drill="edge_killed",
+    fault=Fault(kind=FaultKind.KILL, target="edge-a1"),
+    from_ms=AT_MS - 60_000,
+    until_ms=AT_MS - 60_000,
+)
+CUT = Done(
+    at_s=60.0,
+    drill="trunk_lost",
+    fault=Fault(kind=FaultKind.CUT, target="carrier-b", ttl_s=10.0),
+    from_ms=AT_MS,
+    until_ms=AT_MS + 10_000,
+)
+
+
+@pytest.mark.parametrize(
+    ("faults", "nearest"),
+    [
+        ((), "nothing was broken"),
+        ((replace(CUT, problem="refused"),), "nothing was broken"),
+        ((KILLED, CUT), "over 5.0 s into trunk_lost: cut carrier-b (for 10 s)"),
+        ((KILLED,), "over 65.0 s after edge_killed: kill edge-a1"),
+        (
+            (replace(CUT, from_ms=AT_MS + 7_000),),
+            "over 2.0 s before trunk_lost: cut carrier-b (for 10 s)",
+        ),
+    ],
+)
+def test_contradiction_tells_all_that_is_gone_with_the_logs(
+    faults: tuple[Done, ...], nearest: str
+) -> None:
+    shift = {"invite_ms": AT_MS, "ok_ms": AT_MS + 20, "hung_up_ms": AT_MS + 5_000}
+    late = replace(caller("1"), ended_ms=AT_MS + 12_620, last_heard_ms=AT_MS + 4_900, **shift)
+    met = {"invite_ms": AT_MS + 1_000, "answered_ms": AT_MS + 1_500, "ended_ms": AT_MS + 5_010}
+    entry = Entry(call="1", outcome=Outcome.LOST, cause="goodbye_unheard", edge="b2")
+    (told,) = compare(
+        [late], [replace(agent("1"), crossed=True, **met)], [entry], Ours(faults=faults)
+    ).contradicted
+    assert told == (
+        "1: lost (goodbye_unheard at b2), and answered by the people; "
         "caller hung_up (hung up at 4.98 s, over at 12.60 s, last heard at 4.88 s), "
-        "agent ann far_end (over at 4.99 s, crossed)"
+        "agent ann far_end (over at 4.99 s, crossed); "
+        f"came at 2026-11-29T12:00:00.000+00:00, {nearest}"
     )
