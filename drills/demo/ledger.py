@@ -210,6 +210,16 @@ def _audio(caller: CallerReport, agent: AgentReport, earlier: Sequence[AgentRepo
     )
 
 
+def strangers_in(caller: CallerReport, agents: Iterable[AgentReport]) -> frozenset[str]:
+    """Return the chords of other calls that were heard in a call, by our own telephones.
+
+    `agents`: all whom it has rung.
+    """
+    ours = [each for each in agents if each.call == caller.call]
+    by_agents = frozenset[str]().union(*(each.heard for each in ours))
+    return (caller.heard - {each.sent for each in ours}) | (by_agents - {caller.sent})
+
+
 def outcome_by_people(
     caller: CallerReport, agent: AgentReport | None, audio: Audio | None
 ) -> Outcome:

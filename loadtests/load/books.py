@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from drills.demo import phones
-from drills.demo.ledger import outcome_of
+from drills.demo.ledger import outcome_of, strangers_in
 from drills.demo.reports import AgentReport, CallerReport
 from loadtests.load.faults import Done
 from state.model import Outcome
@@ -71,6 +71,8 @@ class Books(Struct, frozen=True, kw_only=True):
     """So many fewer records than calls that SIPp had answered and ended."""
     volume_unclaimed: int = 0
     """So many more than calls that SIPp placed, and records beyond a call's first."""
+    mixed_up: tuple[str, ...] = ()
+    """Calls in which somebody of another was heard; with whom, when, and the nearest fault."""
 
     @property
     def is_exact(self) -> bool:
@@ -100,6 +102,7 @@ class Books(Struct, frozen=True, kw_only=True):
             "ledger.volume_missing": self.volume_missing,
             "ledger.volume_unclaimed": self.volume_unclaimed,
             "ledger.exact": float(self.is_exact),
+            "audio.strangers": len(self.mixed_up),
         } | ({"calls.cut_off_share": self.cut_off / self.calls} if self.calls else {})
 
 
@@ -160,6 +163,11 @@ def compare(
         ),
         volume_missing=max(0, ours.succeeded - once),
         volume_unclaimed=max(0, once - ours.placed) + len(by_sipp) - once,
+        mixed_up=tuple(
+            f"{call}: {' '.join(sorted(strangers))}; {_when(each, ours.faults)}"
+            for call, each in answered.items()
+            if (strangers := strangers_in(each, rung.get(call, ())))
+        ),
     )
 
 

@@ -65,6 +65,7 @@ def report_of(
         missing_calls=() if books is None else books.missing[:20],
         unclaimed_calls=() if books is None else books.unclaimed[:20],
         contradicted_calls=() if books is None else books.contradicted[:20],
+        mixed_up_calls=() if books is None else books.mixed_up[:20],
         growth=grown,
         complaints=complained,
         died=died[:20],

@@ -36,6 +36,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Some that the ledger knew of and no caller had placed; with what it says."""
     contradicted_calls: tuple[str, ...] = ()
     """Some of whose end the two say different things: all that is known of them."""
+    mixed_up_calls: tuple[str, ...] = ()
+    """Some in which somebody of another call was heard; with that one's chords."""
 
     faults: tuple[str, ...]
     """That were made."""
@@ -50,10 +52,11 @@ class Report(Struct, frozen=True, kw_only=True):
     """What people met over time; None: nobody called."""
 
     def differing(self) -> Iterator[str]:
-        """Yield each call on which people and ledger do not agree, and how."""
+        """Yield each call on which people and ledger do not agree, or others were heard."""
         yield from (f"in no record: {each}" for each in self.missing_calls)
         yield from (f"nobody placed it: {each}" for each in self.unclaimed_calls)
         yield from (f"told otherwise: {each}" for each in self.contradicted_calls)
+        yield from (f"others were heard: {each}" for each in self.mixed_up_calls)
 
     def grown(self) -> Iterator[tuple[str, str, Slope]]:
         """Yield program, what it holds, and how that went: memory, and what surely grew.

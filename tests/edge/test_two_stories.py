@@ -102,6 +102,7 @@ def _one_story(plan: Plan) -> Played:
     assert not played.ledger.mismatches(), (plan, played.ledger.mismatches())
     kept = _kept_by_a_load(played)
     assert kept.is_exact, (plan, kept.told(), kept.contradicted)
+    assert not kept.mixed_up, (plan, kept.mixed_up)
     return played
 
 

@@ -140,6 +140,32 @@ def test_books_that_differ_tell_how_many_calls_and_how() -> None:
     assert found.told() == "1 calls in no record, 1 calls told otherwise"
 
 
+@pytest.mark.parametrize(
+    ("by_caller", "by_agent", "told"),
+    [
+        (frozenset({"3+4"}), frozenset({"1+2"}), ()),
+        (frozenset({"3+4", "5+6"}), frozenset({"1+2"}), ("5+6",)),
+        (frozenset({"3+4"}), frozenset({"1+2", "7+8"}), ("7+8",)),
+    ],
+)
+def test_call_in_which_somebody_of_another_is_heard_is_told(
+    by_caller: frozenset[str], by_agent: frozenset[str], told: tuple[str, ...]
+) -> None:
+    found = compare(
+        [replace(caller("1"), heard=by_caller)],
+        [replace(agent("1"), heard=by_agent)],
+        over(("1", Outcome.ANSWERED)),
+    )
+    assert [each.split()[1].rstrip(";") for each in found.mixed_up] == list(told)
+    assert found.figures()["audio.strangers"] == len(told)
+
+
+def test_who_was_passed_on_has_heard_both_agents_and_no_stranger() -> None:
+    heard_both = replace(caller("1"), heard=frozenset({"3+4", "5+6"}))
+    agents = [agent("1"), replace(agent("1"), agent=AgentId("bob"), invite_ms=3_000, sent="5+6")]
+    assert compare([heard_both], agents, over(("1", Outcome.ANSWERED))).mixed_up == ()
+
+
 OURS = Ours(did="15550180", volume_did="15550181", since_ms=1_000, placed=3, succeeded=2)
 
 
