@@ -137,6 +137,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """When agents of a site that was gone were first there by the word of another one."""
     merged_ms: tuple[int, ...] = ()
     """When edges had merged what they did without a quorum."""
+    taken_over: tuple[tuple[EdgeId, int], ...] = ()
+    """Which edges went on with the calls of a life before, and when."""
     alone_still: tuple[EdgeId, ...] = ()
     """Edges that went on without one and have not said that they have merged it."""
     clocks_meanwhile: tuple[ClockBound, ...] = ()

@@ -2,11 +2,12 @@
 
 That nothing was lost says nothing of a fault that did nothing. A site that drains, or whose trunk
 is cut, serves nobody new; one that was gone serves again; an edge that starts without a majority of
-etcd serves at all: these are the figures of that, by the edges' own records.
+etcd serves at all: these are the figures of that, by the edges' own records and logs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -15,7 +16,7 @@ from drills.books import is_touched
 from drills.course import Made
 from drills.fault import Fault, FaultKind
 from drills.seen import Seen
-from state.model import CallRecord, SiteId
+from state.model import CallRecord, EdgeId, SiteId
 
 ON_ITS_WAY_S: Final = 0.5
 """Who dialled while it was just being broken may have come in before."""
@@ -41,6 +42,7 @@ def served(seen: Seen) -> dict[str, float | None]:
     edges = [each for each in killed if each.fault.target.startswith(_EDGE)]
     if edges:
         answers["served_by_next_life"] = _by_next_life(seen, edges)
+        answers["takeover_s"] = _takeover_s(seen, edges)
     return answers
 
 
@@ -132,6 +134,35 @@ def _short(seen: Seen, from_ms: int, until_ms: int) -> Iterator[CallRecord]:
         ends_ns = call.final_ns or 0
         if is_answered and from_ms <= call.invite_ns / _NS and ends_ns / _NS < until_ms:
             yield records[call.sip_call_id]
+
+
+def _takeover_s(seen: Seen, killed: Iterable[Made]) -> float | None:
+    """Return after how long the next lives of killed edges went on with all their calls.
+
+    Infinite: one of them did not. None: none held a call.
+    """
+    took_s = []
+    for each in killed:
+        edge = EdgeId(each.fault.target.removeprefix(_EDGE))
+        if not _held(seen, edge, each.at_ms):
+            continue
+        ends_ms = [at for other, at in seen.taken_over if other == edge and at >= each.at_ms]
+        took_s.append((min(ends_ms) - each.at_ms) / _MS if ends_ms else math.inf)
+    return max(took_s, default=None)
+
+
+def _held(seen: Seen, edge: EdgeId, at_ms: int) -> bool:
+    """Tell whether an edge held a caller whom it had answered."""
+    return any(
+        row.record is not None
+        and row.record.edge == edge
+        and row.caller is not None
+        and row.caller.ok_ms is not None
+        # Who was answered just then may not have acknowledged it: of them no journal tells.
+        and row.caller.ok_ms < at_ms - ON_ITS_WAY_S * _MS
+        and (row.caller.ended_ms is None or row.caller.ended_ms > at_ms)
+        for row in seen.ledger.placed
+    )
 
 
 def _answered(

@@ -70,6 +70,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "served_elsewhere": Figure("calls meant for that site, and served elsewhere"),
     "served_again": Figure("calls of the site that was gone, served by itself again"),
     "served_by_next_life": Figure("calls answered by the killed edge's next life, meanwhile"),
+    "takeover_s": Figure("the killed edge's next life goes on with its calls", _S),
     "recordings_due": Figure("answered calls, of which there should be a recording"),
     "recordings_lost": Figure("recordings that are missing or not whole"),
     "recording_lost_s": Figure("talk of answered calls of which there is no recording", _S),

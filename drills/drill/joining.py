@@ -80,6 +80,7 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         wire=msgspec.structs.replace(wire, calls=planned),
         moved_ms=_moved_ms(stage, course),
         merged_ms=witnesses.merged(stage),
+        taken_over=witnesses.taken_over(stage),
         alone_still=witnesses.still_alone(stage),
         clocks_meanwhile=kept.clocks,
         aborted_ms=kept.aborted_ms,

@@ -34,6 +34,7 @@ _TOLD = frozenset(
         "alone",
         "alone_again",
         "merged",
+        "calls_taken_over",
         "lease_kept_again",
         "edges_silent",
         "etcd_member_benched",
@@ -92,6 +93,16 @@ def merged(stage: Stage) -> tuple[int, ...]:
         for edge in edge_homes(stage.lab)
         for at_ms, what in _log_lines(stage.lab.paths.run / "log" / f"edge-{edge}.log")
         if what.startswith("merged")
+    )
+
+
+def taken_over(stage: Stage) -> tuple[tuple[EdgeId, int], ...]:
+    """Return which edges went on with the calls of a life before, and when, by their own clocks."""
+    return tuple(
+        (edge, at_ms)
+        for edge in edge_homes(stage.lab)
+        for at_ms, what in _log_lines(stage.lab.paths.run / "log" / f"edge-{edge}.log")
+        if what.startswith("calls_taken_over")
     )
 
 

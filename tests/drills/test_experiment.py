@@ -38,6 +38,7 @@ FIGURES = {
         "served_elsewhere",
         "served_again",
         "served_by_next_life",
+        "takeover_s",
     ),
 }
 SOUND = """

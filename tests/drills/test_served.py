@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -84,6 +85,29 @@ def test_a_site_that_comes_back_serves_its_own_callers_again() -> None:
     assert figures(of(KILL_MS + 6_000, KILL_SITE))["served_again"] == 0
     late = where(lambda call: call.index in after[1:], site=DEAD)
     assert figures(of(KILL_MS + 6_000, KILL_SITE, records=late))["served_again"] == len(after) - 1
+
+
+def test_how_soon_a_killed_edges_calls_are_taken_over_is_told_of_those_that_held_any() -> None:
+    killed = Fault(kind=FaultKind.KILL, target="edge-b1")
+    on = [
+        call.index
+        for call, caller in zip(SCENARIO.calls, CALLERS, strict=True)
+        if caller.ok_ms is not None
+        and caller.ok_ms < KILL_MS - 1000
+        and (caller.ended_ms or 0) > KILL_MS
+    ]
+    held = of(
+        KILL_MS + 5_000, killed, records=where(lambda call: call.index in on, edge=EdgeId("b1"))
+    )
+    assert figures(held)["takeover_s"] == math.inf, "nobody says so"
+    before, after = (EdgeId("b1"), KILL_MS - 500), (EdgeId("b1"), KILL_MS + 1_250)
+    another = (EdgeId("b2"), KILL_MS + 100)
+    assert figures(replace(held, taken_over=(before, another)))["takeover_s"] == math.inf
+    told = replace(held, taken_over=(before, another, after))
+    assert figures(told)["takeover_s"] == 1.25
+    none = of(KILL_MS + 5_000, killed, records=where(lambda _: True, edge=EdgeId("b2")))
+    assert figures(none)["takeover_s"] is None
+    assert "takeover_s" not in figures(of(KILL_MS + 5_000, KILL_SITE))
 
 
 def test_the_next_life_of_a_killed_edge_is_known_by_what_it_answered_meanwhile() -> None:

@@ -55,3 +55,12 @@ def test_an_edge_is_still_alone_that_has_not_merged_what_it_did_so(
     monkeypatch.setattr(witnesses, "edge_homes", lambda _: {EDGE: SiteId("b")})
     found = witnesses.still_alone(stage_of(tmp_path, *events))
     assert found == ((EDGE,) if is_alone else ())
+
+
+def test_when_an_edge_went_on_with_the_calls_of_its_life_before_stands_in_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnesses, "edge_homes", lambda _: {EDGE: SiteId("b")})
+    stage = stage_of(tmp_path, "edge_started", "calls_taken_over", "edge_started")
+    ((edge, at_ms),) = witnesses.taken_over(stage)
+    assert (edge, at_ms % 60_000) == (EDGE, 1_000)
