@@ -18,6 +18,11 @@ def killed_site(method: Iterable[Fault]) -> SiteId | None:
     return next((SiteId(each.target) for each in method if each.kind in _SITE_FAULTS), None)
 
 
+def killed_sites(method: Iterable[Fault]) -> frozenset[SiteId]:
+    """Return all sites that are gone as a whole."""
+    return frozenset(SiteId(each.target) for each in method if each.kind in _SITE_FAULTS)
+
+
 def named_sites(method: Iterable[Fault]) -> frozenset[str] | None:
     """Return the sites that a method names; None: any, since it says who leads, or not."""
     found: set[str] = set()

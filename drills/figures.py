@@ -7,10 +7,11 @@ broke), `truth` (what the store said of agents); here, what is left.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from drills.answering import answering, short_answering
-from drills.blast import killed_site
+from drills.blast import killed_sites
 from drills.books import counts, failed_after, lost_elsewhere
 from drills.calling_back import calling_back
 from drills.course import Course
@@ -73,21 +74,21 @@ def figures(seen: Seen) -> dict[str, float | None]:
     }
     if t0_ms is None:
         return answers
-    first_site = killed_site(course.method)
+    dead = killed_sites(course.method)
     after, t0_ns = came_after(seen, t0_ms), t0_ms * 1_000_000
-    answers["rto_s"] = ledger_rto_s(seen.ledger, t0_ms, after, first_site)
-    answers["rto_capture_s"] = rto_s(seen.wire, t0_ns, after, ANSWER_LIMIT_S, first_site)
+    answers["rto_s"] = ledger_rto_s(seen.ledger, t0_ms, after, dead)
+    answers["rto_capture_s"] = rto_s(seen.wire, t0_ns, after, ANSWER_LIMIT_S, dead)
     answers["rto_error_ms"] = _difference_ms(answers["rto_s"], answers["rto_capture_s"])
     answers["failed"] = failed_after(seen.ledger, t0_ms)
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))
-    answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, first_site)
+    answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, dead)
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms) if was_rung else None
     answers["ttl_overrun_s"] = _overrun_s(course)
     answers["offer_wait_s"] = offer_wait_s(seen, t0_ms)
     answers["offer_delay_s"] = offer_delay_s(seen, t0_ms)
     answers["agents_back_s"] = agents_back_s(seen, t0_ms)
     answers["drained_s"] = drained_s(seen, t0_ms)
-    answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, first_site)
+    answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, dead)
     answers["data_rto_s"] = data_rto_s(seen.writes_ms, t0_ms)
     answers["sign_in_rto_s"] = sign_in_rto_s(seen.sign_ins, t0_ms)
     merged = [at_ms for at_ms in seen.merged_ms if at_ms >= t0_ms]
@@ -180,5 +181,6 @@ def _overrun_s(course: Course) -> float | None:
 def _difference_ms(one: float | None, other: float | None) -> float | None:
     if one is None or other is None:
         return None
-    # That there was no recovery two can say alike.
-    return 0.0 if one == other else abs(one - other) * _MS
+    if one == other == math.inf:
+        return None  # both say that there was no recovery: of none no time can be compared
+    return abs(one - other) * _MS

@@ -141,25 +141,26 @@ def heard(pcap: bytes, callers: str, *, dropped: int | None) -> Wire:
 
 
 def rto_s(
-    wire: Wire, from_ns: int, after: Collection[str], limit_s: float, first_site: str | None
+    wire: Wire, from_ns: int, after: Collection[str], limit_s: float, sites: Collection[str]
 ) -> float | None:
-    """Return when service was back: the first INVITE from which on all got their 200 in time.
+    """Return when service was back: the 200 of the first call from which on all got it in time.
 
-    Over the calls `after`, by their Call-ID, that the carrier tries at `first_site` first; None:
-    over all of them. Infinite where there is none from which on all did; None: no call came.
+    Over the calls `after`, by their Call-ID, that the carrier tries at one of `sites` first; where
+    none is named, over all of them. Infinite where there is none from which on all did; None: no
+    call came.
     """
     first_good: int | None = None
     came = [
         call
         for call in wire.calls
-        if call.sip_call_id in after and first_site in {None, call.first_site}
+        if call.sip_call_id in after and (not sites or call.first_site in sites)
     ]
     for call in came:
         setup_ms = call.setup_ms
         if setup_ms is None or setup_ms > limit_s * 1000:
             first_good = None
         elif first_good is None:
-            first_good = max(call.invite_ns, from_ns)
+            first_good = max(call.final_ns or from_ns, from_ns)
     if first_good is None:
         return math.inf if came else None
     return (first_good - from_ns) / 1e9

@@ -41,28 +41,31 @@ def came_after(seen: Seen, t0_ms: int) -> frozenset[str]:
 
 
 def ledger_rto_s(
-    book: Ledger, t0_ms: int, after: Collection[str], first_site: SiteId | None
+    book: Ledger, t0_ms: int, after: Collection[str], sites: Collection[SiteId]
 ) -> float | None:
     """Return when service was back by the callers' telephones; see `drills.packets.rto_s`."""
     first_good: int | None = None
     callers = [
         row.caller
         for row in book.placed
-        if row.caller
-        and row.caller.sip_call_id in after
-        and first_site in {None, row.planned.first_site}
+        if row.caller and row.caller.sip_call_id in after and _is_meant_for(row, sites)
     ]
     for caller in sorted(callers, key=lambda each: each.invite_ms):
         if caller.ok_ms is None or caller.ok_ms - caller.invite_ms > ANSWER_LIMIT_S * _MS:
             first_good = None
         elif first_good is None:
-            first_good = max(caller.invite_ms, t0_ms)
+            first_good = max(caller.ok_ms, t0_ms)
     if first_good is None:
         return math.inf if callers else None
     return (first_good - t0_ms) / _MS
 
 
-def media_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | None:
+def _is_meant_for(row: Row, sites: Collection[SiteId]) -> bool:
+    """Tell whether the carrier tries a call at one of these sites first; at any, if none is."""
+    return not sites or row.planned.first_site in sites
+
+
+def media_rto_s(book: Ledger, t0_ms: int, sites: Collection[SiteId]) -> float | None:
     """Return when the first caller who came after the first fault heard an agent."""
     heard = [
         row.caller.joined_ms
@@ -70,12 +73,12 @@ def media_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | 
         if row.caller
         and row.caller.joined_ms is not None
         and row.caller.invite_ms >= t0_ms
-        and first_site in {None, row.planned.first_site}
+        and _is_meant_for(row, sites)
     ]
     return (min(heard) - t0_ms) / _MS if heard else None
 
 
-def recording_rto_s(seen: Seen, t0_ms: int, first_site: SiteId | None) -> float | None:
+def recording_rto_s(seen: Seen, t0_ms: int, sites: Collection[SiteId]) -> float | None:
     """Return when the first talk began of which, in the end, there is a whole recording.
 
     Of callers who came after the first fault; None: there is none, or nobody listened.
@@ -88,7 +91,7 @@ def recording_rto_s(seen: Seen, t0_ms: int, first_site: SiteId | None) -> float 
         and row.caller.joined_ms is not None
         and row.caller.invite_ms >= t0_ms
         and row.caller.call in whole
-        and first_site in {None, row.planned.first_site}
+        and _is_meant_for(row, sites)
     ]
     return (min(begun) - t0_ms) / _MS if begun else None
 

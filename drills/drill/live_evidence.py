@@ -76,7 +76,7 @@ def _rto_s(probes: Iterable[Probed], t0_ms: int, first_site: SiteId | None) -> f
         if each.answered_ms is None or each.answered_ms - each.at_ms > limit_ms:
             first_good = None
         elif first_good is None:
-            first_good = each.at_ms
+            first_good = each.answered_ms
     if first_good is None:
         return math.inf if placed else None
     return (first_good - t0_ms) / 1000

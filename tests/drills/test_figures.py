@@ -76,7 +76,22 @@ def test_a_call_of_the_very_instant_of_the_fault_counts_for_telephone_and_captur
     error_ms = found["rto_error_ms"]
     assert error_ms is not None
     assert error_ms <= 4.0
-    assert (found["rto_s"], found["rto_capture_s"]) == (0.0, max(0, wire_ms - KILL_MS) / 1000)
+    assert (found["rto_s"], found["rto_capture_s"]) == ((sent_ms + 300) / 1000,) * 2
+
+
+def test_of_two_dead_sites_the_callers_of_both_have_to_be_served_again() -> None:
+    both = (KILL_SITE, replace(KILL_SITE, target="c"))
+    index = next(
+        index
+        for index, (call, caller) in enumerate(zip(SCENARIO.calls, CALLERS, strict=True))
+        if caller.invite_ms >= KILL_MS + 3_000 and call.first_site == "c"
+    )
+    slow = invented.swap(CALLERS, index, ok_ms=CALLERS[index].invite_ms + 2_500)
+    at_ms = CALLERS[index].invite_ms
+    one, two = figures(seen(callers=slow)), figures(seen(*both, callers=slow))
+    assert (one["rto_s"] or 0.0) < 3.0
+    assert (two["rto_s"] or 0.0) > (at_ms - KILL_MS) / 1000
+    assert two["rto_capture_s"] == two["rto_s"]
 
 
 def test_two_stories_of_one_call_and_the_ledger_is_not_exact() -> None:
@@ -629,7 +644,7 @@ def test_service_that_never_came_back_is_none_that_nobody_has_measured() -> None
     )
     found = figures(seen(callers=refused))
     assert found["rto_s"] == found["rto_capture_s"] == math.inf
-    assert found["rto_error_ms"] == 0.0, "both say the same"
+    assert found["rto_error_ms"] is None, "no time of a recovery bears the other out"
     before = tuple(replace(each, invite_ms=each.invite_ms - 10**7) for each in CALLERS)
     assert figures(seen(callers=before))["rto_s"] is None, "nobody came after it"
 

@@ -286,7 +286,7 @@ def test_service_is_back_with_the_first_test_call_after_which_all_are_answered()
         probe(6.0, A),
     ]
     found = figures(COURSE, probes, A, END_MS)
-    assert found["rto_s"] == 3.0
+    assert found["rto_s"] == 4.2, "the one of 3.0 s was answered 1.2 s later"
     assert found["failed"] == 0
     assert found["final_answer_s"] == 3.5
     assert found["media_rto_s"] == 4.7, "the first at a that heard an agent came at 3.0 s"

@@ -115,11 +115,18 @@ def test_service_is_back_with_the_first_call_after_which_all_are_good() -> None:
     )
     t0_ns = (T0_S * 10 + 9) * 10**8
     after = {call.sip_call_id for call in wire.calls if call.invite_ns >= t0_ns}
-    assert rto_s(wire, t0_ns, after, 2.0, "a") == pytest.approx(2.1)
+    assert rto_s(wire, t0_ns, after, 2.0, {"a"}) == pytest.approx(2.2), "to the 200, not the INVITE"
     # Over all sites the slow one of site b counts too, and none came after the last good one.
-    assert rto_s(wire, t0_ns, after, 2.0, None) == pytest.approx(2.1)
-    assert rto_s(wire, t0_ns, after, 2.0, "b") == math.inf, "it came, and was not answered in time"
-    assert rto_s(wire, t0_ns, after, 2.0, "c") is None
+    assert rto_s(wire, t0_ns, after, 2.0, {"a", "b"}) == pytest.approx(2.2)
+    assert rto_s(wire, t0_ns, after, 2.0, ()) == pytest.approx(2.2)
+    slow = read_wire(
+        pcap((2.0, invite("1", "b")), (2.1, invite("2", "a")), (2.2, answer("2", 200))), CALLER
+    )
+    assert rto_s(slow, t0_ns, {"1", "2"}, 2.0, {"a", "b"}) == pytest.approx(1.3)
+    assert rto_s(wire, t0_ns, after, 2.0, {"b"}) == math.inf, (
+        "it came, and was not answered in time"
+    )
+    assert rto_s(wire, t0_ns, after, 2.0, {"c"}) is None
 
 
 def test_the_longest_gap_counts_the_ends_of_the_stretch() -> None:
