@@ -1,10 +1,11 @@
-"""Records the packets of one interface to a pcap file, with the kernel's own times.
+"""Records the packets of interfaces to one pcap file, with the kernel's own times.
 
 A program of its own, so that it shares nothing with those whose word it is to check. It ends at
 SIGTERM; then it says on standard output how many packets it wrote and how many the kernel had to
-drop. SIP is kept whole, of RTP the head: any tool reads the file.
+drop. SIP is kept whole, of RTP the head: any tool reads the file. Packets of one interface are in
+their order; of several, one may be written before an earlier one of another.
 
-    python -m drills.capture INTERFACE FILE
+    python -m drills.capture FILE INTERFACE...
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -36,28 +38,38 @@ _UDP: Final = 17
 _BATCH: Final = 256
 
 
-def record(interface: str, file: BinaryIO, until: int) -> tuple[int, int]:
+def record(interfaces: Sequence[str], file: BinaryIO, until: int) -> tuple[int, int]:
     """Write packets until `until` can be read; return how many were written, and dropped."""
     file.write(struct.pack("=IHHiIII", _PCAP_NS, 2, 4, 0, 0, _LONGEST, _ETHERNET))
     packets = 0
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as tap:
-        # As much as we may have: beyond the usual limit only root outside any user namespace.
-        for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
-            with contextlib.suppress(PermissionError):
-                tap.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
-        tap.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        tap.setblocking(False)  # noqa: FBT003 - its only parameter
-        tap.bind((interface, _ETH_P_ALL))
+    with contextlib.ExitStack() as open_taps:
+        taps = [open_taps.enter_context(contextlib.closing(_tap(each))) for each in interfaces]
         while True:
-            ready, _, _ = select.select([tap.fileno(), until], [], [])
-            if tap.fileno() in ready:
-                packets += _drain(tap, file)
+            ready, _, _ = select.select([*(tap.fileno() for tap in taps), until], [], [])
+            packets += sum(_drain(tap, file) for tap in taps if tap.fileno() in ready)
             if until in ready:
                 # Whatever waits is of before that; a busy machine may have left more than a batch.
-                while count := _drain(tap, file):
-                    packets += count
-                statistics = tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
-                return packets, struct.unpack("=II", statistics)[1]
+                for tap in taps:
+                    while count := _drain(tap, file):
+                        packets += count
+                return packets, sum(_dropped(tap) for tap in taps)
+
+
+def _tap(interface: str) -> socket.socket:
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    # As much as we may have: beyond the usual limit only root outside any user namespace.
+    for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
+        with contextlib.suppress(PermissionError):
+            tap.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+    tap.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    tap.setblocking(False)  # noqa: FBT003 - its only parameter
+    tap.bind((interface, _ETH_P_ALL))
+    return tap
+
+
+def _dropped(tap: socket.socket) -> int:
+    statistics = tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+    return int(struct.unpack("=II", statistics)[1])
 
 
 def _drain(tap: socket.socket, file: BinaryIO) -> int:
@@ -84,13 +96,13 @@ def is_whole(frame: bytes) -> bool:
     return not _SIP_PORTS.isdisjoint(ports)
 
 
-def main(interface: str, path: str) -> None:
+def main(path: str, *interfaces: str) -> None:
     """Record until told to stop."""
     wake, woken = os.pipe()
     signal.signal(signal.SIGTERM, lambda _number, _frame: os.write(woken, b"."))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Path(path).open("wb") as file:
-        packets, dropped = record(interface, file, wake)
+        packets, dropped = record(interfaces, file, wake)
     sys.stdout.write(json.dumps({"packets": packets, "dropped": dropped}) + "\n")
 
 

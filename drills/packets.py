@@ -10,7 +10,7 @@ import math
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -24,6 +24,8 @@ _UDP: Final = 17
 _UDP_BYTES: Final = 8
 _RTP_LEAST: Final = 12
 _RTP_VERSION: Final = 0x80
+_RTCP: Final = range(200, 205)
+"""Kinds of packets that tell of sound and bear none (RFC 3550 §12.1)."""
 _SUCCESS: Final = range(200, 300)
 _FINAL: Final = 200
 
@@ -72,6 +74,10 @@ class Wire(Struct, frozen=True, kw_only=True):
     """By the time of the INVITE."""
     audio_ns: dict[int, list[int]]
     """When audio came for callers, by their port."""
+    voices_ns: Mapping[int, Mapping[int, int]] = {}
+    """When each source of sound (SSRC, RFC 3550 §8) first came for callers, by their port."""
+    sent_ns: Mapping[str, Sequence[int]] = {}
+    """When audio for callers came from which address."""
 
 
 def packets(pcap: bytes) -> Iterator[Packet]:
@@ -104,6 +110,8 @@ def read_wire(pcap: bytes, callers: str) -> Wire:
     invites: dict[str, Dialled] = {}
     finals: dict[str, tuple[int, int]] = {}
     audio: defaultdict[int, list[int]] = defaultdict(list)
+    voices: defaultdict[int, dict[int, int]] = defaultdict(dict)
+    sent: defaultdict[str, list[int]] = defaultdict(list)
     for packet in packets(pcap):
         if packet.payload.startswith(b"INVITE ") and packet.source == callers:
             dialled = _dialled(packet)
@@ -113,8 +121,10 @@ def read_wire(pcap: bytes, callers: str) -> Wire:
             found = _final(packet)
             if found is not None and found[0] not in finals:
                 finals[found[0]] = (packet.at_ns, found[1])
-        elif packet.target == callers and _is_rtp(packet.payload):
+        elif packet.target == callers and (voice := voice_of(packet.payload)) is not None:
             audio[packet.target_port].append(packet.at_ns)
+            voices[packet.target_port].setdefault(voice, packet.at_ns)
+            sent[packet.source].append(packet.at_ns)
     return Wire(
         calls=tuple(
             Dialled(
@@ -129,6 +139,8 @@ def read_wire(pcap: bytes, callers: str) -> Wire:
             for each in sorted(invites.values(), key=lambda each: each.invite_ns)
         ),
         audio_ns=dict(audio),
+        voices_ns=dict(voices),
+        sent_ns=dict(sent),
     )
 
 
@@ -202,20 +214,24 @@ def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def _is_rtp(payload: bytes) -> bool:
-    return len(payload) >= _RTP_LEAST and payload[0] & 0xC0 == _RTP_VERSION
+def voice_of(payload: bytes) -> int | None:
+    """Return the SSRC of a packet of sound; None: it is none."""
+    if len(payload) < _RTP_LEAST or payload[0] & 0xC0 != _RTP_VERSION or payload[1] in _RTCP:
+        return None
+    return int.from_bytes(payload[8:12], "big")
 
 
 _FIELD = re.compile(
-    rb"^(call-id|i|from|f|to|t|cseq|x-first-site)[ \t]*:[ \t]*(.*?)\r?$",
+    rb"^(call-id|i|from|f|to|t|cseq|expires|x-first-site)[ \t]*:[ \t]*(.*?)\r?$",
     re.IGNORECASE | re.MULTILINE,
 )
 _AUDIO = re.compile(rb"^m=audio (\d+) ", re.MULTILINE)
-_USER = re.compile(r"sip:([^@;>]*)@")
+_USER = re.compile(r"sips?:([^@;>]*)@")
 _SHORT = {"i": "call-id", "f": "from", "t": "to"}
 
 
-def _fields(payload: bytes) -> dict[str, str]:
+def fields_of(payload: bytes) -> dict[str, str]:
+    """Return the fields of a SIP message that are looked at here, each by its long name."""
     head = payload.partition(b"\r\n\r\n")[0]
     found: dict[str, str] = {}
     for name, value in _FIELD.findall(head):
@@ -224,26 +240,40 @@ def _fields(payload: bytes) -> dict[str, str]:
     return found
 
 
+def user_of(field: str) -> str:
+    """Return the user's part of the address in a From or To field; empty: it has none."""
+    user = _USER.search(field)
+    return user[1] if user else ""
+
+
+def audio_port_of(payload: bytes) -> int | None:
+    """Return where whoever describes a session wants to have its sound; None: they do not say."""
+    audio = _AUDIO.search(payload)
+    return int(audio[1]) if audio else None
+
+
 def _dialled(packet: Packet) -> Dialled | None:
     """Return the call of an INVITE that begins one; None: it is within a dialog."""
-    fields = _fields(packet.payload)
+    fields = fields_of(packet.payload)
     if ";tag=" in fields.get("to", ";tag=") or "call-id" not in fields:
         return None
-    user = _USER.search(fields.get("from", ""))
-    audio = _AUDIO.search(packet.payload)
     return Dialled(
         sip_call_id=fields["call-id"],
-        number=user[1] if user else "",
+        number=user_of(fields.get("from", "")),
         first_site=fields.get("x-first-site", ""),
         invite_ns=packet.at_ns,
-        audio_port=int(audio[1]) if audio else None,
+        audio_port=audio_port_of(packet.payload),
     )
 
 
 def _final(packet: Packet) -> tuple[str, int] | None:
-    status = packet.payload[8:11]
-    fields = _fields(packet.payload)
-    if not status.isdigit() or not fields.get("cseq", "").endswith("INVITE"):
+    fields, code = fields_of(packet.payload), status_of(packet.payload)
+    if code is None or not fields.get("cseq", "").endswith("INVITE"):
         return None
-    code = int(status)
     return (fields["call-id"], code) if code >= _FINAL and "call-id" in fields else None
+
+
+def status_of(payload: bytes) -> int | None:
+    """Return the status of an answer; None: it is none."""
+    status = payload[8:11]
+    return int(status) if payload.startswith(b"SIP/2.0 ") and status.isdigit() else None

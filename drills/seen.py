@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from drills.agent_lines import AgentLines
 from drills.course import Course
 from drills.demo.figures import Stock
 from drills.demo.hearing import Recorded
@@ -123,6 +124,10 @@ class Seen(Struct, frozen=True, kw_only=True):
     wire: Wire
     dropped: int | None
     """Packets that the capture lost; None: it never told its end, and `wire` has nothing."""
+    lines: AgentLines | None = AgentLines()
+    """What was captured at the agents' links; None: that capture never told its end."""
+    addresses: Mapping[SiteId, str] = {}
+    """Of the sites, as the captures have them."""
     noticed_ms: Mapping[EdgeId, int]
     """When each edge first said that the first fault's site is out of reach."""
     stocks: tuple[Stock, ...]

@@ -1,8 +1,9 @@
 """Where drills' evidence is kept, in the order in which it came: `.everline/drills`.
 
-A folder a run: `evidence.json`, `callers.pcap`, `report.html`, `report.pdf`, `logs/`. The key that
-signs lies beside them and is made when the first piece is added; evidence is checked against its
-public half, or against one that somebody has from elsewhere, and then nothing is written.
+A folder a run: `evidence.json`, `callers.pcap`, `agents.pcap`, `report.html`, `report.pdf`,
+`logs/`. The key that signs lies beside them and is made when the first piece is added; evidence is
+checked against its public half, or against one that somebody has from elsewhere, and then nothing
+is written.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from drills.sealing import FIRST, TamperedError, hash_of, open_alone, open_seale
 from drills.signing import SigningError, Whose
 
 __all__ = [
+    "AGENTS_CAPTURE",
     "CAPTURE",
     "EVIDENCE",
     "HOME",
@@ -42,7 +44,8 @@ __all__ = [
     "run_name",
     "tamper",
 ]
-EVIDENCE, CAPTURE, PAGE, PRINT = "evidence.json", "callers.pcap", "report.html", "report.pdf"
+EVIDENCE, PAGE, PRINT = "evidence.json", "report.html", "report.pdf"
+CAPTURE, AGENTS_CAPTURE = "callers.pcap", "agents.pcap"
 _MADE_OF_IT: Final = frozenset({EVIDENCE, PAGE, PRINT})
 """Not among the files whose hashes it has: the sealed file itself, its page, whose hash it has
 apart, and the print of that."""

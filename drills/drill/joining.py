@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from drills.agent_lines import AgentLines, read_lines
 from drills.blast import killed_site
 from drills.course import Course
 from drills.demo import history
@@ -21,6 +22,7 @@ from drills.demo.waiting import waiting
 from drills.drill import witnesses
 from drills.drill.short_calls import is_short
 from drills.evidence import ClockBound
+from drills.lab.plan import HostKind
 from drills.packets import heard
 from drills.seen import CalledBack, CallingBack, Felt, Redialled, Seen, Written
 from state.model import AgentId, EdgeId, Unreplicated
@@ -29,14 +31,21 @@ _SIGNED_IN, _SIGNED_OUT = "registered", "registration_failed"
 """What telephones say of it."""
 
 
+class Captured(Struct, frozen=True, kw_only=True):
+    """What was on some links."""
+
+    pcap: bytes
+    dropped: int | None
+    """Packets that the kernel did not give to the capture; None: it never told its end."""
+
+
 class Kept(Struct, frozen=True, kw_only=True):
     """What a rehearsal has put aside for it."""
 
     ledger_from: int
     """The ledger's revision before any call came."""
-    pcap: bytes
-    dropped: int | None
-    """Packets that the kernel did not give to the capture; None: it never told its end."""
+    callers: Captured
+    agents: Captured
     redialled: tuple[Redialled, ...]
     called: tuple[CalledBack, ...] | None
     """What came to callers' own telephones; None: nobody is called back."""
@@ -62,7 +71,8 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         return not (sip_call_id in extra or is_short(sip_call_id))
 
     agents = tuple(each for each in stage.people.agent_reports() if each.call not in again)
-    wire = heard(kept.pcap, stage.lab.addresses["callers"], dropped=kept.dropped)
+    caught = kept.callers
+    wire = heard(caught.pcap, stage.lab.addresses["callers"], dropped=caught.dropped)
     planned = tuple(each for each in wire.calls if is_planned(each.sip_call_id))
     book = join(
         stage.scenario,
@@ -92,7 +102,9 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         written=kept.written,
         tickets=history.tickets(stage.observer.seen),
         waiting=waiting(stage.observer.seen),
-        dropped=kept.dropped,
+        dropped=caught.dropped,
+        lines=_lines(stage, kept.agents),
+        addresses={site: stage.lab.addresses[site] for site in stage.lab.plan.sites},
         noticed_ms=witnesses.noticed(stage, course),
         stocks=kept.stocks,
         silent=kept.silent,
@@ -104,6 +116,14 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         writes_ms=tuple(each.at_ms for each in stage.observer.seen),
         sign_ins=_sign_ins(stage),
     )
+
+
+def _lines(stage: Stage, caught: Captured) -> AgentLines | None:
+    """Return what was on the agents' links; None: the capture ended before it was told to."""
+    if caught.dropped is None:
+        return None
+    agents = {host.address for host in stage.lab.plan.hosts_of(HostKind.AGENTS)}
+    return read_lines(caught.pcap, agents)
 
 
 def _moved_ms(stage: Stage, course: Course) -> Mapping[AgentId, int]:

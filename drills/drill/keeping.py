@@ -156,14 +156,16 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
             yield f"left at {stock.place}: {stock}"
     if seen.silent:
         yield f"edges that did not answer at the end: {', '.join(seen.silent)}"
-    if seen.dropped != 0:
-        yield _lacking(seen.dropped)
+    yield from _lacking(seen)
 
 
-def _lacking(dropped: int | None) -> str:
-    if dropped is None:
-        return "the capture never told its end: nothing is measured by it"
-    return f"the capture lost {dropped} packets"
+def _lacking(seen: Seen) -> Iterator[str]:
+    if seen.dropped is None:
+        yield "the capture never told its end: nothing is measured by it"
+    elif seen.dropped:
+        yield f"the capture lost {seen.dropped} packets"
+    if seen.lines is None:
+        yield "the capture at the agents' links never told its end: nothing is measured by it"
 
 
 def _unrecorded(seen: Seen) -> Iterator[str]:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ from drills.drill import joining, witnesses
 from drills.drill.called import Called
 from drills.drill.feeling import Feeling
 from drills.drill.ground import DyingController, Hands, LabGround, calls_after_s
-from drills.drill.joining import Kept
+from drills.drill.joining import Captured, Kept
 from drills.drill.redial import Redialler
 from drills.drill.short_calls import ShortCalls
 from drills.drill.writing import Writer
@@ -38,11 +38,13 @@ from drills.lab.lab import PROJECT
 from drills.lever import Lever, Requests
 from drills.runner import LOOK_EVERY_S, STEADY_FOR, STEADY_WITHIN_S, Runner
 from drills.seen import Seen
+from drills.shelf import AGENTS_CAPTURE, CAPTURE
 from state import keys
 from state.model import EdgeId, SiteId, Unreplicated
 
 CALLERS_LINK = "w-callers"
 """The callers' link, as the router has it."""
+AGENTS_LINKS = "w-agents-{site}"
 SOCKET = "faults.sock"
 SETTLE_S = 45.0
 """A proxy that wakes up passes on what it had not read yet. An edge that answers it waits 32 s for
@@ -59,7 +61,8 @@ class Rehearsed(Struct, frozen=True, kw_only=True):
     seen: Seen
     moments: tuple[Moment, ...]
     clocks: tuple[ClockBound, ...]
-    pcap: bytes
+    pcaps: dict[str, bytes]
+    """What was captured, by the name of the file that is kept of it."""
 
 
 def planned(experiment: Experiment, seed: int, *, numbers_from: int = 0) -> Scenario:
@@ -78,11 +81,17 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     redialler, called = Redialler(stage), Called(stage, is_wanted=experiment.calls_back)
     database = stage.lab.database
     writer = Writer(stage, database) if database and experiment.needs_database else None
-    pcap = stage.lab.paths.run / "callers.pcap"
-    pcap.unlink(missing_ok=True)
+    links = {
+        CAPTURE: (CALLERS_LINK,),
+        AGENTS_CAPTURE: [AGENTS_LINKS.format(site=site) for site in stage.lab.plan.sites],
+    }
     began_at = (await stage.store.range(keys.ENDED, prefix=True, limit=1)).revision
     try:
-        async with _captured(stage, pcap) as capture, _agent(stage) as client:
+        async with (
+            _captured(stage, CAPTURE, links[CAPTURE]) as callers,
+            _captured(stage, AGENTS_CAPTURE, links[AGENTS_CAPTURE]) as agents,
+            _agent(stage) as client,
+        ):
             clocks = await witnesses.clock_bounds(stage)
             meanwhile = _Meanwhile(stage, experiment, hands.lever)
             runner = _runner(experiment, stage, client, hands, meanwhile)
@@ -95,14 +104,12 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
                 meanwhile.over()
                 if writer is not None:
                     await writer.close()
-        dropped = capture.dropped
     finally:
         keep_logs(stage, keep, hands.tell)
-    content = pcap.read_bytes() if pcap.exists() else b""
     kept = Kept(
         ledger_from=began_at,
-        pcap=content,
-        dropped=dropped,
+        callers=callers.told(),
+        agents=agents.told(),
         redialled=redialler.calls(),
         called=called.calls(),
         stocks=stocks,
@@ -116,7 +123,8 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     seen = await joining.seen(stage, course, kept)
     notes = () if written is None else written.notes
     moments = (*witnesses.moments(stage, course), *witnesses.of_database(notes, course))
-    return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
+    pcaps = {CAPTURE: kept.callers.pcap, AGENTS_CAPTURE: kept.agents.pcap}
+    return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcaps=pcaps)
 
 
 def keep_logs(stage: Stage, keep: Path, tell: Callable[[str], None]) -> None:
@@ -254,28 +262,38 @@ async def _agent(stage: Stage) -> AsyncIterator[FaultClient]:
 
 
 class _Capture:
-    dropped: int | None = None
-    """What it tells at its end; None: it has not."""
+    """One that goes on, and what it tells at its end."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.dropped: int | None = None
+
+    def told(self) -> Captured:
+        """Return all of it, once it is over."""
+        content = self._file.read_bytes() if self._file.exists() else b""
+        return Captured(pcap=content, dropped=self.dropped)
 
 
 @contextlib.asynccontextmanager
-async def _captured(stage: Stage, file: Path) -> AsyncIterator[_Capture]:
-    """Record the callers' link, from outside all hosts, until the block ends."""
-    said = _Capture()
+async def _captured(stage: Stage, name: str, links: Sequence[str]) -> AsyncIterator[_Capture]:
+    """Record links, from outside all hosts, until the block ends."""
+    file = stage.lab.paths.run / name
+    file.unlink(missing_ok=True)
+    said = _Capture(file)
 
     def hear(line: bytes) -> None:
         said.dropped = int(json.loads(line)["dropped"])
 
     task = Task(
-        name="capture",
+        name=f"capture of {name}",
         host=None,
-        argv=(sys.executable, "-m", "drills.capture", CALLERS_LINK, str(file)),
+        argv=(sys.executable, "-m", "drills.capture", str(file), *links),
         cwd=PROJECT,
-        log=stage.lab.paths.run / "log" / "capture.log",
+        log=stage.lab.paths.run / "log" / f"capture-{file.stem}.log",
     )
     program = await Program.start(task, hear)
     try:
-        while not (file.exists() or program.is_over):  # noqa: ASYNC110, ASYNC240 - once, short
+        while not (file.exists() or program.is_over):  # noqa: ASYNC110 - once, short
             await asyncio.sleep(0.02)
         yield said
     finally:

@@ -28,7 +28,7 @@ from drills.lacks import Lacks
 from drills.lever import Lever
 from drills.page import page
 from drills.sealing import hash_of
-from drills.shelf import CAPTURE, NotKeptError, Shelf
+from drills.shelf import NotKeptError, Shelf
 from drills.sources import PRODUCT, digest, machine
 from state.model import SiteId
 
@@ -175,11 +175,11 @@ class Series:
                 seen=brought.seen,
                 moments=brought.moments,
                 clocks=brought.clocks,
-                files={CAPTURE: hash_of(brought.pcap)},
+                files={name: hash_of(pcap) for name, pcap in brought.pcaps.items()},
             )
             before = comparable_before(shelf, evidence)
             try:
-                shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
+                shelf.put(evidence, brought.pcaps, page(evidence, before))
             except NotKeptError:
                 told = f"{verdict(evidence)}, but of that there is no evidence"
                 self._tell(f"{experiment.name}, {due.seed}: {told}")

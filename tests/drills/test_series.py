@@ -37,7 +37,7 @@ def test_a_drill_whose_evidence_the_disk_does_not_take_says_how_it_went(
 ) -> None:
     async def rehearse(_: Stage, __: Experiment, keep: Path, ___: Hands) -> Rehearsed:
         shutil.rmtree(keep)
-        return Rehearsed(seen=seen(), moments=(), clocks=(), pcap=b"packets")
+        return Rehearsed(seen=seen(), moments=(), clocks=(), pcaps={CAPTURE: b"packets"})
 
     def put(*_: object) -> None:
         raise NotKeptError("r1", tmp_path, OSError(28, "No space left on device"))
@@ -174,7 +174,7 @@ def test_logs_outlive_the_lab_beside_what_did_not_hold_and_nothing_else_is_left(
     async def rehearse(_: Stage, __: Experiment, keep: Path, ___: Hands) -> Rehearsed:
         assert not keep.is_relative_to("/run"), "a lab covers it, and goes with it"
         (keep / "edge-a1.log").write_text("{}\n")
-        return Rehearsed(seen=seen(), moments=(), clocks=(), pcap=b"packets")
+        return Rehearsed(seen=seen(), moments=(), clocks=(), pcaps={CAPTURE: b"packets"})
 
     monkeypatch.setattr(series, "rehearse", rehearse)
     most = 1000.0 if holds else -1.0
