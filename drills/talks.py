@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from typing import Final
+
+from msgspec import Struct
 
 from drills.blast import takes_edge
 from drills.books import is_touched
+from drills.demo.cut_off import GAP_MS
 from drills.demo.ledger import Row
 from drills.demo.scenario import Dialler
-from drills.packets import Dialled, Wire, longest_gap_ms
+from drills.packets import longest_gap_ms
 from drills.seen import Seen
 from state.model import CallId, EdgeId, Outcome
 
 AROUND_S: Final = (0.5, 5.0)
-"""Audio is looked at from so long before the first fault to so long after it."""
+"""Audio is looked at from so long before the first fault to so long after it was mended."""
+LAST_MS: Final = 200.0
+"""The last moment of a talk is not looked at: whoever hangs up is silent before all know of it."""
 _MS: Final = 1000.0
+
+
+class Side(Enum):
+    """Who hears."""
+
+    CALLER = auto()
+    AGENT = auto()
+
+
+class Ear(Struct, frozen=True, kw_only=True):
+    """What came to one side of a talk."""
+
+    came_ns: Sequence[int]
+    stalls: tuple[tuple[int, int], ...]
+    """From when to when the other side's telephone stood still itself and had sent nothing, in
+    milliseconds: that was not lost on the way."""
+
+
+class Listened(Struct, frozen=True, kw_only=True):
+    """One stretch of a talk, as one side heard it."""
+
+    begin_ms: float
+    end_ms: float
+    gap_ms: float
 
 
 def talks(seen: Seen, t0_ms: int) -> dict[str, float | None]:
     """Return what became of the calls that were connected when the first fault came."""
     talking = [row for row in seen.ledger.placed if _talked_at(row, t0_ms)]
     touched = [row for row in talking if is_touched(row, seen.course)]
-    spared = [row for row in talking if not is_touched(row, seen.course)]
-    by_id = {each.sip_call_id: each for each in seen.wire.calls}
-
-    def longest_ms(rows: Iterable[Row]) -> float | None:
-        gaps = (
-            _gap_ms(seen.wire, by_id.get(row.caller.sip_call_id), row, t0_ms)
-            for row in rows
-            if row.caller
-        )
-        return max((gap for gap in gaps if gap is not None), default=None)
-
     # Of an edge that is killed alone its sister's calls are touched, too, and show nothing of it.
     held = [row for row in touched if takes_edge(seen.course.method, _holder(seen, row, t0_ms))]
     is_shown = touched if takes_edge(seen.course.method, EdgeId("")) is None else held
@@ -45,9 +64,53 @@ def talks(seen: Seen, t0_ms: int) -> dict[str, float | None]:
         "talking_kept": len(kept),
         "kept_share": len(kept) / len(touched) if is_shown else None,
         "cleared_s": max(cleared, default=0.0) if touched else None,
-        "spared_gap_ms": longest_ms(spared),
-        "kept_gap_ms": longest_ms(went_on),
+        "kept_gap_ms": _kept_gap_ms(seen, went_on, t0_ms) if is_shown else None,
+        **_spared(seen, t0_ms),
     }
+
+
+def _spared(seen: Seen, t0_ms: int) -> dict[str, float | None]:
+    """Return the longest gap of calls that had nothing to lose, from the fault to the mending.
+
+    Each side's is known only if somebody was listened to when it broke, and when it was mended.
+    """
+    healed_ms = max(t0_ms, seen.course.healed_ms or t0_ms)
+    rows = [row for row in seen.ledger.placed if not is_touched(row, seen.course)]
+    from_ms, until_ms = t0_ms - AROUND_S[0] * _MS, healed_ms + AROUND_S[1] * _MS
+    sides: dict[Side, float | None] = {}
+    for side in Side:
+        heard = _listened(seen, rows, side, from_ms, until_ms)
+        are_known = all(
+            any(each.begin_ms <= at_ms < each.end_ms for each in heard)
+            for at_ms in (t0_ms, healed_ms)
+        )
+        sides[side] = max(each.gap_ms for each in heard) if are_known else None
+    known = [each for each in sides.values() if each is not None]
+    return {
+        "spared_gap_ms": max(known) if len(known) == len(sides) else None,
+        "spared_agents_gap_ms": sides[Side.AGENT],
+    }
+
+
+def _kept_gap_ms(seen: Seen, went_on: Sequence[Row], t0_ms: int) -> float | None:
+    """Return the longest gap, on either side, of talks that the fault hit and that went on.
+
+    0 where none went on, or each had been over before anything could be called a gap.
+    """
+    over_ms = t0_ms + LAST_MS + GAP_MS
+    later = [
+        row
+        for row in went_on
+        if row.caller and (row.caller.hung_up_ms or row.caller.ended_ms or over_ms) >= over_ms
+    ]
+    from_ms, until_ms = t0_ms - AROUND_S[0] * _MS, t0_ms + AROUND_S[1] * _MS
+    heard = [
+        each
+        for side in Side
+        for each in _listened(seen, later, side, from_ms, until_ms)
+        if each.end_ms > t0_ms
+    ]
+    return max((each.gap_ms for each in heard), default=None) if later else 0.0
 
 
 def _holder(seen: Seen, row: Row, at_ms: int) -> EdgeId:
@@ -68,34 +131,69 @@ def _talked_at(row: Row, at_ms: int) -> bool:
     return caller.joined_ms < at_ms - AROUND_S[0] * _MS and (caller.ended_ms or at_ms + 1) > at_ms
 
 
-def _gap_ms(wire: Wire, call: Dialled | None, row: Row, t0_ms: int) -> float | None:
-    """Return the longest gap in what a caller of our telephones heard around the first fault.
+def _ear(seen: Seen, row: Row, side: Side) -> Ear | None:
+    """Return what came to one side of a talk, and what the other had not sent; None: unknown."""
+    caller, agent = row.caller, row.agent
+    if caller is None or agent is None:
+        return None
+    if side is Side.AGENT:
+        at = None if seen.lines is None else seen.lines.ears.get(agent.sip_call_id)
+        if seen.lines is None or at is None:
+            return None
+        return Ear(came_ns=seen.lines.audio_ns.get(at, ()), stalls=caller.stalls)
+    # Of SIPp all calls hear at one port.
+    is_phone = row.planned.dialler is Dialler.PHONE
+    port = next(
+        (e.audio_port for e in seen.wire.calls if e.sip_call_id == caller.sip_call_id), None
+    )
+    if not is_phone or port is None:
+        return None
+    stalls = tuple(stall for each in (agent, *row.earlier) for stall in each.stalls)
+    return Ear(came_ns=seen.wire.audio_ns.get(port, ()), stalls=stalls)
 
-    Up to when they put their agent on hold.
-    What their agent's telephone did not send, as it stood still itself, was not lost on the way.
+
+def _stretches(row: Row, side: Side, from_ms: float, until_ms: float) -> list[tuple[float, float]]:
+    """Return from when to when two talked, as far as is known, within what is looked at.
+
+    From half a second after they were brought together, as phones are told of it one by one, until
+    one of them hung up; without what was on hold: there is nothing to hear then.
     """
-    caller = row.caller
-    if call is None or call.audio_port is None or caller is None:
-        return None
+    caller, agent = row.caller, row.agent
+    if caller is None or agent is None or caller.joined_ms is None:
+        return []
     if caller.held and caller.first_held_ms is None:
-        return None
-    if row.planned.dialler is not Dialler.PHONE:
-        return None
-    ends_ms = min(t0_ms + AROUND_S[1] * _MS, (caller.ended_ms or t0_ms) - 200)
-    if row.agent is not None and row.agent.busy_until_ms is not None:
-        ends_ms = min(ends_ms, row.agent.busy_until_ms - 200)
-    if caller.first_held_ms is not None:
-        # Until then they talked; on hold there is nothing to hear, and from when on nobody knows.
-        ends_ms = min(ends_ms, caller.first_held_ms - 200)
-    begins_ms = t0_ms - AROUND_S[0] * _MS
-    if ends_ms <= t0_ms:
-        return None  # nothing is known of the time after it
-    times = wire.audio_ns.get(call.audio_port, [])
-    heard = () if row.agent is None else (row.agent, *row.earlier)
-    unsent = [(begin * 10**6, end * 10**6) for each in heard for begin, end in each.stalls]
-    found = longest_gap_ms(times, round(begins_ms * 1e6), round(ends_ms * 1e6), unsent)
-    # They talked: not a packet is no call without audio, but one that was silent all the while.
-    return ends_ms - begins_ms if found is None else found
+        return []
+    met_ms = caller.joined_ms
+    if side is Side.AGENT and agent.answered_ms is not None:
+        met_ms = max(met_ms, agent.answered_ms)
+    over = (caller.hung_up_ms, caller.ended_ms, agent.busy_until_ms)
+    ends_ms = min([until_ms, *(each - LAST_MS for each in over if each is not None)])
+    begins_ms = max(from_ms, met_ms + AROUND_S[0] * _MS)
+    if caller.first_held_ms is None:
+        pieces = [(begins_ms, ends_ms)]
+    else:
+        pieces = [(begins_ms, min(ends_ms, caller.first_held_ms - LAST_MS))]
+        if caller.resumed_ms is not None:
+            pieces += [(max(begins_ms, caller.resumed_ms + AROUND_S[0] * _MS), ends_ms)]
+    return [(begin, end) for begin, end in pieces if begin < end]
+
+
+def _listened(
+    seen: Seen, rows: Iterable[Row], side: Side, from_ms: float, until_ms: float
+) -> list[Listened]:
+    """Return each stretch of these talks in which one side could be listened to."""
+    found = []
+    for row in rows:
+        ear = _ear(seen, row, side)
+        if ear is None:
+            continue
+        for begin_ms, end_ms in _stretches(row, side, from_ms, until_ms):
+            unsent = [(begin * 10**6, end * 10**6) for begin, end in ear.stalls]
+            gap_ms = longest_gap_ms(ear.came_ns, round(begin_ms * 1e6), round(end_ms * 1e6), unsent)
+            # They talked: not a packet is no call without audio, but one that was silent.
+            silent_ms = end_ms - begin_ms if gap_ms is None else gap_ms
+            found.append(Listened(begin_ms=begin_ms, end_ms=end_ms, gap_ms=silent_ms))
+    return found
 
 
 def _cleared_s(row: Row, t0_ms: int) -> float:

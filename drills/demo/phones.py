@@ -258,6 +258,7 @@ def _caller_report(
         packets_after=0
         if line.packets_at_goodbye is None
         else line.packets_received - line.packets_at_goodbye,
+        stalls=line.stalls,
     )
 
 

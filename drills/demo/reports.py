@@ -80,6 +80,8 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     """It hung up because nothing came any more, not even music."""
     packets_after: int = 0
     """How many packets of sound, of any kind, came after it had put the phone down."""
+    stalls: tuple[tuple[int, int], ...] = ()
+    """From when to when its telephone sent nothing, since the telephone itself stood still."""
 
 
 class AgentReport(Struct, frozen=True, kw_only=True):

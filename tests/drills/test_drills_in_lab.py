@@ -10,7 +10,7 @@ import pytest
 
 from drills.course import End
 from drills.evidence import Evidence
-from drills.shelf import CAPTURE, PAGE, Shelf, tamper
+from drills.shelf import AGENTS_CAPTURE, CAPTURE, PAGE, Shelf, tamper
 
 pytestmark = pytest.mark.lab(outside=True)
 
@@ -39,18 +39,14 @@ async def test_a_killed_site_costs_what_was_promised_and_the_evidence_stands(
     tmp_path: Path,
 ) -> None:
     evidence = await drilled("site_killed", tmp_path)
-    # Gaps in the audio of the spared tell of how busy this machine is, so they are not judged here.
-    broken = [
-        each for each in evidence.judgements if not each.held and each.figure != "spared_gap_ms"
-    ]
-    assert not broken, evidence.findings
+    assert evidence.held, evidence.findings
     assert evidence.moved
     witnesses = {moment.who.partition(" ")[0] for moment in evidence.timeline}
     assert len(witnesses & {"a", "b", "c"}) >= 2
     shelf = Shelf(tmp_path)
     folder = shelf.folder(evidence.run)
     assert (folder / PAGE).read_text().startswith("<!doctype html>")
-    assert (folder / CAPTURE).stat().st_size > 100_000
+    assert all((folder / each).stat().st_size > 100_000 for each in (CAPTURE, AGENTS_CAPTURE))
     tried, found, _ = tamper(shelf, [evidence.run])
     assert tried == found > 0
 

@@ -17,6 +17,7 @@ FIGURES = {
     "same_agent_share",
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
     *("setup_p99_ratio", "setup_max_ms", "short_calls_failed"),
+    "kept_gap_ms",
     *("writes_lost", "writes_after", "write_gap_s", "database_whole_s"),
     *(
         "agents_back_s",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import pytest
 from msgspec.structs import replace
 
+from drills.agent_lines import AgentLines
 from drills.blast import touches
 from drills.books import moved
 from drills.course import End
 from drills.demo import reports
 from drills.demo.hearing import Recorded
 from drills.demo.history import TicketSeen
+from drills.demo.ledger import Row
 from drills.demo.reports import OfferChange, OfferEvent
 from drills.demo.scenario import Dialler
 from drills.evidence import ClockBound
@@ -465,64 +468,122 @@ def test_which_calls_a_fault_touches() -> None:
     assert is_touched(FaultKind.ISOLATE, "agents-b")
 
 
-def test_a_spared_caller_who_hears_nothing_at_all_had_a_gap_as_long_as_was_looked_at() -> None:
-    whole = seen(replace(KILL_SITE, target="none"))
-    caller = next(
-        row.caller
-        for row in whole.ledger.placed
-        if row.caller and row.caller.joined_ms and row.planned.dialler is Dialler.PHONE
-    )
-    assert caller.joined_ms is not None
-    meanwhile_ms = caller.joined_ms + 1_000
-    assert (caller.ended_ms or 0) > meanwhile_ms + 1_000
-    calls = tuple(
-        replace(each, audio_port=4000 if each.sip_call_id == caller.sip_call_id else None)
-        for each in whole.wire.calls
-    )
-    silent = replace(whole, wire=replace(whole.wire, calls=calls))
-    assert talks(whole, meanwhile_ms)["spared_gap_ms"] is None, "nobody was listened to"
-    gap_ms = talks(silent, meanwhile_ms)["spared_gap_ms"]
-    assert gap_ms is not None
-    assert gap_ms > 500
+def listening(whole: Seen, row: Row, at_ms: int, by: Mapping[str, Sequence[int]]) -> Seen:
+    """Return a run in which one talk is listened to, and what came `by` whose ear when.
 
-
-def test_a_gap_is_what_was_sent_and_not_heard_while_two_talked_over_the_fault() -> None:
-    whole = seen(replace(KILL_SITE, target="none"))
-    row = next(
-        row
-        for row in whole.ledger.placed
-        if row.caller and row.caller.joined_ms and row.planned.dialler is Dialler.PHONE
-    )
+    What was broken had begun `at_ms` and was mended at once.
+    """
     assert row.caller is not None
-    assert row.caller.joined_ms is not None
-    answering = row.agent
-    assert answering is not None
-    t0_ms = row.caller.joined_ms + 1_000
-    heard_ms = [*range(t0_ms - 500, t0_ms + 100, 20), *range(t0_ms + 350, t0_ms + 6_000, 20)]
+    assert row.agent is not None
     calls = tuple(
         replace(each, audio_port=4000 if each.sip_call_id == row.caller.sip_call_id else None)
         for each in whole.wire.calls
     )
-    audio_ns = {4000: [each * 10**6 for each in heard_ms]}
+    came = {who: [each * 10**6 for each in heard_ms] for who, heard_ms in by.items()}
+    ear = ("198.18.21.10", 4002)
+    return replace(
+        whole,
+        course=replace(whole.course, began_ms=at_ms, healed_ms=at_ms),
+        wire=replace(whole.wire, calls=calls, audio_ns={4000: came["caller"]}),
+        lines=AgentLines(ears={row.agent.sip_call_id: ear}, audio_ns={ear: came["agent"]}),
+    )
 
-    def gap_ms(*stalls: tuple[int, int], **how: object) -> float | None:
-        other = replace(row, agent=replace(answering, stalls=stalls))
-        if row.caller is not None:
-            other = replace(other, caller=replace(row.caller, **how))
-        rows = tuple(other if each is row else each for each in whole.ledger.rows)
-        ledger = replace(whole.ledger, rows=rows)
-        one = replace(whole, ledger=ledger, wire=Wire(calls=calls, audio_ns=audio_ns))
-        return talks(one, t0_ms)["spared_gap_ms"]
 
-    assert gap_ms() == 270
-    assert gap_ms((t0_ms + 90, t0_ms + 340)) == 20
-    assert gap_ms((t0_ms - 9_000, t0_ms - 8_000)) == 270
-    # Of somebody who puts their agent on hold it is known what they heard until then.
-    assert gap_ms(held=True, first_held_ms=t0_ms + 900) == 270
+def talk_of(whole: Seen) -> Row:
+    """Return a talk of one of our telephones."""
+    return next(
+        row
+        for row in whole.ledger.placed
+        if row.caller and row.caller.joined_ms and row.planned.dialler is Dialler.PHONE
+    )
+
+
+def with_row(whole: Seen, row: Row, other: Row) -> Seen:
+    """Return the run with another row in the place of one."""
+    rows = tuple(other if each is row else each for each in whole.ledger.rows)
+    return replace(whole, ledger=replace(whole.ledger, rows=rows))
+
+
+def test_whoever_is_spared_and_hears_nothing_had_a_gap_as_long_as_was_looked_at() -> None:
+    whole = seen(replace(KILL_SITE, target="none"))
+    row = talk_of(whole)
+    assert row.caller is not None
+    assert row.caller.joined_ms is not None
+    t0_ms = row.caller.joined_ms + 1_000
+    every = range(t0_ms - 1_000, t0_ms + 9_000, 20)
+    assert talks(whole, t0_ms)["spared_gap_ms"] is None, "nobody was listened to"
+    for deaf in ("caller", "agent"):
+        heard = {"caller": every, "agent": every, deaf: ()}
+        gap_ms = talks(listening(whole, row, t0_ms, heard), t0_ms)["spared_gap_ms"]
+        assert gap_ms is not None
+        assert gap_ms > 500, deaf
+    blind = replace(listening(whole, row, t0_ms, {"caller": every, "agent": every}), lines=None)
+    assert talks(blind, t0_ms)["spared_gap_ms"] is None, "what agents heard nobody knows"
+
+
+def test_a_gap_is_what_was_sent_and_not_heard_while_two_talked_over_the_fault() -> None:
+    whole = seen(replace(KILL_SITE, target="none"))
+    row = talk_of(whole)
+    assert row.caller is not None
+    assert row.caller.joined_ms is not None
+    assert row.agent is not None
+    t0_ms = row.caller.joined_ms + 1_000
+    broken_ms = [*range(t0_ms - 500, t0_ms + 100, 20), *range(t0_ms + 350, t0_ms + 6_000, 20)]
+    whole_ms = range(t0_ms - 500, t0_ms + 6_000, 20)
+
+    def gap_ms(*stalls: tuple[int, int], by: str = "caller", **how: object) -> float | None:
+        assert row.caller is not None
+        assert row.agent is not None
+        other = replace(row, caller=replace(row.caller, **how))
+        if by == "caller":
+            other = replace(other, agent=replace(row.agent, stalls=stalls))
+        else:
+            other = replace(other, caller=replace(row.caller, stalls=stalls, **how))
+        one = with_row(whole, row, other)
+        heard = {"caller": whole_ms, "agent": whole_ms, by: broken_ms}
+        return talks(listening(one, other, t0_ms, heard), t0_ms)["spared_gap_ms"]
+
+    for by in ("caller", "agent"):
+        assert gap_ms(by=by) == 270
+        assert gap_ms((t0_ms + 90, t0_ms + 340), by=by) == 20
+        assert gap_ms((t0_ms - 9_000, t0_ms - 8_000), by=by) == 270
+    # Of somebody who puts their agent on hold it is known what they heard until then, and after.
+    held_ms = t0_ms + 900
+    assert gap_ms(held=True, first_held_ms=held_ms) == 270
     assert gap_ms(held=True, first_held_ms=t0_ms + 280) == 20
+    assert gap_ms(held=True, first_held_ms=t0_ms - 1_200, resumed_ms=t0_ms - 1_100) == 270
     assert gap_ms(held=True, first_held_ms=t0_ms + 100) is None
     assert gap_ms(held=True, first_held_ms=None) is None
     assert gap_ms(ended_ms=t0_ms + 150) is None, "nothing of the time after it"
+
+
+def test_a_gap_of_the_spared_counts_until_all_is_mended_and_a_little_longer() -> None:
+    whole = seen(replace(KILL_SITE, target="none"))
+    row = talk_of(whole)
+    assert row.caller is not None
+    assert row.caller.joined_ms is not None
+    t0_ms = row.caller.joined_ms + 1_000
+    healed_ms = t0_ms + 12_000
+    assert row.agent is not None
+    other = replace(
+        row,
+        caller=replace(row.caller, ended_ms=t0_ms + 20_000),
+        agent=replace(row.agent, ended_ms=t0_ms + 20_000),
+    )
+
+    def gap_ms(gap_from_ms: int, healed_ms: int = healed_ms) -> float | None:
+        every = range(t0_ms - 500, t0_ms + 20_000, 20)
+        heard = [each for each in every if not gap_from_ms < each < gap_from_ms + 300]
+        by = {"caller": every, "agent": heard}
+        one = listening(with_row(whole, row, other), other, t0_ms, by)
+        return talks(replace(one, course=replace(one.course, healed_ms=healed_ms)), t0_ms)[
+            "spared_gap_ms"
+        ]
+
+    assert (gap_ms(t0_ms + 1_000) or 0) >= 300
+    assert (gap_ms(healed_ms + 2_000) or 0) >= 300
+    assert gap_ms(healed_ms + 5_500) == 20
+    assert gap_ms(t0_ms, healed_ms=t0_ms + 30_000) is None, "nobody talked when it was mended"
 
 
 def test_where_nobody_talked_where_it_was_broken_nobody_knows_how_soon_people_are_free() -> None:
@@ -562,39 +623,30 @@ def test_that_talks_of_a_killed_edge_go_on_is_not_known_where_it_held_none() -> 
     assert kept_share(f"{site}2") is None, "only its sister's went on"
 
 
-def test_what_callers_of_a_killed_edge_heard_who_went_on_is_measured_by_the_capture() -> None:
-    row = next(
-        row
-        for row in seen().ledger.placed
-        if row.caller and row.caller.joined_ms and row.planned.dialler is Dialler.PHONE
-    )
+def test_what_people_of_a_killed_edge_heard_who_went_on_is_measured_by_the_captures() -> None:
+    row = talk_of(seen())
     caller = row.caller
     assert caller is not None
     assert caller.joined_ms is not None
     assert row.record is not None
     t0_ms, site = caller.joined_ms + 1_000, row.record.site
-    heard_ms = [*range(t0_ms - 500, t0_ms + 100, 20), *range(t0_ms + 350, t0_ms + 6_000, 20)]
+    broken_ms = [*range(t0_ms - 500, t0_ms + 100, 20), *range(t0_ms + 350, t0_ms + 6_000, 20)]
+    whole_ms = range(t0_ms - 500, t0_ms + 6_000, 20)
     killed = seen(Fault(kind=FaultKind.KILL, target=f"edge-{site}1"))
-    calls = tuple(
-        replace(each, audio_port=4000 if each.sip_call_id == caller.sip_call_id else None)
-        for each in killed.wire.calls
-    )
-    wire = Wire(calls=calls, audio_ns={4000: [each * 10**6 for each in heard_ms]})
+    row = next(each for each in killed.ledger.rows if each.caller == caller)
 
-    def gap_ms(holder: str, outcome: Outcome = Outcome.ANSWERED) -> float | None:
+    def gap_ms(holder: str, deaf: str = "caller", **how: object) -> float | None:
         held = ticket_at(t0_ms - 2000, caller.call, 1, holder=EdgeId(holder))
-        rows = tuple(
-            replace(each, by_people=outcome) if each.caller == caller else each
-            for each in killed.ledger.rows
-        )
-        ledger = replace(killed.ledger, rows=rows)
-        return talks(replace(killed, ledger=ledger, tickets=(held,), wire=wire), t0_ms)[
-            "kept_gap_ms"
-        ]
+        other = replace(row, **how)
+        heard = {"caller": whole_ms, "agent": whole_ms, deaf: broken_ms}
+        one = listening(with_row(killed, row, other), other, t0_ms, heard)
+        return talks(replace(one, tickets=(held,)), t0_ms)["kept_gap_ms"]
 
-    assert gap_ms(f"{site}1") == 270
+    assert gap_ms(f"{site}1") == gap_ms(f"{site}1", "agent") == 270
     assert gap_ms(f"{site}2") is None, "its sister's shows nothing"
-    assert gap_ms(f"{site}1", Outcome.LOST) is None, "it did not go on"
+    assert gap_ms(f"{site}1", by_people=Outcome.LOST) == 0.0, "nobody went on: none heard a gap"
+    soon = replace(caller, hung_up_ms=t0_ms + 300)
+    assert gap_ms(f"{site}1", caller=soon) == 0.0, "they had hung up before it was one"
 
 
 def test_who_was_moved_where_is_counted() -> None:
