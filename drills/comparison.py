@@ -44,8 +44,11 @@ RECOVERIES: Final = (
     "rto_s",
     "rto_capture_s",
     "media_rto_s",
+    "media_capture_s",
     "recording_rto_s",
+    "recording_capture_s",
     "sign_in_rto_s",
+    "sign_in_capture_s",
     "agents_back_s",
     "data_rto_s",
 )

@@ -1,13 +1,13 @@
 """The figures of a drill, each under its name. PURE.
 
 What each is made of: `books` (the calls), `answering` (how soon they are answered), `delays` (who
-waited though somebody was free), `recovery` (when what was back), `talks` (who talked when it
-broke), `truth` (what the store said of agents); here, what is left.
+waited though somebody was free), `recovery` (when what was back), `wire_recovery` (the same by the
+packets), `talks` (who talked when it broke), `truth` (what the store said of agents); here, what is
+left.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from drills.answering import answering, short_answering
@@ -20,9 +20,7 @@ from drills.demo import routing
 from drills.demo.ledger import Row
 from drills.demo.reports import End
 from drills.felt import felt
-from drills.packets import rto_s
 from drills.recovery import (
-    ANSWER_LIMIT_S,
     abort_back_s,
     agents_back_s,
     came_after,
@@ -42,6 +40,7 @@ from drills.seen import Redialled, Seen
 from drills.served import served
 from drills.talks import talks
 from drills.truth import untrue_agent_s
+from drills.wire_recovery import second_word
 
 _MS: Final = 1000.0
 
@@ -75,22 +74,21 @@ def figures(seen: Seen) -> dict[str, float | None]:
     if t0_ms is None:
         return answers
     dead = killed_sites(course.method)
-    after, t0_ns = came_after(seen, t0_ms), t0_ms * 1_000_000
+    after = came_after(seen, t0_ms)
     answers["rto_s"] = ledger_rto_s(seen.ledger, t0_ms, after, dead)
-    answers["rto_capture_s"] = rto_s(seen.wire, t0_ns, after, ANSWER_LIMIT_S, dead)
-    answers["rto_error_ms"] = _difference_ms(answers["rto_s"], answers["rto_capture_s"])
     answers["failed"] = failed_after(seen.ledger, t0_ms)
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))
-    answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, dead)
+    answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, after, dead)
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms) if was_rung else None
     answers["ttl_overrun_s"] = _overrun_s(course)
     answers["offer_wait_s"] = offer_wait_s(seen, t0_ms)
     answers["offer_delay_s"] = offer_delay_s(seen, t0_ms)
     answers["agents_back_s"] = agents_back_s(seen, t0_ms)
     answers["drained_s"] = drained_s(seen, t0_ms)
-    answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, dead)
+    answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, after, dead)
     answers["data_rto_s"] = data_rto_s(seen.writes_ms, t0_ms)
     answers["sign_in_rto_s"] = sign_in_rto_s(seen.sign_ins, t0_ms)
+    answers |= second_word(seen, t0_ms, after, answers)
     merged = [at_ms for at_ms in seen.merged_ms if at_ms >= t0_ms]
     healed_ms = course.healed_ms
     is_known = merged and not seen.alone_still and healed_ms is not None
@@ -176,11 +174,3 @@ def _overrun_s(course: Course) -> float | None:
         for each in course.made
     ]
     return max([0.0, *late])
-
-
-def _difference_ms(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return None
-    if one == other == math.inf:
-        return None  # both say that there was no recovery: of none no time can be compared
-    return abs(one - other) * _MS

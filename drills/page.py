@@ -34,8 +34,11 @@ _SERVICES = (
     ("call set-up, by the callers' telephones", "rto_s"),
     ("call set-up, by the packets at their link", "rto_capture_s"),
     ("media: the first new caller to hear an agent", "media_rto_s"),
+    ("media, by the packets", "media_capture_s"),
     ("recording: the first new talk that is recorded as a whole", "recording_rto_s"),
+    ("recording, by the packets", "recording_capture_s"),
     ("sign-in: the last agent's telephone registered again", "sign_in_rto_s"),
+    ("sign-in, by the packets", "sign_in_capture_s"),
     ("agents of a dead site: 95 of 100 can be rung elsewhere", "agents_back_s"),
     ("data: the longest time without a write", "data_rto_s"),
 )

@@ -14,6 +14,7 @@ from typing import Final
 from drills.blast import killed_site
 from drills.demo.ledger import Ledger, Row
 from drills.demo.reports import OfferChange
+from drills.demo.scenario import Dialler
 from drills.fault import Fault, FaultKind
 from drills.seen import Seen, Written
 from state.model import CallId, Outcome, SiteId
@@ -65,33 +66,52 @@ def _is_meant_for(row: Row, sites: Collection[SiteId]) -> bool:
     return not sites or row.planned.first_site in sites
 
 
-def media_rto_s(book: Ledger, t0_ms: int, sites: Collection[SiteId]) -> float | None:
+def is_listened_to(row: Row, sites: Collection[SiteId]) -> bool:
+    """Tell whether a caller of one of these sites can say when they heard their agent.
+
+    SIPp cannot listen: it goes by the re-INVITE.
+    """
+    return row.planned.dialler is Dialler.PHONE and _is_meant_for(row, sites)
+
+
+def media_rto_s(
+    book: Ledger, t0_ms: int, after: Collection[str], sites: Collection[SiteId]
+) -> float | None:
     """Return when the first caller who came after the first fault heard an agent."""
     heard = [
         row.caller.joined_ms
         for row in book.placed
         if row.caller
         and row.caller.joined_ms is not None
-        and row.caller.invite_ms >= t0_ms
-        and _is_meant_for(row, sites)
+        and row.caller.sip_call_id in after
+        and is_listened_to(row, sites)
     ]
     return (min(heard) - t0_ms) / _MS if heard else None
 
 
-def recording_rto_s(seen: Seen, t0_ms: int, sites: Collection[SiteId]) -> float | None:
+def wholly_recorded(seen: Seen) -> frozenset[str]:
+    """Return the calls of which there is a whole recording."""
+    return frozenset(
+        each.call for each in seen.recorded or () if each.is_complete and not each.fault
+    )
+
+
+def recording_rto_s(
+    seen: Seen, t0_ms: int, after: Collection[str], sites: Collection[SiteId]
+) -> float | None:
     """Return when the first talk began of which, in the end, there is a whole recording.
 
     Of callers who came after the first fault; None: there is none, or nobody listened.
     """
-    whole = {each.call for each in seen.recorded or () if each.is_complete and not each.fault}
+    whole = wholly_recorded(seen)
     begun = [
         row.caller.joined_ms
         for row in seen.ledger.placed
         if row.caller
         and row.caller.joined_ms is not None
-        and row.caller.invite_ms >= t0_ms
+        and row.caller.sip_call_id in after
         and row.caller.call in whole
-        and _is_meant_for(row, sites)
+        and is_listened_to(row, sites)
     ]
     return (min(begun) - t0_ms) / _MS if begun else None
 
@@ -188,7 +208,7 @@ def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
     return max(later - earlier for earlier, later in pairwise(known)) / _MS
 
 
-def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> float | None:
+def sign_in_rto_s(sign_ins: Iterable[tuple[float, str, bool]], t0_ms: float) -> float | None:
     """Return when the last agent's telephone that lost its registrar was registered again.
 
     Infinite where one never was; None: none lost its own.

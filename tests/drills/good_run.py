@@ -30,6 +30,7 @@ from tests.demo.invented import AGENTS, CALLERS, DEAD, KILL_MS, OFFERS, RECORDS,
 
 KILL_SITE = Fault(kind=FaultKind.KILL_SITE, target=DEAD, ttl_s=12.0)
 EDGES = {EdgeId(f"{site}{number}"): site for site in SCENARIO.sites for number in (1, 2)}
+ADDRESSES = {site: f"198.18.{number}.10" for number, site in enumerate(SCENARIO.sites, start=1)}
 SURVIVORS = [edge for edge, site in EDGES.items() if site != DEAD]
 
 
@@ -75,6 +76,7 @@ def wire(callers: tuple[CallerReport, ...] = CALLERS) -> Wire:
             for call, each in zip(SCENARIO.calls, callers, strict=True)
         ),
         audio_ns={},
+        sent_ns={ADDRESSES[each]: [KILL_MS * 1_000_000] for each in SCENARIO.sites},
     )
 
 
@@ -98,6 +100,7 @@ def seen(
         stocks=(Stock(place="a1"),),
         silent=(),
         edges=EDGES,
+        addresses=ADDRESSES,
     )
 
 

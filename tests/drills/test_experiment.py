@@ -18,6 +18,7 @@ FIGURES = {
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
     *("setup_p99_ratio", "setup_max_ms", "short_calls_failed"),
     "kept_gap_ms",
+    *("media_error_ms", "recording_error_ms", "sign_in_error_ms"),
     *("writes_lost", "writes_after", "write_gap_s", "database_whole_s"),
     *(
         "agents_back_s",

@@ -344,7 +344,7 @@ def test_the_evidence_judges_what_test_calls_show_and_names_what_they_do_not(
     assert {each.figure for each in evidence.judgements} == {"rto_s", "failed", "final_answer_s"}
     assert evidence.held
     assert "1 <= ledger_exact" in evidence.unjudged
-    assert len(evidence.unjudged) + 3 == len(evidence.experiment.expect) == 11
+    assert len(evidence.unjudged) + 3 == len(evidence.experiment.expect) == 14
     assert "ledger_exact" in evidence.findings[0]
     assert len(evidence.calls) == 2
     assert open_sealed(seal(evidence, KEY), {}, None) == evidence
@@ -354,20 +354,20 @@ def test_what_held_as_far_as_it_could_be_judged_is_said_to_hold_in_part(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evidence = evidence_at(tmp_path)
-    assert verdict(evidence) == "held in part: 3 of 11 judged"
+    assert verdict(evidence) == "held in part: 3 of 14 judged"
     text = page(evidence, [evidence])
-    assert '<span class="held">held in part: 3 of 11 judged</span>' in text
-    assert "3 of 3 expectations held. Only these could be judged: 3 of 11 judged." in text
-    assert text.count("<td>not judged</td>") == 8
+    assert '<span class="held">held in part: 3 of 14 judged</span>' in text
+    assert "3 of 3 expectations held. Only these could be judged: 3 of 14 judged." in text
+    assert text.count("<td>not judged</td>") == 11
     assert "The ledger is not measured." in text
     assert "not judged  1 <= ledger_exact" in list(lines(evidence))
     shelf = Shelf(tmp_path / "shelf")
     shelf.put(evidence, {}, text)
     assert report(keep=shelf.home) == Exit.OK
-    assert "held in part: 3 of 11 judged" in capsys.readouterr().out
+    assert "held in part: 3 of 14 judged" in capsys.readouterr().out
     assert report(json=True, keep=shelf.home) == Exit.OK
     said = msgspec.json.decode(capsys.readouterr().out)
-    assert said["verdict"] == "held in part: 3 of 11 judged"
+    assert said["verdict"] == "held in part: 3 of 14 judged"
     assert said["unjudged"] == list(evidence.unjudged)
 
 

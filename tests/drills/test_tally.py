@@ -60,6 +60,16 @@ def test_a_recovery_that_the_capture_did_not_see_is_not_passed_over() -> None:
     assert tally([run(1), neither], 0, 0).evidence.rto_error_ms.max == 3.0
 
 
+def test_the_worst_difference_may_be_one_of_any_service() -> None:
+    for other in (
+        run(2, media_error_ms=8.0),
+        run(2, recording_error_ms=8.0),
+        run(2, sign_in_error_ms=8.0),
+    ):
+        assert tally([run(1), other], 0, 0).evidence.rto_error_ms.max == 8.0
+    assert tally([run(1, sign_in_error_ms=None)], 0, 0).evidence.rto_error_ms.max == 3.0
+
+
 def test_a_drill_that_was_asked_for_and_not_run_is_named_with_nothing_known_of_it() -> None:
     found = tally([run(1)], 0, 0, {"link_flaps": FLAPS.plan_hash}).scenarios["link_flaps"]
     assert (found.runs, found.failed, found.rto_s.max) == (0, 0, None)
