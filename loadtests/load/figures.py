@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from drills.experiment import Bound
-from loadtests.load.telling import CALL, PHONE, RESTARTED
+from loadtests.load.telling import CALL, PHONE, RESTARTED, RUNG_IN_TALK, SIP
 from state.codec import UNREADABLE
 
 _TALKED: Final = frozenset({"ended: talked", "ended: agent hung up"})
@@ -121,6 +121,9 @@ def people(rows: Iterable[TableRow], caller_hours: float) -> dict[str, float]:
         "calls.talked": talked,
         "calls.talked_per_caller_h": talked / caller_hours if caller_hours else 0.0,
         "calls.faults": sum(row.count for row in ended if row.name == _FAULT),
+        "agents.rung_in_a_talk": sum(
+            row.count for row in found if row.kind == SIP and row.name == RUNG_IN_TALK
+        ),
         "phones.restarted": sum(
             row.count for row in found if row.kind == PHONE and row.name == RESTARTED
         ),

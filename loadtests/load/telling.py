@@ -20,6 +20,9 @@ SIP, RTP, CALL, PHONE = "SIP", "RTP", "CALL", "PHONE"
 PHONES_GONE: Final = "telephones gone"
 """Why a call ended of which its telephone will not tell any more."""
 RESTARTED: Final = "telephones began anew"
+RUNG_IN_TALK: Final = "agent rung in a talk"
+_BUSY: Final = "busy"
+"""Why a telephone of ours says that it refuses a second call."""
 BEARABLE_MOS: Final = 3.6
 """Below it many users are dissatisfied (G.107 Annex B: R under 70)."""
 _CUT_OFF: Final = frozenset({"no_media", "unheard", "fault"})
@@ -137,6 +140,9 @@ def rows_of_caller(told: Told) -> Iterator[Row]:
 
 def rows_of_agent(told: Told) -> Iterator[Row]:
     """Yield what an agent's summary of a call adds to the tables."""
+    if told.cause == _BUSY:
+        # They were in a talk, and whoever had them rung took them for free.
+        yield Row(kind=SIP, name=RUNG_IN_TALK, value_ms=None, fault="their telephone was busy")
     if told.answered_ms is None:
         return
     yield Row(kind=SIP, name="ring", value_ms=told.answered_ms - told.invite_ms)

@@ -113,12 +113,14 @@ def test_calls_are_counted_by_how_they_ended_and_telephones_by_what_became_of_th
         row("CALL", "ended: fault", 1, 1),
         row("PHONE", "telephones began anew", 2, 2),
         row("PHONE", "a caller without a telephone", 4, 4),
+        row("SIP", "agent rung in a talk", 6, 6),
     ]
     assert people(rows, 0.5) == {
         "calls.ended": 11,
         "calls.talked": 8,
         "calls.talked_per_caller_h": 16.0,
         "calls.faults": 1,
+        "agents.rung_in_a_talk": 6,
         "phones.restarted": 2,
         "phones.missing": 4,
     }

@@ -9,6 +9,7 @@ import pytest
 from loadtests.load.books import reports
 from loadtests.load.telling import (
     PHONES_GONE,
+    RUNG_IN_TALK,
     Told,
     hear,
     how_ended,
@@ -176,3 +177,11 @@ def test_agent_who_passed_a_caller_on_at_a_desktop_is_known_to_have(
     answered = Told(event="answered", phone="ann", role="agent", sip_call_id="x@y")
     _, (agent,) = reports([passed_on(answered, 2_000), json.dumps(of_agent).encode()])
     assert agent.passed_on_ms == (of_telephone or 2_000)
+
+
+def test_agent_who_is_rung_in_a_talk_is_seen_though_their_telephone_refuses() -> None:
+    refused = {"role": "agent", "how": "refused", "status": 486, "answered_ms": None}
+    (row,) = rows_of_agent(told(**refused, cause="busy"))
+    assert (row.name, row.value_ms) == (RUNG_IN_TALK, None)
+    assert row.fault
+    assert list(rows_of_agent(told(**refused, cause="declined"))) == []
