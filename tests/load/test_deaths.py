@@ -87,3 +87,20 @@ def test_process_that_one_look_has_missed_lives_on() -> None:
     looks = rounds(("edge", 7, 0.0, 999.0))
     del looks[20]["edge"]
     assert deaths(looks, (), BEGAN_MS) == ()
+
+
+LOOPING = tuple(("edge", 20 + each, 210.0 + 10 * each, 216.0 + 10 * each) for each in range(4))
+
+
+def test_program_that_crashes_as_often_as_it_is_begun_is_told_once() -> None:
+    looks = rounds(*LOOPING)
+    told = "edge began 4 times and never lived for 15 s, from 110 s after the first look on"
+    assert deaths(looks, (), BEGAN_MS) == (told,)
+    assert deaths(looks, (done(FaultKind.KILL_SITE, "a", at_s=215.0),), BEGAN_MS) == ()
+    assert deaths(rounds(*LOOPING[:2]), (), BEGAN_MS) == ()
+
+
+def test_short_lives_that_begin_at_once_or_far_apart_are_no_loop() -> None:
+    at_once = [("kamailio", 30 + each, 210.0, 216.0) for each in range(9)]
+    apart = [("edge", 50 + each, 110.0 + 90 * each, 116.0 + 90 * each) for each in range(3)]
+    assert deaths(rounds(*at_once, *apart), (), BEGAN_MS) == ()
