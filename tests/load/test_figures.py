@@ -141,7 +141,13 @@ def test_hours_have_a_limit_on_whatever_a_program_or_the_center_holds(shape: str
     asked = {each.figure for each in limits.limit}
     programs = {f"growth.{program}.{what}" for program in PROGRAMS for what in WHAT}
     assert programs | {f"growth.center.{what}" for what in HELD} <= asked
-    assert {"left.tickets", "left.legs", "left.silent_edges", "errors.died", "errors.logs_cut"} <= asked
+    assert {
+        "left.tickets",
+        "left.legs",
+        "left.silent_edges",
+        "errors.died",
+        "errors.logs_cut",
+    } <= asked
 
 
 @pytest.mark.parametrize("shape", ["soak", "site-lost"])

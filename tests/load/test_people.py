@@ -138,6 +138,26 @@ def test_agent_passes_on_from_the_desktop_the_call_that_rang_and_says_so() -> No
     """)
 
 
+def test_engineer_whose_command_hangs_has_a_failed_row() -> None:
+    played("""
+        from loadtests.load.people import engineer
+
+        found = []
+        engineer.enter = lambda _, row: found.append(row)
+        engineer.COMMAND_S = 0.05
+
+        class Playing(engineer.Engineer):
+            environment = None
+
+            def __init__(self):
+                pass
+
+        Playing().list_drills()
+        (row,) = found
+        assert (row.name, row.fault) == ("drill list", "not done within 0.05 s"), row
+    """)
+
+
 def test_stream_of_somebody_whose_token_is_over_signs_in_anew() -> None:
     played("""
         import gevent

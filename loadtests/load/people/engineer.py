@@ -64,9 +64,12 @@ class Engineer(User):
 
     def _command(self, *words: str, fine: int = 0) -> str:
         command = (sys.executable, "-m", "drills", "drill", *words)
-        done = subprocess.run(  # noqa: S603 - our own program
-            command, cwd=PROJECT, capture_output=True, check=False, timeout=COMMAND_S
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own program
+                command, cwd=PROJECT, capture_output=True, check=False, timeout=COMMAND_S
+            )
+        except subprocess.TimeoutExpired:
+            return f"not done within {COMMAND_S:g} s"
         return "" if done.returncode in {0, fine} else f"exit code {done.returncode}"
 
     def _timed(self, kind: str, name: str, work: Callable[[], str]) -> None:
