@@ -103,6 +103,7 @@ def dual_control(question: Question) -> bool:
         and bool(approval.by)
         and approval.by != question.subject.id
         and not approval.same_line
+        and not approval.are_of_one
         and approval.still_may
         and not approval.is_used
         and question.around.now_ms < approval.until_ms

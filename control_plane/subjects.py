@@ -88,6 +88,8 @@ class Approval:
     """Whether approver and requester stand in one reporting line."""
     still_may: bool
     """Whether who gave it may still give one: they may have been disabled since."""
+    are_of_one: bool = False
+    """Whether one of the two has made the other: created them, or set their password or roles."""
     things: frozenset[tuple[str, str]] = frozenset()
     """Further things and their digests, where it is of several at once."""
 

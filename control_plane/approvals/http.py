@@ -41,6 +41,11 @@ from control_plane.subjects import Thing
 DECIDED: Final = Problem(
     status=409, error_id="already-decided", title="It is decided, or its time is over"
 )
+NOT_ANOTHER: Final = Problem(
+    status=403,
+    error_id="not-a-second-person",
+    title="One of you has created the other, or set their password or roles: ask somebody else",
+)
 AnyAsk: TypeAlias = Ask[Any, Any, Any]
 Drafted: TypeAlias = Ask[Nothing, Nothing, ApprovalDraft]
 Asked: TypeAlias = Ask[Nothing, Nothing, RequestDraft]
@@ -159,6 +164,8 @@ async def show(ask: Named) -> RequestView:
 
 async def approve(ask: Named) -> RequestView:
     """Say yes: it may be done once, within the hour (a drill: within the day)."""
+    if await store.are_of_one(ask, await _find(ask), ask.subject.id):
+        raise ApiError(NOT_ANOTHER)
     return await _decide(ask, State.APPROVED)
 
 
@@ -289,7 +296,7 @@ FEATURE = Feature(
                 answer=RequestView,
                 is_idempotent=True,
                 is_sealed=True,
-                problems=(DECIDED,),
+                problems=(DECIDED, NOT_ANOTHER),
             )
             for handler, summary in (
                 (approve, "Approve what somebody else has asked for"),

@@ -63,10 +63,19 @@ class Request(Struct, frozen=True, kw_only=True):
         """Return for how long a yes to it is good."""
         return DRILLED_WITHIN_MS if self.act == Permission.DRILL_RUN else USED_WITHIN_MS
 
-    def approval(self, *, still_may: bool) -> Approval | None:
+    @property
+    def asks_who_made_whom(self) -> bool:
+        """Whether it matters that who asks and who decides are not of one making.
+
+        It does for drills: who may run them may be who makes the people that may say yes.
+        """
+        return self.act == Permission.DRILL_RUN
+
+    def approval(self, *, still_may: bool, are_of_one: bool = False) -> Approval | None:
         """Return what the policy's conditions look at; None: nobody has said yes.
 
-        `still_may`: whether who said yes may still say it.
+        `still_may`: whether who said yes may still say it; `are_of_one`: whether they have made who
+        asks, or were made by them.
         """
         if self.state is not State.APPROVED:
             return None
@@ -80,6 +89,7 @@ class Request(Struct, frozen=True, kw_only=True):
             is_used=self.used_ms is not None,
             same_line=bool(self.by_team) and self.by_team == self.decided_by_team,
             still_may=still_may,
+            are_of_one=are_of_one,
         )
 
     def glass(self) -> Glass | None:

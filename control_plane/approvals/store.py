@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.ask import Ask
+from control_plane.approvals import makers
 from control_plane.approvals.request import Request, State
 from control_plane.approvals.tables import ApprovalRow, RequestRow
 from control_plane.errors import FORBIDDEN, ApiError
@@ -119,7 +120,10 @@ async def bring(ask: AnyAsk) -> None:
         request = await find(ask.db, ask.tenant, sent)
         if request is None or request.by != ask.subject.id:
             return  # it is for whoever has asked, and for nobody else
-        approval = request.approval(still_may=await _still_may(ask, request.decided_by))
+        approval = request.approval(
+            still_may=await _still_may(ask, request.decided_by),
+            are_of_one=await are_of_one(ask, request, request.decided_by),
+        )
         ask.around = replace(ask.around, approval=approval, purpose=request.purpose)
         return
     statement = select(ApprovalRow.__table__).where(
@@ -140,6 +144,13 @@ async def bring(ask: AnyAsk) -> None:
         still_may=await _still_may(ask, row.by),
     )
     ask.around = replace(ask.around, approval=approval)
+
+
+async def are_of_one(ask: AnyAsk, request: Request, who: str) -> bool:
+    """Return whether who decides has made who asks, or was made by them, if that matters."""
+    if not (request.asks_who_made_whom and who):
+        return False
+    return await makers.are_of_one(ask.db, ask.tenant, request.by, who)
 
 
 async def _still_may(ask: AnyAsk, who: str) -> bool:

@@ -86,6 +86,66 @@ async def test_nor_does_a_token_that_they_have_made(center: Center) -> None:
     assert (await approve(manager, request)).status == 200
 
 
+async def made_by(maker: Person, login: str, *roles: Role) -> Person:
+    """Return somebody whom another has created, signed in with the password that they chose."""
+    password = f"{login} has it from elsewhere"
+    draft = {"login": login, "name": login, "roles": roles, "password": password}
+    made = await maker.post("/v1/users", draft)
+    assert made.status == 201, made.body
+    said = {"tenant": "main", "login": login, "password": password}
+    reply = await maker.center.ask("POST", "/v1/sessions", said)
+    return Person(maker.center, reply.json["user"], reply.json["access_token"])
+
+
+async def test_one_person_is_not_both_by_an_account_that_they_made(center: Center) -> None:
+    admin = await center.administrator()
+    manager = await made_by(admin, "manager", Role.MANAGER)
+    request = await asked(admin)
+    refused = await approve(manager, request)
+    assert (refused.status, refused.error_id) == (403, "not-a-second-person")
+    assert (await begin(admin, request)).status == 403
+    # Nor by somebody who was made for that.
+    other = await made_by(admin, "other", Role.TENANT_ADMIN)
+    further = await made_by(other, "further", Role.MANAGER)
+    assert (await approve(further, request)).error_id == "not-a-second-person"
+    # Nor the other way round.
+    both = await center.person(Role.TENANT_ADMIN, Role.MANAGER)
+    sre = await center.person(Role.SRE, login="sre")
+    user = await both.get(f"/v1/users/{sre.id}")
+    tag = {"If-Match": user.headers["ETag"]}
+    assert (await both.ask("PATCH", f"/v1/users/{sre.id}", {"name": "Sam"}, tag)).status == 200
+    theirs = await asked(sre)
+    assert (await approve(both, theirs)).status == 200, "a name lets nobody sign in"
+
+
+@pytest.mark.parametrize(
+    "change", [{"password": "a password of theirs"}, {"roles": [Role.MANAGER, Role.QUALITY]}]
+)
+async def test_nor_by_one_whose_password_or_roles_they_have_set_even_after_the_yes(
+    center: Center, change: dict[str, Any]
+) -> None:
+    admin, manager = await center.administrator(), await center.person(Role.MANAGER)
+    before, after = await asked(admin), await asked(admin, why="another")
+    assert (await approve(manager, before)).status == 200
+    user = await admin.get(f"/v1/users/{manager.id}")
+    tag = {"If-Match": user.headers["ETag"]}
+    assert (await admin.ask("PATCH", f"/v1/users/{manager.id}", change, tag)).status == 200
+    assert (await begin(admin, before)).status == 403
+    if "password" not in change:
+        assert (await approve(manager, after)).error_id == "not-a-second-person"
+
+
+async def test_two_whom_a_third_has_made_are_two(center: Center) -> None:
+    admin = await center.administrator()
+    sre, manager = (
+        await made_by(admin, "sre", Role.SRE),
+        await made_by(admin, "manager", Role.MANAGER),
+    )
+    request = await asked(sre)
+    assert (await approve(manager, request)).status == 200
+    assert (await begin(sre, request)).status == 201
+
+
 @pytest.mark.parametrize("changes", [{"plan_hash": "cd" * 32}, {"drill": "site_frozen"}])
 async def test_another_plan_than_the_approved_one_does_not_begin(
     center: Center, changes: dict[str, str]
