@@ -97,10 +97,16 @@ From = Annotated[
 ]
 Profile = Annotated[
     bool,
-    cyclopts.Parameter(help="edge: show where the time of a call goes, by part and step by step."),
+    cyclopts.Parameter(
+        help="edge: show where the time of a call goes, by part and step by step, without media "
+        "and with rtpengine."
+    ),
 ]
 Flame = Annotated[
-    Path | None, cyclopts.Parameter(help="edge: profile it, and write a flame graph here (SVG).")
+    Path | None,
+    cyclopts.Parameter(
+        help="edge: profile it, and write a flame graph of the one with rtpengine here (SVG)."
+    ),
 ]
 
 
@@ -211,7 +217,7 @@ def bench(  # noqa: PLR0913 - options of a command
         "--minutes": f"{minutes:g}" if minutes else "",
         "--from": bool(from_),
         "--quick": quick,
-        "--profile": "direct" if profile or flame is not None else "",
+        "--profile": profile or flame is not None,
     }
     if (profile or flame is not None) and name != "edge":
         raise CommandError("only `bench edge` has a profile", Exit.USAGE)

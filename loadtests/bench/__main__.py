@@ -163,16 +163,21 @@ async def _one(
 
 
 async def _profile(options: argparse.Namespace) -> dict[str, object]:
-    from loadtests.bench import edge, flame, report  # noqa: PLC0415 - only what is asked for
+    """Sample an edge without media, and one with rtpengine: the flame graph is of this one."""
+    from loadtests.bench import edge, flame, report, servers  # noqa: PLC0415 - only what is asked for
     from loadtests.bench.sampler import Sampled  # noqa: PLC0415 - as above
 
     out = RUN_ROOT / "samples.json"
     effort = edge.QUICK if options.quick else edge.Effort()
-    measured = await edge.sample(effort, options.profile, out)
-    sampled = msgspec.json.decode(out.read_bytes(), type=Sampled)
-    if options.flame is not None:
-        options.flame.write_text(flame.svg(sampled.stacks, report.title(measured)))
-    return report.profile(measured, sampled)
+    found: dict[str, object] = {}
+    for name, ng in (("direct", servers.DIRECT), ("rtpengine", servers.NG)):
+        media = ng == servers.NG
+        measured = await edge.sample(effort, ng, out)
+        sampled = msgspec.json.decode(out.read_bytes(), type=Sampled)
+        if media and options.flame is not None:
+            options.flame.write_text(flame.svg(sampled.stacks, report.title(measured, media=media)))
+        found[name] = report.profile(measured, sampled, media=media)
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -197,9 +202,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="few and short slices, other sizes")
     parser.add_argument(
         "--profile",
-        metavar="NG",
-        default="",
-        help="sample the edge instead: `direct` or an NG address",
+        action="store_true",
+        help="sample the edge instead, without media and with rtpengine",
     )
     parser.add_argument("--flame", type=Path, help="with --profile: write a flame graph (SVG)")
     return parser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec.structs import asdict
+from msgspec import to_builtins
 from rich.table import Table
 
 from drills.cli.progress import console
@@ -31,7 +31,7 @@ from loadtests.bench.sampler import Sampled
 from loadtests.bench.site import PARTS, SiteFigures
 from loadtests.bench.sites import SitesFigures
 from loadtests.bench.stage import Slice
-from loadtests.bench.steps import STEPS, Times, times
+from loadtests.bench.steps import Taken, taken
 from loadtests.bench.tabling import HIGHEST, columns, in_cell
 
 
@@ -329,38 +329,40 @@ def memory(figures: MemoryFigures) -> dict[str, object]:
     return _told(figures.as_json(), table)
 
 
-def title(measured: Slice) -> str:
+def title(measured: Slice, *, media: bool) -> str:
     """Return what a profile is of."""
     rate = measured.summary.offered / measured.summary.took_s
-    return f"Where {measured.cpu_ms:.2f} ms of CPU a call go, at {rate:.0f} calls/s"
+    relay = "with rtpengine" if media else "without media"
+    return f"Where {measured.cpu_ms:.2f} ms of CPU a call go, {relay}, at {rate:.0f} calls/s"
 
 
-def profile(measured: Slice, sampled: Sampled) -> dict[str, object]:
+def profile(measured: Slice, sampled: Sampled, *, media: bool) -> dict[str, object]:
     """Print where the time of a call goes: CPU by part, and the way to the agent by step."""
     total = sum(sampled.stacks.values())
-    table = Table(title=title(measured))
+    table = Table(title=title(measured, media=media))
     columns(table, "part", "share", "ms a call")
     shares = {name: count / total for name, count in by_group(sampled.stacks).items()}
     for name, share in shares.items():
         table.add_row(name, f"{100 * share:.1f} %", f"{share * measured.cpu_ms:.3f}")
-    found = times(sampled.calls.values())
+    found = taken(sampled.calls.values())
     figures: dict[str, object] = {
         "cpu_ms": round(measured.cpu_ms, 3),
         "shares": shares,
-        "steps": [asdict(each) for each in found],
+        "ways": [to_builtins(each) for each in found],
     }
-    return _told(figures, table, _steps(found, measured.summary.offered))
+    return _told(figures, table, *map(_steps, found))
 
 
-def _steps(found: tuple[Times, ...], calls: int) -> Table:
-    table = Table(title=f"From INVITE in to the agent's telephone ringing, {calls} calls")
+def _steps(found: Taken) -> Table:
+    about = f"{found.way.value}, {found.calls} calls"
+    table = Table(title=f"From INVITE in to the agent's telephone ringing: {about}")
     columns(table, "step", "p50, ms", "p99, ms", "share")
-    for place, each in enumerate(found):
-        ms = (f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}")
-        is_sum = place >= len(STEPS)
-        table.add_row(each.step, *ms, "" if is_sum else f"{100 * each.share:.0f} %")
-        if place == len(STEPS) - 1:
-            table.add_section()
+    for each in found.steps:
+        share = f"{100 * each.share:.0f} %"
+        table.add_row(each.step, f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}", share)
+    table.add_section()
+    for each in found.beside:
+        table.add_row(each.step, f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}", "")
     return table
 
 

@@ -15,6 +15,8 @@ from edge.acd.index.index import MatchIndex
 from edge.calls.call import CallShell
 from edge.calls.records import CallRecords
 from edge.calls.ringing import Ringing
+from edge.media.direct import DirectMedia
+from edge.media.rtpengine.engine import MediaEngine
 from edge.sip.events import IncomingInvite, Progress
 from edge.sip.stack import SipStack
 from loadtests.bench.steps import At
@@ -46,6 +48,8 @@ class Stopwatch:
         _over(MatchIndex, "offers", self._offers)
         _over(CallShell, "on_reserved", self._on_reserved)
         _over(Ringing, "ring", self._ring)
+        for relay in (MediaEngine, DirectMedia):
+            _over(relay, "offer_to_agent", self._offer)
 
     def _note(self, call: str, at: At) -> None:
         known = self.calls.get(call)
@@ -85,6 +89,11 @@ class Stopwatch:
     def _on_reserved(self, do: Plain, call: CallShell, *args: Any) -> Any:  # noqa: ANN401
         self._note(call.id, At.RESERVED)
         return do(call, *args)
+
+    async def _offer(self, do: Plain, relay: Any, call: str, *args: Any, **more: Any) -> Any:  # noqa: ANN401
+        told = await do(relay, call, *args, **more)
+        self._note(call, At.OFFERED)
+        return told
 
     def _ring(self, do: Plain, ringing: Any, ticket: Any, *args: Any) -> Any:  # noqa: ANN401
         rung = do(ringing, ticket, *args)
