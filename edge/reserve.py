@@ -246,6 +246,7 @@ class Reserver:
                     # Held by a call that this edge does not know of, or the gate is away.
                     self._hold_back(offering.call, None)
                     return
+            call.expect_agent()
             written = await call.records.write(make, wait=False)
             match written:
                 case Landed(revision=revision):
@@ -299,6 +300,7 @@ class Reserver:
         plan, left = None, None
         if offering is not None:
             left = self._index.left_by(ticket.call)
+            call.expect_agent()
             plan = created_with_agent(offering, ticket, snapshot, edge=self._edge, at=at, left=left)
         try:
             written = await call.records.create(

@@ -71,6 +71,10 @@ class WaitingCall(Protocol):
         """Whether it wants an agent."""
         ...
 
+    def expect_agent(self) -> None:
+        """Hear that an agent is being reserved for it: what rings any of them can be got ready."""
+        ...
+
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent: the offer stands, and `token` rings them."""
         ...

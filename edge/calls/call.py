@@ -283,6 +283,10 @@ class CallShell:
         if self._call.is_waiting:
             self._tools.line.waits(self.id)
 
+    def expect_agent(self) -> None:
+        """Get ready what rings an agent, whoever it is, while the store is asked for one."""
+        self._tasks.spawn(self._media.look_ahead())
+
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent whom the store has granted, and who is rung under `token`."""
         self._effects.give(decision.winner, token)

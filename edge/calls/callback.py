@@ -57,6 +57,9 @@ class Callback:
         """Whether it wants an agent."""
         return self.stage is Stage.WAITING and self.records.held is not None
 
+    def expect_agent(self) -> None:
+        """Do nothing: the caller is dialled first, and by nobody before there is an agent."""
+
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Dial: the agent is kept for this caller.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import structlog
 
@@ -19,7 +19,7 @@ from edge.calls.media_failure import MediaEffect, failure
 from edge.calls.pair_media import PairMedia
 from edge.calls.played import Played, Sounds
 from edge.media.edits import asked_offer, open_to_all, with_events, with_ours
-from edge.media.errors import MediaError, SdpError
+from edge.media.errors import MediaError, MediaExhausted, SdpError
 from edge.media.facing import standing_answer
 from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
@@ -28,6 +28,14 @@ from edge.media.sdp import audio, keys_apart, speaks_opus, talk
 from state.model import CallId
 
 log = structlog.get_logger()
+
+
+class _Ahead(NamedTuple):
+    """What the relay has said of an agent's offer before there was an agent."""
+
+    said: bytes
+    """By the caller: of this it is."""
+    told: bytes | MediaExhausted
 
 
 class CallMedia:
@@ -46,6 +54,8 @@ class CallMedia:
         self._stands = b""
         """What the caller goes by: they have accepted it."""
         self._is_joined = False
+        self._is_closed = False
+        self._ahead: _Ahead | None = None
         self._is_forgotten = False
         """By a relay of before: what the caller was told is of ports that are no more."""
         self.ears = Ears(engine, call)
@@ -122,7 +132,7 @@ class CallMedia:
                 await self.played.play(prompt)
                 return None
             case fx.PrepareAgent(attempt=attempt):
-                told = await self._engine.offer_to_agent(self._call, self._said[Side.CALLER])
+                told = await self._offer_to_agent()
                 # Nobody tells the agent when a caller who holds just now resumes.
                 sdp = self._told[Side.AGENT] = open_to_all(told)
                 return ev.AgentMediaReady(attempt=attempt, sdp=sdp)
@@ -140,10 +150,42 @@ class CallMedia:
             case fx.AskLastHeard():
                 return await self._last_heard()
             case fx.CloseMedia():
+                self._is_closed = True
                 await self._engine.release(self._call)
                 return None
             case _:
                 assert_never(effect)
+
+    async def look_ahead(self) -> None:
+        """Ask the relay for what an agent is offered before there is one, if it can be told.
+
+        It does not depend on who that will be, takes as long as the transaction that reserves them,
+        and need not wait for it. If nobody comes of it the next agent is offered the same.
+        """
+        async with self._turn:
+            said = self._said.get(Side.CALLER)
+            is_up = Side.CALLER in self._told and not self._is_closed and not self._is_joined
+            if said is None or not is_up or self._ahead is not None:
+                return
+            try:
+                told = await self._engine.offer_to_agent(self._call, said)
+            except MediaExhausted as error:
+                # The relay has let go of the call: whoever asks again gets one without its caller.
+                self._ahead = _Ahead(said, error)
+            except MediaError as error:
+                # It is asked again when there is an agent, and what comes of that counts.
+                log.info("media_not_ahead", call=self._call, error=str(error))
+            else:
+                self._ahead = _Ahead(said, told)
+
+    async def _offer_to_agent(self) -> bytes:
+        said, ahead = self._said[Side.CALLER], self._ahead
+        self._ahead = None
+        if ahead is None or ahead.said is not said:
+            return await self._engine.offer_to_agent(self._call, said)
+        if isinstance(ahead.told, MediaExhausted):
+            raise ahead.told
+        return ahead.told
 
     async def _last_heard(self) -> ev.LastHeard:
         heard = await self._engine.last_heard(self._call) or {}
@@ -245,6 +287,7 @@ class CallMedia:
         return told
 
     async def _requeue(self) -> bytes:
+        self._ahead = None
         told = await self._engine.hold_caller(self._call, self._said[Side.CALLER])
         await self._engine.drop_agent(self._call)
         if self.ears.silenced.may_be or self._can_be_silenced:
@@ -299,6 +342,7 @@ class CallMedia:
         if side is Side.AGENT:
             sdp = self._taking_events(sdp)
         kept = sdp
+        self._ahead = None  # what the relay has said of this side before holds no longer
         if not self._is_joined:
             told = await self._engine.hold_caller(self._call, sdp)
             await self.played.play_again()

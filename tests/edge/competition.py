@@ -134,6 +134,9 @@ class Caller:
         """Until an agent has been given."""
         return not self._is_given
 
+    def expect_agent(self) -> None:
+        """Nothing is to be got ready."""
+
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent."""
         assert token.revision > 0

@@ -65,11 +65,16 @@ class Caller:
     given: list[AgentId] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     turned_away: list[tuple[Outcome, str]] = field(default_factory=list)
+    expected: int = 0
 
     @property
     def is_waiting(self) -> bool:
         """Until an agent has been given, or the queue has let go."""
         return not (self.given or self.turned_away)
+
+    def expect_agent(self) -> None:
+        """Note that one is being reserved."""
+        self.expected += 1
 
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Note the agent."""

@@ -87,6 +87,9 @@ class Caller:
         self.records = CallRecords(store=site.store, clock=site.clock, call=self.call)
         self.is_waiting = True
 
+    def expect_agent(self) -> None:
+        """Nothing is to be got ready."""
+
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent."""
         assert token.revision > 0
