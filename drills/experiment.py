@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from drills.fault import PRIMARY, Fault, FaultKind
+from drills.fault import MOST_TTL_S, PRIMARY, Fault, FaultKind
 from drills.wording import FIGURES
 from state.codec import UNREADABLE
 
@@ -121,6 +121,8 @@ class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     """A multiple of five: there are five roles."""
     burst_per_s: float = 0.0
     """From the beginning of the method on calls come so fast; 0: as before."""
+    burst_s: float = 0.0
+    """For so long; 0: until the last one. A burst that ends is what the drill breaks, and mends."""
     redial: bool = False
     """Callers who are cut off, as they wait or as they talk, dial again, at another site."""
     call_back: bool = False
@@ -165,8 +167,9 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 
     @property
     def lasts_s(self) -> float:
-        """How long the method takes, by its times to live."""
-        return max((fault.at_s + fault.ttl_s for fault in self.method), default=0.0)
+        """How long the method takes, by its times to live; a burst is part of it."""
+        ends_s = (fault.at_s + fault.ttl_s for fault in self.method)
+        return max((self.load.burst_s, *ends_s))
 
     @property
     def needed(self) -> tuple[Bound, ...]:
@@ -228,6 +231,10 @@ def _wrong_because(experiment: Experiment) -> str | None:
         (
             0.0 <= load.burst_per_s <= MOST_BURST_PER_S,
             f"load.burst_per_s should be 0 to {MOST_BURST_PER_S:g}",
+        ),
+        (
+            0.0 <= load.burst_s <= MOST_TTL_S and (load.burst_per_s > 0 or not load.burst_s),
+            f"load.burst_s should be 0 to {MOST_TTL_S:g}, and of a burst: load.burst_per_s",
         ),
         (
             0.0 <= load.short_calls_per_s <= MOST_SHORT_PER_S,

@@ -20,6 +20,7 @@ from drills.demo import routing
 from drills.demo.ledger import Row
 from drills.demo.reports import End
 from drills.felt import felt
+from drills.flood import flood
 from drills.recovery import (
     abort_back_s,
     agents_back_s,
@@ -96,7 +97,14 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["abort_back_s"] = abort_back_s(seen)
     if seen.written is not None:
         answers |= writes(seen.written, t0_ms, healed_ms)
-    answers |= places(seen) | calling_back(seen) | same_agent(seen) | served(seen) | felt(seen)
+    answers |= (
+        places(seen)
+        | calling_back(seen)
+        | same_agent(seen)
+        | served(seen)
+        | felt(seen)
+        | flood(seen)
+    )
     answers |= answering(seen.wire, t0_ms)
     if seen.short_calls:
         answers |= short_answering(seen.short_calls, t0_ms, healed_ms)

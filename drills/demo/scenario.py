@@ -6,6 +6,7 @@ they can. Knows nothing of how any of it is carried out, and nothing of what wil
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from hashlib import blake2b
 from typing import TypeVar
@@ -106,10 +107,17 @@ class PlannedCall(Struct, frozen=True, kw_only=True):
 
 
 class Burst(Struct, frozen=True, kw_only=True):
-    """From a moment on calls come faster."""
+    """From a moment on calls come faster, for a while."""
 
     from_s: float
     calls_per_s: float
+    for_s: float = math.inf
+    """After that they come as before."""
+
+    @property
+    def ends_s(self) -> float:
+        """When calls come as before again."""
+        return self.from_s + self.for_s
 
 
 class Coming(Struct, frozen=True, kw_only=True):
@@ -134,6 +142,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     calls: tuple[PlannedCall, ...]
     kill_at_s: float
     """When half of the calls have been placed."""
+    burst: Burst | None = None
+    """While calls come faster."""
 
     def queue(self, queue: QueueId) -> PlannedQueue:
         """Return the queue of that name; KeyError when there is none."""
@@ -228,6 +238,7 @@ def plan(
         agents=_agents(rounds or max(1, -(-calls // CALLS_FOR_FIFTEEN))),
         calls=planned,
         kill_at_s=planned[calls // 2].at_s,
+        burst=coming.burst,
     )
 
 
@@ -251,7 +262,10 @@ def _at_s(place: float, coming: Coming) -> float:
     burst, at_s = coming.burst, place / coming.calls_per_s
     if burst is None or at_s <= burst.from_s:
         return at_s
-    return burst.from_s + (place - burst.from_s * coming.calls_per_s) / burst.calls_per_s
+    in_burst = place - burst.from_s * coming.calls_per_s
+    if in_burst <= burst.for_s * burst.calls_per_s:
+        return burst.from_s + in_burst / burst.calls_per_s
+    return burst.ends_s + (in_burst - burst.for_s * burst.calls_per_s) / coming.calls_per_s
 
 
 def _calls(dice: Dice, count: int, coming: Coming) -> tuple[PlannedCall, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -140,7 +141,11 @@ def _burst(load: Load) -> Burst | None:
     """Return when calls begin to come fast: when the steady state has been looked at."""
     if not load.burst_per_s:
         return None
-    return Burst(from_s=load.before_s + STEADY_FOR * LOOK_EVERY_S, calls_per_s=load.burst_per_s)
+    return Burst(
+        from_s=load.before_s + STEADY_FOR * LOOK_EVERY_S,
+        calls_per_s=load.burst_per_s,
+        for_s=load.burst_s or math.inf,
+    )
 
 
 async def _play(

@@ -110,6 +110,16 @@ def test_in_a_burst_calls_come_faster_from_its_moment_on_and_nothing_else_change
             assert other.at_s == pytest.approx(10.1 + (one.at_s - 10.1) / 10, abs=0.01)
 
 
+def test_after_a_burst_calls_come_as_before_it() -> None:
+    burst = Burst(from_s=10.0, calls_per_s=20.0, for_s=1.5)
+    calls = plan(seed=3, calls=80, coming=Coming(calls_per_s=2.0, burst=burst)).calls
+    # 20 before, 30 in the burst, and 30 in 15 s.
+    assert sum(call.at_s < burst.from_s for call in calls) in {19, 20, 21}
+    assert sum(burst.from_s <= call.at_s < burst.ends_s for call in calls) in range(28, 33)
+    assert calls[-1].at_s == pytest.approx(26.5, abs=0.5)
+    assert [call.at_s for call in calls] == sorted(call.at_s for call in calls)
+
+
 def test_callers_who_come_later_have_other_numbers_and_are_the_same_otherwise() -> None:
     first = plan(seed=3, calls=60)
     later = plan(seed=3, calls=60, coming=Coming(numbers_from=400))

@@ -21,7 +21,7 @@ from tests.drills.test_live import COURSE, END_MS, A, probe
 
 IN_A_LAB_ALONE = {
     "callers_called_back": "synthetic callers who wait or dial again",
-    "carrier_floods": "25 calls a second",
+    "carrier_floods": "6 calls a second",
     "clocks_wrong": "clocks",
     "controller_dies": "kills the process that carries it out",
     "database_primary_lost": "no database over the sites",
