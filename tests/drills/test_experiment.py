@@ -76,6 +76,14 @@ def test_every_reviewed_experiment_is_sound() -> None:
         assert {bound.figure for bound in experiment.ready} <= MEASURED, experiment.name
 
 
+def test_every_experiment_stops_where_more_is_lost_than_it_is_about() -> None:
+    for name, experiment in experiments().items():
+        limits = {bound.figure: bound.at_least for bound in experiment.abort}
+        assert limits["sites_serving"] == (1 if name == "two_sites_lost" else 2), name
+        # A flood may be refused: that is one of the answers which it is about.
+        assert ("success_share" in limits) == (name != "carrier_floods"), name
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
