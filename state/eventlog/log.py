@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 _DIRECTORY: Final = 0o700
 _PRIVATE: Final = 0o600
 _OPEN: Final = ".log"
+_LEVEL: Final = 3
+"""A third of the time of gzip's own 9, for a quarter more bytes: each edge compresses the events of
+all sites' calls."""
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -269,7 +272,10 @@ def _compress(path: Path) -> None:
     closed = path.with_name(path.name + ".gz")
     part = path.with_name(path.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-    with os.fdopen(descriptor, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file:
+    with (
+        os.fdopen(descriptor, "wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=_LEVEL, mtime=0) as file,
+    ):
         file.write(path.read_bytes())
     found = path.stat()
     os.utime(part, (found.st_atime, found.st_mtime))
