@@ -151,13 +151,16 @@ def in_order(all_turns: Iterable[Turn]) -> float | None:
     alike = sorted(
         (each for each in all_turns if each.prefers is None), key=lambda each: each.order
     )
-    found = [_in_order(*pair) for pair in combinations(alike, 2)]
+    found = [is_before(*pair) for pair in combinations(alike, 2)]
     known = [each for each in found if each is not None]
     return sum(known) / len(known) if known else None
 
 
-def _in_order(first: Turn, second: Turn) -> bool | None:
-    """Tell whether the first of a pair was given an agent before the second; None: no such pair."""
+def is_before(first: Turn, second: Turn) -> bool | None:
+    """Tell whether the first of a pair was given an agent before the second; None: no such pair.
+
+    They are none unless they waited for the same queue at one time.
+    """
     if first.queue != second.queue or second.given_ms is None:
         return None
     was_gone = first.to_ms <= second.given_ms

@@ -21,6 +21,7 @@ from drills.demo.ledger import Row
 from drills.demo.reports import End
 from drills.felt import felt
 from drills.flood import flood
+from drills.places import places
 from drills.recovery import (
     abort_back_s,
     agents_back_s,
@@ -37,7 +38,7 @@ from drills.recovery import (
     writes,
 )
 from drills.same_agent import same_agent
-from drills.seen import Redialled, Seen
+from drills.seen import Seen
 from drills.served import served
 from drills.talks import talks
 from drills.truth import untrue_agent_s
@@ -112,57 +113,6 @@ def figures(seen: Seen) -> dict[str, float | None]:
         answers["final_answer_s"] = float("inf")
     answers |= talks(seen, t0_ms)
     return answers
-
-
-def places(seen: Seen) -> dict[str, float | None]:
-    """Return how many dialled again who had waited, and what share of them had their place back.
-
-    Who had been given the agent whom they then heard before the lost ticket was closed had no place
-    to get back, and lost nothing.
-    """
-    created = {
-        each.ticket.sip_call_id: each.create_revision
-        for each in seen.tickets
-        if each.ticket is not None
-    }
-    given = {
-        (each.ticket.sip_call_id, each.ticket.place)
-        for each in seen.tickets
-        if each.ticket is not None and each.ticket.place is not None
-    }
-    closed_ms = {each.call: each.at_ms for each in seen.tickets if each.ticket is None}
-    calls = {each.ticket.sip_call_id: each.call for each in seen.tickets if each.ticket is not None}
-    waited = [each for each in seen.redialled if not each.had_talked]
-    had_one = [each for each in waited if each.lost_sip_call_id in created]
-    back = 0
-    for each in had_one:
-        lost_ms = closed_ms.get(calls[each.lost_sip_call_id])
-        given_ms = _given_ms(seen, each)
-        was_served_first = given_ms is not None and lost_ms is not None and given_ms <= lost_ms
-        back += was_served_first or (each.sip_call_id, created[each.lost_sip_call_id]) in given
-    return {
-        "redialled": len(had_one),
-        "redial_answered": sum(each.joined_ms is not None for each in had_one),
-        "places_regained": back / len(had_one) if had_one else None,
-    }
-
-
-def _given_ms(seen: Seen, caller: Redialled) -> int | None:
-    """Return when somebody who dialled again was given the agent whom they heard."""
-    if caller.joined_ms is None:
-        return None
-    given_ms = None
-    for each in seen.tickets:
-        ticket = each.ticket
-        if ticket is None or ticket.sip_call_id != caller.sip_call_id:
-            continue
-        if each.at_ms > caller.joined_ms:
-            break
-        if ticket.agent is None:
-            given_ms = None
-        elif given_ms is None:
-            given_ms = each.at_ms
-    return caller.joined_ms if given_ms is None else given_ms
 
 
 def _is_unanswered(row: Row) -> bool:

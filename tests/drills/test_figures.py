@@ -14,19 +14,17 @@ from drills.books import moved
 from drills.course import End
 from drills.demo import reports
 from drills.demo.hearing import Recorded
-from drills.demo.history import TicketSeen
 from drills.demo.ledger import Row
 from drills.demo.reports import OfferChange, OfferEvent
 from drills.demo.scenario import Dialler
 from drills.evidence import ClockBound
 from drills.fault import Fault, FaultKind
-from drills.figures import figures, places
+from drills.figures import figures
 from drills.packets import Wire
 from drills.recovery import data_rto_s, offer_wait_s, sign_in_rto_s, writes
-from drills.seen import Redialled, Seen, Written
+from drills.seen import Seen, Written
 from drills.talks import talks
 from state.model import (
-    AgentId,
     CallId,
     EdgeId,
     Outcome,
@@ -39,7 +37,6 @@ from tests.drills.good_run import (
     EDGES,
     KILL_SITE,
     SURVIVORS,
-    closed_at,
     course,
     evidence_of_run,
     seen,
@@ -709,44 +706,6 @@ def test_media_is_back_with_the_first_later_caller_who_hears_an_agent() -> None:
         if call.first_site == DEAD and each.invite_ms >= KILL_MS and each.joined_ms
     ]
     assert found == (min(heard) - KILL_MS) / 1000
-
-
-def redialled(joined_ms: int | None = None) -> Redialled:
-    return Redialled(
-        lost_sip_call_id="sip-old", sip_call_id="sip-new", call=CallId("new"), joined_ms=joined_ms
-    )
-
-
-def test_who_dials_again_has_the_place_back_that_the_lost_ticket_had() -> None:
-    lost = (ticket_at(0, "old", 70), ticket_at(20, "new", 90), closed_at(30, "old"))
-    whole = replace(seen(), redialled=(redialled(),))
-
-    def share(*tickets: TicketSeen, by: Seen = whole) -> float | None:
-        return places(replace(by, tickets=tickets))["places_regained"]
-
-    assert share(*lost) == 0.0
-    assert share(*lost, ticket_at(40, "new", 90, place=70)) == 1.0
-    assert share(*lost, ticket_at(40, "new", 90, place=71)) == 0.0
-    # Served before the lost place was free.
-    served = replace(whole, redialled=(redialled(joined_ms=25),))
-    assert share(*lost, by=served) == 1.0
-    # Given an agent before that, and heard them after; not if that agent did not take the call.
-    rung = ticket_at(25, "new", 90, agent=AgentId("ann"))
-    heard = replace(whole, redialled=(redialled(joined_ms=35),))
-    assert share(*lost[:2], rung, lost[2], by=heard) == 1.0
-    again = (ticket_at(32, "new", 90), ticket_at(33, "new", 90, agent=AgentId("ben")))
-    assert share(*lost[:2], rung, lost[2], *again, by=heard) == 0.0
-    assert share(*lost, ticket_at(33, "new", 90, agent=AgentId("ben")), by=heard) == 0.0
-    # Who had no ticket had no place.
-    assert share(ticket_at(20, "new", 90)) is None
-
-
-def test_who_was_cut_off_in_talk_is_not_among_those_who_waited_and_dialled_again() -> None:
-    caller = replace(redialled(), had_talked=True)
-    lost = (ticket_at(0, "old", 70), ticket_at(20, "new", 90), closed_at(30, "old"))
-    found = places(replace(seen(), redialled=(caller,), tickets=lost))
-    assert (found["redialled"], found["places_regained"]) == (0, None)
-    assert found["redial_answered"] == 0
 
 
 # ---- the database --------------------------------------------------------------------------------
