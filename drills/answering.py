@@ -20,6 +20,16 @@ def answering(wire: Wire, t0_ms: int) -> dict[str, float | None]:
     """Return how soon the calls of the plan were answered, before and after the first fault."""
     before = _setups(wire.calls, None, t0_ms)
     after = _setups(wire.calls, t0_ms, None)
+    return {
+        "setup_before_ms": median(before) if before else None,
+        "setup_after_ms": median(after) if after else None,
+        "setup_max_ms": max(after) if after else None,
+        "setup_delay_ms": median(after) - median(before) if before and after else None,
+    }
+
+
+def final_answer(wire: Wire, t0_ms: int) -> dict[str, float | None]:
+    """Return how long, at most, a call waited for whatever final answer it got."""
     # Who has dialled and has no answer yet when it breaks has to get one as well. Of a call that
     # never got one the callers' telephones tell whether it was withdrawn.
     known = [
@@ -27,13 +37,7 @@ def answering(wire: Wire, t0_ms: int) -> dict[str, float | None]:
         for call in wire.calls
         if call.final_s is not None and (call.final_ns or 0) >= t0_ms * _NS_IN_MS
     ]
-    return {
-        "final_answer_s": max(known) if known else None,
-        "setup_before_ms": median(before) if before else None,
-        "setup_after_ms": median(after) if after else None,
-        "setup_max_ms": max(after) if after else None,
-        "setup_delay_ms": median(after) - median(before) if before and after else None,
-    }
+    return {"final_answer_s": max(known) if known else None}
 
 
 def short_answering(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from drills.answering import answering, short_answering
+from drills.again import again, all_callers, all_dialled
+from drills.answering import answering, final_answer, short_answering
 from drills.blast import killed_sites
 from drills.books import counts, failed_after, lost_elsewhere
 from drills.calling_back import calling_back
@@ -51,7 +52,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     """Return every figure by its name; None: it could not be measured."""
     course = seen.course
     t0_ms = course.began_ms
-    answers: dict[str, float | None] = dict(counts(seen))
+    answers: dict[str, float | None] = {**counts(seen), **again(seen)}
     # Where no agent was ever rung nobody has seen that none is given two calls.
     was_rung = bool(seen.agents or seen.offers)
     answers["double_offers"] = (
@@ -78,7 +79,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     dead = killed_sites(course.method)
     after = came_after(seen, t0_ms)
     answers["rto_s"] = ledger_rto_s(seen.ledger, t0_ms, after, dead)
-    answers["failed"] = failed_after(seen.ledger, t0_ms)
+    answers["failed"] = failed_after(all_callers(seen), t0_ms)
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))
     answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, after, dead)
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms) if was_rung else None
@@ -106,10 +107,10 @@ def figures(seen: Seen) -> dict[str, float | None]:
         | felt(seen)
         | flood(seen)
     )
-    answers |= answering(seen.wire, t0_ms)
+    answers |= answering(seen.wire, t0_ms) | final_answer(all_dialled(seen), t0_ms)
     if seen.short_calls:
         answers |= short_answering(seen.short_calls, t0_ms, healed_ms)
-    if any(_is_unanswered(row) for row in seen.ledger.placed):
+    if any(_is_unanswered(row) for row in all_callers(seen).placed):
         answers["final_answer_s"] = float("inf")
     answers |= talks(seen, t0_ms)
     return answers

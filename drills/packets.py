@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 _PCAP_NS: Final = 0xA1B23C4D
 _HEADER: Final = 24
@@ -78,6 +79,8 @@ class Wire(Struct, frozen=True, kw_only=True):
     """When each source of sound (SSRC, RFC 3550 §8) first came for callers, by their port."""
     sent_ns: Mapping[str, Sequence[int]] = {}
     """When audio for callers came from which address."""
+    came: tuple[Dialled, ...] = ()
+    """Calls that came to callers, who were called back; `status` is the callers' own answer."""
 
 
 def packets(pcap: bytes) -> Iterator[Packet]:
@@ -107,41 +110,55 @@ def packets(pcap: bytes) -> Iterator[Packet]:
 
 def read_wire(pcap: bytes, callers: str) -> Wire:
     """Return what a capture at the callers' link says. `callers`: their address."""
-    invites: dict[str, Dialled] = {}
-    finals: dict[str, tuple[int, int]] = {}
+    dialled, came = _Calls(), _Calls()
     audio: defaultdict[int, list[int]] = defaultdict(list)
     voices: defaultdict[int, dict[int, int]] = defaultdict(dict)
     sent: defaultdict[str, list[int]] = defaultdict(list)
     for packet in packets(pcap):
-        if packet.payload.startswith(b"INVITE ") and packet.source == callers:
-            dialled = _dialled(packet)
-            if dialled is not None:
-                invites.setdefault(dialled.sip_call_id, dialled)
-        elif packet.payload.startswith(b"SIP/2.0 ") and packet.target == callers:
-            found = _final(packet)
-            if found is not None and found[0] not in finals:
-                finals[found[0]] = (packet.at_ns, found[1])
+        if packet.payload.startswith(b"INVITE ") and callers in {packet.source, packet.target}:
+            (dialled if packet.source == callers else came).take_invite(packet)
+        elif packet.payload.startswith(b"SIP/2.0 ") and callers in {packet.source, packet.target}:
+            (dialled if packet.target == callers else came).take_answer(packet)
         elif packet.target == callers and (voice := voice_of(packet.payload)) is not None:
             audio[packet.target_port].append(packet.at_ns)
             voices[packet.target_port].setdefault(voice, packet.at_ns)
             sent[packet.source].append(packet.at_ns)
     return Wire(
-        calls=tuple(
-            Dialled(
-                sip_call_id=each.sip_call_id,
-                number=each.number,
-                first_site=each.first_site,
-                invite_ns=each.invite_ns,
-                audio_port=each.audio_port,
-                status=finals[each.sip_call_id][1] if each.sip_call_id in finals else None,
-                final_ns=finals[each.sip_call_id][0] if each.sip_call_id in finals else None,
-            )
-            for each in sorted(invites.values(), key=lambda each: each.invite_ns)
-        ),
+        calls=dialled.told(),
         audio_ns=dict(audio),
         voices_ns=dict(voices),
         sent_ns=dict(sent),
+        came=came.told(),
     )
+
+
+class _Calls:
+    """The calls that one side has begun, and what the other answered first for good."""
+
+    def __init__(self) -> None:
+        self._invites: dict[str, Dialled] = {}
+        self._finals: dict[str, tuple[int, int]] = {}
+
+    def take_invite(self, packet: Packet) -> None:
+        """Take in an INVITE of that side."""
+        dialled = _dialled(packet)
+        if dialled is not None:
+            self._invites.setdefault(dialled.sip_call_id, dialled)
+
+    def take_answer(self, packet: Packet) -> None:
+        """Take in an answer of the other one."""
+        found = _final(packet)
+        if found is not None:
+            self._finals.setdefault(found[0], (packet.at_ns, found[1]))
+
+    def told(self) -> tuple[Dialled, ...]:
+        """Return the calls, by the time of the INVITE."""
+        known = sorted(self._invites.values(), key=lambda each: each.invite_ns)
+        return tuple(self._answered(each) for each in known)
+
+    def _answered(self, dialled: Dialled) -> Dialled:
+        final = self._finals.get(dialled.sip_call_id)
+        return dialled if final is None else replace(dialled, final_ns=final[0], status=final[1])
 
 
 def heard(pcap: bytes, callers: str, *, dropped: int | None) -> Wire:

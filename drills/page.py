@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from drills import live_page
+from drills.again import again_in_words
 from drills.charts import calls_chart, looks_chart, runs_chart
 from drills.comparison import LOSSES, MOST_COMPARED, RULE, compare, is_comparable
 from drills.evidence import Evidence, Judgement, extent, verdict
@@ -356,7 +357,7 @@ def _ledger(figures: Mapping[str, float | None]) -> str:
         f" link: {number(figures.get('captured_calls'))} calls,"
         f" {number(figures.get('wire_differs'))} told otherwise;"
         f" by SIPp: {number(figures.get('sipp_calls'))} of them. The ledger is "
-        f"{'not measured' if exact is None else how}.</p>"
+        f"{'not measured' if exact is None else how}.{again_in_words(figures)}</p>"
     )
 
 

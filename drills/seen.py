@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -51,6 +52,21 @@ class CallingBack(Struct, frozen=True, kw_only=True):
     """By the callers' telephones."""
     records: tuple[CallRecord, ...] = ()
     """By the edges: of calls with which somebody was called back."""
+
+
+_NO_CALLS: Final = Ledger(rows=(), unclaimed_records=(), unclaimed_answers=())
+
+
+class Again(Struct, frozen=True, kw_only=True):
+    """The books of those who came again, or were called back: they are no calls of the plan."""
+
+    dialled: Ledger = _NO_CALLS
+    """Of those who came again."""
+    called: Ledger = _NO_CALLS
+    """Of those who were called back: a row for each call that came to a telephone."""
+    wire_dialled: tuple[Dialled, ...] = ()
+    wire_called: tuple[Dialled, ...] = ()
+    """The same calls by the capture."""
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -118,7 +134,9 @@ class Seen(Struct, frozen=True, kw_only=True):
 
     scenario: Scenario
     ledger: Ledger
+    """Of the calls of the plan."""
     agents: tuple[AgentReport, ...]
+    """Of all calls, also of those that are none of the plan's."""
     offers: tuple[OfferEvent, ...]
     course: Course
     wire: Wire
@@ -155,6 +173,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     redialled: tuple[Redialled, ...] = ()
     calling_back: CallingBack | None = None
     """None: nobody is called back there."""
+    again: Again | None = None
+    """None: nobody comes again there, nor is called back."""
     tickets: tuple[TicketSeen, ...] = ()
     waiting: Waiting = Waiting()
     """Who waited, and who was free, by the shared state's history."""

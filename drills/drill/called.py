@@ -10,9 +10,13 @@ import asyncio
 from collections.abc import Iterable
 from functools import partial
 
+from msgspec.structs import replace
+
+from drills.again import called_as_caller
 from drills.demo import phones
 from drills.demo.people import CALLERS, PHONE
 from drills.demo.programs import Program, Task
+from drills.demo.reports import CallerReport
 from drills.demo.run import Stage
 from drills.lab.lab import PROJECT
 from drills.seen import CalledBack
@@ -73,6 +77,10 @@ class Called:
         """Return what came to them; None: they were not there."""
         return None if self._program is None else called(self._lines)
 
+    def reports(self) -> tuple[CallerReport, ...]:
+        """Return the same as a caller's telephone says of a call of its own."""
+        return reports(self._lines)
+
     async def _is_anybody_left(self) -> bool:
         places = await read_all(self._stage.store, keys.PLACE)
         tickets = await read_all(self._stage.store, keys.TICKET)
@@ -94,6 +102,12 @@ def is_anybody_left(places: Iterable[Place], tickets: Iterable[Ticket]) -> bool:
     return any(each.due_s is not None for each in places) or any(
         each.callback_of is not None for each in tickets
     )
+
+
+def reports(lines: Iterable[phones.Line]) -> tuple[CallerReport, ...]:
+    """PURE. Return what each says of its call, by our name for it: who lifts is the caller."""
+    as_callers = [replace(line, role="caller") for line in lines]
+    return tuple(called_as_caller(each) for each in phones.caller_reports(as_callers))
 
 
 def called(lines: Iterable[phones.Line]) -> tuple[CalledBack, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from drills.again import books
 from drills.agent_lines import AgentLines, read_lines
 from drills.blast import killed_site
 from drills.course import Course
@@ -17,6 +18,7 @@ from drills.demo import history
 from drills.demo.figures import Stock
 from drills.demo.ledger import join
 from drills.demo.recorded import Listening
+from drills.demo.reports import CallerReport
 from drills.demo.run import Stage, edge_homes, read_records
 from drills.demo.waiting import waiting
 from drills.drill import witnesses
@@ -49,6 +51,10 @@ class Kept(Struct, frozen=True, kw_only=True):
     redialled: tuple[Redialled, ...]
     called: tuple[CalledBack, ...] | None
     """What came to callers' own telephones; None: nobody is called back."""
+    again: tuple[CallerReport, ...]
+    """What the telephones of those say who came again."""
+    called_again: tuple[CallerReport, ...]
+    """And those at which somebody was called back."""
     stocks: tuple[Stock, ...]
     silent: tuple[EdgeId, ...]
     written: Written | None
@@ -64,21 +70,30 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
     """Join it all, once everything is over and before the lab goes down."""
     records = await read_records(stage.store, after=kept.ledger_from)
     backs = tuple(each for each in records if each.callback_of is not None)
-    extra = {each.sip_call_id for each in kept.redialled} | {each.sip_call_id for each in backs}
-    again = {each.call for each in kept.redialled} | {each.call for each in backs}
+    come = (*kept.again, *kept.called_again)
+    extra = {each.sip_call_id for each in come} | {each.sip_call_id for each in backs}
+    again = {each.call for each in come} | {each.call for each in backs}
 
     def is_planned(sip_call_id: str) -> bool:
         return not (sip_call_id in extra or is_short(sip_call_id))
 
-    agents = tuple(each for each in stage.people.agent_reports() if each.call not in again)
+    agents = stage.people.agent_reports()
     caught = kept.callers
     wire = heard(caught.pcap, stage.lab.addresses["callers"], dropped=caught.dropped)
     planned = tuple(each for each in wire.calls if is_planned(each.sip_call_id))
     book = join(
         stage.scenario,
         stage.people.caller_reports(),
-        agents,
+        [each for each in agents if each.call not in again],
         [each for each in records if is_planned(each.sip_call_id)],
+    )
+    come_again = books(
+        stage.scenario,
+        dialled=kept.again,
+        called=kept.called_again,
+        agents=agents,
+        records=records,
+        wire=wire,
     )
     listening = Listening(stage.lab, None)
     return Seen(
@@ -96,6 +111,7 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         aborted_ms=kept.aborted_ms,
         said=witnesses.said(stage, course),
         redialled=kept.redialled,
+        again=come_again if kept.redialled or kept.called is not None else None,
         calling_back=None if kept.called is None else CallingBack(calls=kept.called, records=backs),
         short_calls=tuple(each for each in wire.calls if is_short(each.sip_call_id)),
         short_records=tuple(each for each in records if is_short(each.sip_call_id)),

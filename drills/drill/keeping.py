@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from drills.books import lost_elsewhere, moved
 from drills.course import NOT_BEGUN, Course
 from drills.demo import routing
-from drills.demo.ledger import Row, edges_story, people_story
+from drills.demo.ledger import Ledger, Row, edges_story, people_story
 from drills.evidence import Alone, CallRow, ClockBound, Evidence, Judgement, Moment, judge
 from drills.experiment import Experiment
 from drills.figures import figures
@@ -142,10 +142,10 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
     for each in judgements:
         if not each.held:
             yield f"expected {each.expected}, found {_found(each.value)}"
-    for mismatch in seen.ledger.mismatches():
-        # No number: a finding goes to whoever reads reports.
-        call = mismatch.call.partition(" from ")[0]
-        yield f"two stories of {call}: people {mismatch.people}; edges {mismatch.edges}"
+    yield from _two_stories(seen.ledger, "")
+    if seen.again is not None:
+        yield from _two_stories(seen.again.dialled, "who came again, ")
+        yield from _two_stories(seen.again.called, "who was called back, ")
     for double in routing.double_offers(seen.agents, seen.offers):
         yield f"two at once: {double.agent} {double.why}"
     for row in lost_elsewhere(seen):
@@ -157,6 +157,13 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
     if seen.silent:
         yield f"edges that did not answer at the end: {', '.join(seen.silent)}"
     yield from _lacking(seen)
+
+
+def _two_stories(book: Ledger, whose: str) -> Iterator[str]:
+    for mismatch in book.mismatches():
+        # No number: a finding goes to whoever reads reports.
+        call = mismatch.call.partition(" from ")[0]
+        yield f"two stories of {whose}{call}: people {mismatch.people}; edges {mismatch.edges}"
 
 
 def _lacking(seen: Seen) -> Iterator[str]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from drills.demo import phones
 from drills.demo.people import CALLERS, PHONE
 from drills.demo.programs import Program, Task
+from drills.demo.reports import CallerReport
 from drills.demo.run import Stage
 from drills.demo.scenario import PATIENCE_S
 from drills.lab.lab import PROJECT
@@ -104,6 +105,10 @@ class Redialler:
                 had_talked=lost.had_talked,
             )
         return tuple(found.values())
+
+    def reports(self) -> tuple[CallerReport, ...]:
+        """Return what the telephones of these calls say."""
+        return phones.caller_reports(self._lines)
 
     async def _dial(self, numbers: list[str]) -> None:
         """Let them dial again, by one program: a machine has better to do than to start many."""

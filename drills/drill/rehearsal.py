@@ -113,6 +113,8 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         agents=agents.told(),
         redialled=redialler.calls(),
         called=called.calls(),
+        again=redialler.reports(),
+        called_again=called.reports(),
         stocks=stocks,
         silent=silent,
         written=written,

@@ -13,7 +13,7 @@ from drills.demo.history import TicketSeen
 from drills.demo.reports import End
 from drills.demo.scenario import PlannedCall
 from drills.demo.waiting import Free, Wait, Waiting
-from drills.drill.called import called, hear, is_anybody_left
+from drills.drill.called import called, hear, is_anybody_left, reports
 from drills.same_agent import same_agent
 from drills.seen import CalledBack, CallingBack, Seen
 from state.model import (
@@ -270,6 +270,17 @@ def test_what_came_to_a_telephone_is_told_with_its_end_and_without() -> None:
     (whole,) = called([*line(began), *line(ended)])
     assert (whole.came_ms, whole.answered_ms, whole.joined_ms, whole.ended_ms) == (5, 10, 20, 90)
     assert called([*line('{"event":"ready"}'), *line("no JSON")]) == ()
+
+
+def test_who_lifts_is_the_caller_of_that_call_in_the_books() -> None:
+    told = (
+        '{"event":"call","wall_ms":99,"phone":"1","role":"agent","sip_call_id":"x@everline",'
+        '"invite_ms":5,"answered_ms":10,"joined_ms":20,"ended_ms":90,"how":"far_end",'
+        '"sent_chord":"c","heard":{"a":9}}'
+    )
+    (report,) = reports(line(told))
+    assert (report.number, report.call, report.end) == ("1", "x", End.FAR_END)
+    assert (report.ok_ms, report.sent, report.heard) == (10, "c", frozenset({"a"}))
 
 
 def test_it_is_over_when_nobody_is_to_be_called_or_is_being_called() -> None:

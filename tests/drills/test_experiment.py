@@ -15,7 +15,7 @@ FIGURES = {
     *("media_rto_s", "data_rto_s", "sign_in_rto_s", "recording_rto_s"),
     *("called_back", "called_back_share", "called_back_twice", "called_back_in_order"),
     "same_agent_share",
-    *("ranks_lost", "redial_answered_share"),
+    *("ranks_lost", "redial_answered_share", "again_exact"),
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
     *("setup_p99_ratio", "setup_max_ms", "short_calls_failed"),
     "kept_gap_ms",

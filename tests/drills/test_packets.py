@@ -84,6 +84,24 @@ def test_calls_are_read_with_their_first_final_answer() -> None:
     assert (wire.calls[0].number, wire.calls[0].audio_port) == ("15550201", 7000)
 
 
+def test_calls_that_come_to_callers_are_read_by_themselves_with_the_callers_own_answer() -> None:
+    head = "Call-ID: back\r\nCSeq: 1 INVITE\r\n\r\n"
+    rung = f"INVITE sip:1555020@callers SIP/2.0\r\nTo: <sip:1555020@callers>\r\n{head}"
+    frames = (
+        (0.0, invite("back", "a", to_tag=";tag=x")),
+        (0.1, frame(CARRIER, CALLER, rung.encode())),
+        (0.2, frame(CALLER, CARRIER, f"SIP/2.0 180 X\r\n{head}".encode())),
+        (1.1, frame(CALLER, CARRIER, f"SIP/2.0 200 X\r\n{head}".encode())),
+        (2.0, frame(CARRIER, CALLER, f"SIP/2.0 500 X\r\n{head}".encode())),
+        (3.0, frame(CARRIER, CARRIER, rung.replace("back", "else").encode())),
+    )
+    found = read_wire(pcap(*frames), CALLER)
+    assert found.calls == ()
+    (came,) = found.came
+    assert (came.sip_call_id, came.status) == ("back", 200)
+    assert came.setup_ms == pytest.approx(1000.0)
+
+
 def test_of_a_gap_counts_what_somebody_had_sent() -> None:
     times = [0, 20, 40, 400, 420]
     assert longest_gap_ms([each * 10**6 for each in times], 0, 420 * 10**6) == 360
