@@ -125,6 +125,9 @@ class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     """For so long; 0: until the last one. A burst that ends is what the drill breaks, and mends."""
     redial: bool = False
     """Callers who are cut off, as they wait or as they talk, dial again, at another site."""
+    carrier_sends_again: bool = False
+    """Every second one of these is sent in again by their carrier, as soon as it has taken the site
+    out by which they came: nobody dials. With `redial`."""
     call_back: bool = False
     """Queues call back who was cut off, and nobody dials again."""
     may_queue: bool = False
@@ -255,6 +258,10 @@ def _wrong_because(experiment: Experiment) -> str | None:
         (
             not (load.redial and load.call_back),
             "load.redial and load.call_back: who dials again is not called back; choose one",
+        ),
+        (
+            load.redial or not load.carrier_sends_again,
+            "load.carrier_sends_again: the others have to dial by themselves; say load.redial too",
         ),
         (load.agents_per_site in {5, 10, 15}, "load.agents_per_site should be 5, 10 or 15"),
         (

@@ -44,6 +44,7 @@ def places(seen: Seen) -> dict[str, float | None]:
     answered = [each for each in seen.redialled if each.joined_ms is not None]
     return {
         "redialled": len(had_one),
+        "sent_again": sum(each.by_carrier for each in had_one),
         "redial_answered": sum(each.joined_ms is not None for each in had_one),
         "redial_answered_share": len(answered) / len(seen.redialled) if seen.redialled else None,
         "places_regained": back / len(had_one) if had_one else None,

@@ -22,7 +22,7 @@ from state.model import AgentId, CallId, CallRecord, EdgeId, SiteId, Unreplicate
 
 
 class Redialled(Struct, frozen=True, kw_only=True):
-    """A caller who was cut off, and dialled again."""
+    """A caller who was cut off and came again: they dialled, or their carrier sent them in."""
 
     lost_sip_call_id: str
     sip_call_id: str
@@ -31,6 +31,8 @@ class Redialled(Struct, frozen=True, kw_only=True):
     """When they heard an agent."""
     had_talked: bool = False
     """They had heard an agent before they were cut off."""
+    by_carrier: bool = False
+    """Their carrier sent them in again, and nobody dialled."""
 
 
 class CalledBack(Struct, frozen=True, kw_only=True):

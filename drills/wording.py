@@ -53,6 +53,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "setup_delay_ms": Figure("calls are answered later than before by", _MS),
     "reconciled_s": Figure("sites have merged what they did alone", _S),
     "redialled": Figure("cut off while waiting, and came again"),
+    "sent_again": Figure("of these, sent in again by their carrier"),
     "places_regained": Figure("cut off while waiting, came again, got their place back", _SHARE),
     "ranks_lost": Figure("callers behind such a place who were served first, at most"),
     "called_back": Figure("cut off while waiting, called back, and given an agent"),

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from drills.demo.failover import Detector, Sighting
@@ -111,6 +111,15 @@ async def await_carrier(rpc: Path, clock: Clock, address: str) -> Sighting:
                     detected_by=Detector.CARRIER,
                 )
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def sites_out(rpc: Path, addresses: Mapping[SiteId, str]) -> frozenset[SiteId]:
+    """Return the sites that the carrier's dispatcher has taken out; none where it does not say."""
+    try:
+        answer = await _ask(rpc, "dispatcher.list")
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(site for site, address in addresses.items() if is_out(answer, address))
 
 
 def is_out(answer: object, address: str) -> bool:

@@ -79,7 +79,8 @@ def planned(experiment: Experiment, seed: int, *, numbers_from: int = 0) -> Scen
 
 async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hands) -> Rehearsed:
     """Carry an experiment out on a stage that nothing is going on at; logs go to `keep`."""
-    redialler, called = Redialler(stage), Called(stage, is_wanted=experiment.calls_back)
+    redialler = Redialler(stage, has_carrier=experiment.load.carrier_sends_again)
+    called = Called(stage, is_wanted=experiment.calls_back)
     database = stage.lab.database
     writer = Writer(stage, database) if database and experiment.needs_database else None
     links = {

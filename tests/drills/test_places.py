@@ -143,6 +143,13 @@ def test_who_had_talked_has_no_place_in_the_line() -> None:
 # ---- who they are --------------------------------------------------------------------------------
 
 
+def test_those_are_told_apart_whom_their_carrier_sent_in_again() -> None:
+    whole = replace(seen(), tickets=(waits("old", 0, OLD_PLACE),))
+    by_carrier = replace(redialled(joined_ms=9000), by_carrier=True)
+    found = places(replace(whole, redialled=(redialled(), by_carrier)))
+    assert (found["redialled"], found["sent_again"], found["redial_answered"]) == (2, 1, 1)
+
+
 def test_all_who_came_again_are_to_be_answered_also_who_had_talked() -> None:
     def share(*who: Redialled) -> float | None:
         return places(replace(seen(), redialled=who))["redial_answered_share"]
