@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from drills.demo import phones
 from drills.demo.ledger import outcome_of, strangers_in
-from drills.demo.reports import AgentReport, CallerReport
+from drills.demo.reports import AgentReport, CallerReport, End
 from loadtests.load.faults import Done
 from state.model import Outcome
 
@@ -71,6 +72,9 @@ class Books(Struct, frozen=True, kw_only=True):
     """So many fewer records than calls that SIPp had answered and ended."""
     volume_unclaimed: int = 0
     """So many more than calls that SIPp placed, and records beyond a call's first."""
+    untold: int = 0
+    """Calls of whose end an agent's telephone, which died, told nothing: how they ended by people's
+    word nobody knows."""
     mixed_up: tuple[str, ...] = ()
     """Calls in which somebody of another was heard; with whom, when, and the nearest fault."""
 
@@ -102,14 +106,29 @@ class Books(Struct, frozen=True, kw_only=True):
             "ledger.volume_missing": self.volume_missing,
             "ledger.volume_unclaimed": self.volume_unclaimed,
             "ledger.exact": float(self.is_exact),
+            "ledger.untold": self.untold,
             "audio.strangers": len(self.mixed_up),
         } | ({"calls.cut_off_share": self.cut_off / self.calls} if self.calls else {})
 
 
 def reports(kept: Iterable[bytes]) -> tuple[Sequence[CallerReport], Sequence[AgentReport]]:
-    """Return what callers and agents say, by the lines that were kept (`telling.is_kept`)."""
+    """Return what callers and agents say, by the lines that were kept (`telling.is_kept`).
+
+    An agent whose telephone died has none of a call's end, and is known to have answered it.
+    """
     lines = [line for text in kept if (line := phones.parse(text)) is not None]
-    return phones.caller_reports(lines), phones.agent_reports(lines)
+    answered_ms = {
+        (line.phone, line.sip_call_id): line.wall_ms
+        for line in lines
+        if line.role == "agent" and line.event == "answered"
+    }
+    agents = (
+        replace(each, answered_ms=answered_ms.get((each.agent, each.sip_call_id)))
+        if each.end is End.UNFINISHED
+        else each
+        for each in phones.agent_reports(lines)
+    )
+    return phones.caller_reports(lines), tuple(agents)
 
 
 def compare(
@@ -135,6 +154,11 @@ def compare(
         call: outcome_of(each, rung.get(call, ()), causes.get(call, ()))
         for call, each in answered.items()
     }
+    untold = {
+        call
+        for call in said
+        if any(each.answered_ms and each.end is End.UNFINISHED for each in rung.get(call, ()))
+    }
     lately = [each for each in records if each.arrived_ms >= ours.since_ms]
     by_sipp = [each.call for each in lately if each.did == ours.volume_did and each.did]
     once = len(set(by_sipp))
@@ -149,11 +173,13 @@ def compare(
             + f"; {_when(answered[call], ours.faults)}"
             for call, outcome in said.items()
             if call in outcomes
+            and call not in untold
             and (outcome is Outcome.ANSWERED) is not (outcomes[call] is Outcome.ANSWERED)
         ),
         cut_off=sum(
             outcome is Outcome.LOST and outcomes.get(call) is not Outcome.CALLBACK
             for call, outcome in said.items()
+            if call not in untold
         ),
         unclaimed=tuple(
             f"{each.call}: {each.outcome or 'no outcome'}"
@@ -163,6 +189,7 @@ def compare(
         ),
         volume_missing=max(0, ours.succeeded - once),
         volume_unclaimed=max(0, once - ours.placed) + len(by_sipp) - once,
+        untold=len(untold),
         mixed_up=tuple(
             f"{call}: {' '.join(sorted(strangers))}; {_when(each, ours.faults)}"
             for call, each in answered.items()

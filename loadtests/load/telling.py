@@ -34,6 +34,8 @@ _DONE: Final = range(200, 300)
 _OF_CALLERS: Final = frozenset({"invite", "reinvite", "held", "resumed"})
 """What the demo's rules ask of a caller beside their summary: that they called, that they were told
 of an agent, that they held and came back."""
+_OF_AGENTS: Final = frozenset({"invite", "answered"})
+"""Of agents: that they were in a talk whose end their telephone, which died, does not tell."""
 _OF_ENDS: Final = frozenset({"hanging_up", "call"})
 _MEANT: Final = frozenset({"talked", "impatient", "stopped", "gave_up"})
 """Why a caller hangs up of their own accord."""
@@ -103,7 +105,8 @@ def hear(line: bytes) -> Told | None:
 
 def is_kept(told: Told) -> bool:
     """Tell whether a line is one of those by which a call is compared with the ledger."""
-    return told.event in _OF_ENDS or (told.role == "caller" and told.event in _OF_CALLERS)
+    of_role = _OF_CALLERS if told.role == "caller" else _OF_AGENTS
+    return told.event in _OF_ENDS or told.event in of_role
 
 
 def passed_on(told: Told, at_ms: int) -> bytes:

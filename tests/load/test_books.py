@@ -140,6 +140,17 @@ def test_books_that_differ_tell_how_many_calls_and_how() -> None:
     assert found.told() == "1 calls in no record, 1 calls told otherwise"
 
 
+@pytest.mark.parametrize("record", [Outcome.ANSWERED, Outcome.LOST])
+def test_call_of_an_agent_whose_telephone_died_is_told_apart_and_not_compared(
+    record: Outcome,
+) -> None:
+    dead = replace(agent("1", end=End.UNFINISHED), ended_ms=None, sent="", heard=frozenset())
+    found = compare([caller("1")], [dead], over(("1", record)))
+    assert found.is_exact
+    assert (found.untold, found.cut_off) == (1, 0)
+    assert compare([caller("1")], [dead], ()).missing == ("1",)
+
+
 @pytest.mark.parametrize(
     ("by_caller", "by_agent", "told"),
     [

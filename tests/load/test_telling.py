@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from drills.demo.reports import End
 from loadtests.load.books import reports
 from loadtests.load.telling import (
     PHONES_GONE,
@@ -163,10 +164,22 @@ def test_what_is_kept_of_a_caller_tells_when_they_were_told_of_an_agent_held_and
     assert stamps == (3_000, 4_000, 4_800, 9_000)
 
 
-@pytest.mark.parametrize("event", ["reinvite", "held", "invite", "registered"])
-def test_of_agents_only_the_ends_are_kept(event: str) -> None:
+@pytest.mark.parametrize("event", ["reinvite", "held", "joined", "registered"])
+def test_of_agents_their_answers_and_the_ends_are_kept(event: str) -> None:
     assert not is_kept(Told(event=event, role="agent"))
-    assert is_kept(Told(event="call", role="agent"))
+    for kept in ("invite", "answered", "hanging_up", "call"):
+        assert is_kept(Told(event=kept, role="agent"))
+    assert not is_kept(Told(event="answered", role="caller"))
+
+
+def test_agent_whose_telephone_died_is_known_to_have_answered() -> None:
+    of_agent = {"role": "agent", "phone": "ann", "sip_call_id": "x@y"}
+    told = [
+        {"event": "invite", "call": "c1", "wall_ms": 1_000},
+        {"event": "answered", "wall_ms": 1_600},
+    ]
+    _, (agent,) = reports(json.dumps(of_agent | each).encode() for each in told)
+    assert (agent.call, agent.answered_ms, agent.end) == ("c1", 1_600, End.UNFINISHED)
 
 
 @pytest.mark.parametrize("of_telephone", [None, 1_700])
