@@ -16,7 +16,7 @@ PREAMBLE = """
     from loadtests.load.people.api import GONE, Person
     from loadtests.load.plan import SiteRef
 
-    asked, answers = [], []
+    asked, answers, errors = [], [], []
 
     class Playing(Agent):
         _agent = "ann"
@@ -29,7 +29,9 @@ PREAMBLE = """
 
         def _ask(self, request):
             asked.append((request.method, request.path))
-            return answers.pop(0), {"access_token": "new"}, {}
+            status, *error_id = answers.pop(0), *errors[:1]
+            errors[:1] = []
+            return status, {"access_token": "new", "error_id": "".join(error_id)}, {}
 
         def _hear(self, seat):
             return None
@@ -56,6 +58,19 @@ def test_agent_whose_wish_no_site_could_write_down_asks_again() -> None:
         ann.work()
         ann.work()
         assert asked == [("PUT", "/v1/agents/ann/state")] * 4, asked
+    """)
+
+
+def test_agent_whom_somebody_else_changes_just_then_asks_again() -> None:
+    played("""
+        ann = Playing()
+        answers += [409, 200]
+        errors += ["changing"]
+        ann._be("ready")
+        assert ann._wanted == "ready"
+        ann.work()
+        ann.work()
+        assert asked == [("PUT", "/v1/agents/ann/state")] * 2, asked
     """)
 
 

@@ -36,6 +36,8 @@ TO_QUEUE_SHARE: Final = 0.3
 ASKS_FIRST_S: Final = (0.5, 2.0)
 """How long an agent talks before passing the caller on from the desktop."""
 _OK: Final = 200
+_CHANGING: Final = "changing"
+"""Somebody else, as their edge, writes about this agent just now: ask again."""
 PAUSE_S: Final = (1.0, 4.0)
 
 
@@ -183,8 +185,10 @@ class Agent(Person):
     def _be(self, state: str) -> None:
         body = {"state": state, "reason": "load" if state == "paused" else ""}
         path = f"/v1/agents/{self._agent}/state"
-        status, *_ = self.ask("PUT", path, name=f"/v1/agents/{{agent}}/state: {state}", body=body)
-        self._wanted = state if status == GONE else ""
+        name = f"/v1/agents/{{agent}}/state: {state}"
+        status, said, _ = self.ask("PUT", path, name=name, body=body)
+        is_again = isinstance(said, dict) and said.get("error_id") == _CHANGING
+        self._wanted = state if status == GONE or is_again else ""
 
     @property
     def _agent(self) -> str:
