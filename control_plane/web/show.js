@@ -97,16 +97,16 @@ function standing(board, told, sites) {
     card.className = look;
     lines(card, [[label(each), "name"], [word, "mode"], [why, "dim"]]);
   }));
-  const alarm = told && !told.can_lose_any ? `Alarm${since(told)}: the center cannot lose ${lost(risks)}.` : "";
+  const alarm = told && !told.can_lose_any ? `Alarm${since(told.alarm_since)}: the center cannot lose ${lost(risks)}.` : "";
   const alarms = [alarm, storeAlarm(told?.etcd)].filter((each) => each).join(" ");
   if (byId("alarm").textContent !== alarms) byId("alarm").textContent = alarms;
   said("readiness-members", silentMembers(told?.etcd));
   byId("readiness-old").hidden = !told || told.is_current;
 }
 
-function since(told) {
-  if (!told.alarm_since) return "";
-  const at = new Date(told.alarm_since);
+function since(moment) {
+  if (!moment) return "";
+  const at = new Date(moment);
   const isToday = at.toDateString() === new Date().toDateString();
   return ` since ${isToday ? at.toLocaleTimeString() : at.toLocaleString()}`;
 }
@@ -117,10 +117,11 @@ function lost(risks) {
 
 function site(each, card) {
   const [word, look] = mode(each);
+  const alone = word.startsWith("alone") ? since(each.alone_since) : "";
   const edges = many(each.edges.length, "edge");
   const calls = each.calls === undefined ? "" : `${many(each.calls, "call")}, `;
   card.className = look;
-  lines(card, [[label(each), "name"], [word, "mode"], [`${calls}${edges}`, "dim"]]);
+  lines(card, [[label(each), "name"], [`${word}${alone}`, "mode"], [`${calls}${edges}`, "dim"]]);
   buttons(card.children[3] ?? card.appendChild(element("div", { class: "acts" })), actsOfSite(each));
 }
 

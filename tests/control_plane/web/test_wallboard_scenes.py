@@ -197,6 +197,32 @@ assert.equal(document.activeElement.dataset.act, "ready");
     )
 
 
+def test_a_site_that_serves_alone_says_since_when(stage: Stage) -> None:
+    stage.play(
+        BOARD
+        + """
+const { show } = await import("./wallboard/show.js");
+const now = new Date();
+const before = new Date(now - 3 * 86_400_000);
+const usual = { name: "B", edges: [{ edge: "b1" }], out_of_reach_of: [], has_quorum: true };
+const words = (changes) => {
+  const site = { id: "b", ...usual, alone_since: null, alone_because: null, ...changes };
+  board.list(board.await("sites"), [site], 0);
+  show(board, 0, 0);
+  return byId("sites").children[0].children[1].textContent;
+};
+assert.equal(words({}), "serving");
+assert.equal(
+  words({ alone_since: now.toISOString(), alone_because: "no_quorum" }),
+  `alone, without a quorum since ${now.toLocaleTimeString()}`);
+assert.equal(
+  words({ alone_since: before.toISOString(), alone_because: "store_full" }),
+  `alone: etcd has no space left since ${before.toLocaleString()}`);
+assert.equal(words({ has_quorum: null, alone_since: now.toISOString() }), "not known");
+"""
+    )
+
+
 WALLBOARD = """
 const refused = new Map();
 let socket = null;
