@@ -25,6 +25,7 @@ from control_plane.live.schemas import (
 )
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
+from edge.acd.forecast import accuracy_of
 from edge.acd.service_level import figures
 from state.mirror import MirrorState
 from state.model import MAIN, QueueId, SiteId
@@ -90,7 +91,7 @@ def _service(ask: Ask[Any, ServiceQuery, Any], queue: str, past: Past | None) ->
     over, on = past.records.get(queue, ()), past.on.get(queue, ())
     short_s = ask.query.short_s
     found = figures(over, target_s, wrap_ups, on=on, short_s=short_s)
-    return views.service(found, past.interval_s, target_s, short_s)
+    return views.service(found, past.interval_s, target_s, short_s, accuracy_of(over))
 
 
 # ---- sites ---------------------------------------------------------------------------------------

@@ -274,6 +274,20 @@ class ServiceQuery(ApiModel):
     """Who left within so long is a short abandon, whatever the target; null: within the target."""
 
 
+class EstimatesView(ApiModel):
+    """How wrong the waits were that had been estimated for callers as they came."""
+
+    count: int
+    """Answered calls that had an estimate: all of a queue with a limit of estimated waits, of
+    others a sample (one of an edge's in five seconds, or more seldom where many work and wait)."""
+    bias_s: float
+    """Mean of estimate - wait: above 0, callers were told too much."""
+    mean_error_s: float
+    median_error_s: float
+    within_share: float
+    """Of these, right to 30 % of the wait, or to a second."""
+
+
 class ServiceView(ApiModel):
     """How callers were served who came in the interval; null: nothing to count.
 
@@ -302,6 +316,7 @@ class ServiceView(ApiModel):
     """Talk and wrap-up, as long as they really were; `edge/acd/handling.py` has the formula."""
     occupancy: float | None
     """Handling / (handling + idle), of the agents in these calls; see there."""
+    estimates: EstimatesView | None
 
 
 class WorkQuery(ApiModel):

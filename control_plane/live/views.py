@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from msgspec.structs import asdict
+
 from control_plane.api.model import instant
 from control_plane.customers.numbers import MASK, e164, mask_number
 from control_plane.live.look import AgentFacts, AloneFacts, CallFacts, QueueFacts, SiteFacts
@@ -18,12 +20,14 @@ from control_plane.live.schemas import (
     CallerView,
     CallView,
     EdgeView,
+    EstimatesView,
     QueueLiveView,
     ServiceView,
     SiteLiveView,
 )
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
+from edge.acd.forecast import Accuracy
 from edge.acd.handling import AgentWork
 from edge.acd.service_level import Figures
 from state.model import Outcome
@@ -161,7 +165,13 @@ def queue(facts: QueueFacts, service: ServiceView | None) -> QueueLiveView:
     )
 
 
-def service(found: Figures, interval_s: int, target_s: float, short_s: float | None) -> ServiceView:
+def service(
+    found: Figures,
+    interval_s: int,
+    target_s: float,
+    short_s: float | None,
+    estimates: Accuracy | None,
+) -> ServiceView:
     """Return figures."""
     return ServiceView(
         interval_s=interval_s,
@@ -180,6 +190,7 @@ def service(found: Figures, interval_s: int, target_s: float, short_s: float | N
         abandon_rate=found.abandon_rate,
         aht_s=found.aht_s,
         occupancy=found.occupancy,
+        estimates=None if estimates is None else EstimatesView(**asdict(estimates)),
     )
 
 

@@ -117,7 +117,7 @@ def length(snapshot: Snapshot, queue: QueueId) -> int:
 
 
 def _estimate_s(snapshot: Snapshot, queue: Queue, now: Now) -> float | None:
-    # It looks at every agent, so only a queue that asks for it pays for it.
+    # It looks at every agent, so only a queue that asks for it pays for each of its callers.
     if queue.longest_estimate_s is None:
         return None
     return forecast_for_newcomer(snapshot, queue, now).wait_s

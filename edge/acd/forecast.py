@@ -162,6 +162,23 @@ def handling_s(staff: Iterable[AgentFacts]) -> float | None:
 # ---- how wrong it was ----------------------------------------------------------------------------
 
 
+SAMPLED_EVERY_S: Final = 5.0
+SAMPLED_EACH_S: Final = 0.01
+"""For each who works or waits: an estimate looks at all of them, which takes some 8 us for each."""
+SAMPLED_MOST: Final = 2000
+"""Of more, an estimate that nobody has asked for would hold calls up."""
+
+
+def is_sampled(snapshot: Snapshot, since_s: float) -> bool:
+    """Tell whether a caller's wait is estimated for the sake of the measure alone.
+
+    `since_s`: so long after the last such one, by this edge. A queue with a limit of estimated
+    waits has one for each of its callers.
+    """
+    size = len(snapshot.presences) + len(snapshot.tickets)
+    return size <= SAMPLED_MOST and since_s >= max(SAMPLED_EVERY_S, size * SAMPLED_EACH_S)
+
+
 CLOSE: Final = 0.3
 NOTICED_S: Final = 1.0
 """An error below this is none, however short the wait was."""

@@ -18,6 +18,7 @@ from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, Turn
 from edge.acd.callback import rules_for
 from edge.acd.cut_off import coming_again
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
+from edge.acd.forecast import SAMPLED_EVERY_S, forecast_for_newcomer, is_sampled
 from edge.acd.heirs import Earlier, left_places
 from edge.acd.owed import Owed
 from edge.acd.region import international, region_of
@@ -122,6 +123,8 @@ class Reception:
         self._is_draining = is_draining
         self._line = line
         self._take = take
+        self._sampled_s = clock.now().mono_s
+        """When a wait was estimated last that nobody had asked for, or this began."""
         self._writing: set[asyncio.Task[None]] = set()
         """Records of callers who were turned away."""
 
@@ -200,15 +203,18 @@ class Reception:
     def _begin(
         self, invite: sip.IncomingInvite, call_id: CallId, caller: _Caller, admitted: Admitted
     ) -> None:
-        queue, did = admitted.queue, admitted.did
+        queue, did, at = admitted.queue, admitted.did, self._clock.now()
         greeting = None if caller.has_heard_greeting else did.greeting or queue.greeting
-        ticket = self._ticket(invite, call_id, caller, did, queue, self._clock.now())
+        ticket = self._ticket(invite, call_id, caller, did, queue, at)
         number = international(ticket.caller, ticket.region)
         before = self._before(queue, call_id, number, greeting)
+        estimate_s = admitted.estimate_s
+        if queue.longest_estimate_s is None and at.mono_s >= self._sampled_s + SAMPLED_EVERY_S:
+            estimate_s = self._sample_s(queue, at)
         ticket = replace(
             ticket,
             state=TicketState.GREETING if before else TicketState.QUEUED,
-            estimate_s=admitted.estimate_s,
+            estimate_s=estimate_s,
         )
         log.info("call_arrived", call=call_id, did=ticket.did, queue=ticket.queue, via=ticket.via)
         self._take(
@@ -221,6 +227,14 @@ class Reception:
                 waited_s=invite.waited_s,
             )
         )
+
+    def _sample_s(self, queue: Queue, at: Now) -> float | None:
+        """Return how long a caller will probably wait; None: this one is not measured."""
+        snapshot = self._snapshot()
+        if not is_sampled(snapshot, at.mono_s - self._sampled_s):
+            return None
+        self._sampled_s = at.mono_s
+        return forecast_for_newcomer(snapshot, queue, at).wait_s
 
     def _before(
         self, queue: Queue, call: CallId, caller: str, greeting: str | None

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import heapq
+import math
 from random import Random
 
 import pytest
 from msgspec.structs import replace
 
-from edge.acd.forecast import accuracy, accuracy_of, forecast, forecast_for_newcomer
+from edge.acd.forecast import (
+    SAMPLED_MOST,
+    accuracy,
+    accuracy_of,
+    forecast,
+    forecast_for_newcomer,
+    is_sampled,
+)
 from state import keys
 from state.model import (
     AgentId,
@@ -205,3 +213,14 @@ def test_in_a_day_of_random_calls_the_estimate_is_right_on_average() -> None:
     waits = [waited for _, waited in pairs]
     assert found.count > 1000
     assert abs(found.bias_s) < 0.1 * sum(waits) / len(waits)
+
+
+def test_where_many_work_and_wait_fewer_callers_are_measured_and_of_very_many_none() -> None:
+    world = World()
+    assert [is_sampled(world.snapshot, since_s) for since_s in (4.9, 5.0)] == [False, True]
+    for number in range(600):
+        world.agent(f"agent{number}", sales=1)
+    assert [is_sampled(world.snapshot, since_s) for since_s in (5.9, 6.0)] == [False, True]
+    for number in range(SAMPLED_MOST - 599):
+        world.ticket(number + 1)
+    assert not is_sampled(world.snapshot, math.inf)

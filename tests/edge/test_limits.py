@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from state import keys
-from state.model import Limit, Outcome, Queue, QueueId, Step, TurnAway
+from state.model import AgentId, Limit, Outcome, Queue, QueueId, Step, TurnAway, Work
 from tests.edge.one_edge import SALES
 from tests.edge.stage import Center, center
 from tests.edge.virtual_time import in_virtual_time, until
+
+ANN = AgentId("ann")
 
 
 async def rules(made: Center, **fields: object) -> None:
@@ -85,3 +88,23 @@ async def test_who_is_being_offered_an_agent_is_not_let_go_until_they_refuse() -
         record = await made.record(a1, leg)
         assert (record.outcome, record.tried) == (Outcome.REFUSED, ("ann",))
         await made.nothing_is_left()
+
+
+@in_virtual_time
+async def test_waits_are_estimated_for_some_callers_of_a_queue_that_has_no_limit_of_them() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+
+        work = Work(agent=ANN, calls=1, recent_calls=1.0, busy_s=60.0)
+        await made.put(keys.work(ANN), work)
+        await until(lambda: ANN in a1.snapshot.works, "her work is seen")
+        await asyncio.sleep(6.0)
+        legs = [a1.sip.arrive(SALES) for _ in range(2)]
+        await asyncio.sleep(5.0)
+        legs.append(a1.sip.arrive(SALES))
+        await until(lambda: len(a1.snapshot.tickets) == 3, "the tickets are seen")
+        found = [a1.snapshot.tickets[a1.call_of(leg)].value.estimate_s for leg in legs]
+        assert found[0] == 0.0, "she is free"
+        assert found[1] is None, "one in five seconds is enough"
+        # By then the first has rung for her in vain, which has kept her for some seconds.
+        assert found[2] == pytest.approx(120.0, abs=10.0), "two calls of a minute are before them"

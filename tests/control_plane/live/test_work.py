@@ -127,3 +127,18 @@ async def test_what_was_said_of_wrap_ups_goes_with_the_calls(scene: Scene) -> No
         gone = await calls.drop_older(connection, "main", before_ms, 10, spare=false())
         (left,) = await calls.since(connection, "main", 0, 10)
     assert (gone, left.call, left.wrap_up_s) == (1, call_id(2), 3.0)
+
+
+async def test_how_wrong_estimated_waits_were_is_told_of_each_queue(scene: Scene) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    await scene.end(1, "ann", estimate_s=10.5)
+    await scene.end(2, "ann", estimate_s=25.0)
+    await scene.end(3, "ann")
+    for number in (1, 2, 3):
+        await over(manager, number)
+    found = (await manager.get("/v1/queues/sales/live")).json["service"]["estimates"]
+    assert (found["count"], found["bias_s"], found["within_share"]) == (2, 7.75, 0.5)
+    assert (found["mean_error_s"], found["median_error_s"]) == (7.75, 7.75)
+    await scene.arrive(4, did="100")
+    other = (await manager.get("/v1/live/queues")).json["items"]
+    assert [each["service"]["estimates"] is None for each in other] == [False]
