@@ -42,6 +42,8 @@ class End(StrEnum):
     """A limit was reached, or somebody stopped it; all was rolled back."""
     NOT_BACK = "not_back"
     """The steady state did not come back in time."""
+    INTERRUPTED = "interrupted"
+    """It was begun, and nobody lived to tell of its end. No evidence says so: there is none."""
 
 
 NOT_BEGUN: Final = frozenset({End.REFUSED, End.NOT_STEADY})

@@ -15,7 +15,8 @@ from drills.experiment import CALLERS_COME, Bound, Experiment
 from drills.guards import Verdict
 from drills.permit import Permit
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""2: there are pieces between these, of drills that were begun (`drills.begun`)."""
 MOST_NAMED: Final = 10
 """Agents whose names are in a line for people; the evidence itself has all."""
 
@@ -157,6 +158,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     v: int = VERSION
     run: str
     previous: str
+    begun: str = ""
+    """The hash of the piece that was kept before its first fault; empty: there was none."""
     experiment: Experiment
     plan_hash: str
     seed: int

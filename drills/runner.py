@@ -81,10 +81,12 @@ class Runner:
         on_first_fault: Callable[[Fault], Awaitable[None]] | None = None,
         needed: Sequence[Bound] | None = None,
         limits: Sequence[Bound] = (),
+        before_first: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`needed`: what has to be there beside the steady state; None: what it is ready with.
 
-        `limits`: at which it stops beside its own.
+        `limits`: at which it stops beside its own. `before_first`: what is done before the first
+        fault is made; where that goes wrong, none is.
         """
         self._experiment = experiment
         self._ground = ground
@@ -92,6 +94,7 @@ class Runner:
         self._clock = clock
         self._tell = tell
         self._on_first_fault = on_first_fault
+        self._before_first = before_first
         self._needed = tuple(experiment.ready if needed is None else needed)
         self._limits = (*experiment.abort, *limits)
         self._notes: list[Note] = []
@@ -126,6 +129,8 @@ class Runner:
             return self._course(End.REFUSED, stopped, (), None, None)
         if missing:
             return self._course(End.NOT_STEADY, missing, (), None, None)
+        if self._before_first is not None:
+            await self._before_first()
         end, why = End.COMPLETED, "the method was carried out"
         try:
             await self._carry_out()

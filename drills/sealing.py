@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Struct
 
 from drills import endless
+from drills.begun import Begun
 from drills.evidence import VERSION, Evidence, Moment
 from state.codec import UNREADABLE
 
@@ -85,6 +86,41 @@ def open_sealed(content: bytes, files: Mapping[str, bytes], public_key: str | No
 
 def open_alone(content: bytes, public_key: str | None) -> Evidence:
     """Return what a file says, if it is what was signed, whatever lies beside it. TamperedError."""
+    body = _signed(content, public_key)
+    try:
+        evidence = _read(body)
+    except UNREADABLE as error:
+        raise TamperedError(f"this is no evidence as it was written: {error}") from error
+    if evidence.plan_hash != evidence.experiment.plan_hash:
+        raise TamperedError("the plan is not the one whose hash was kept")
+    before = FIRST
+    for moment in evidence.timeline:
+        if moment.hash != _line_hash(before, moment):
+            raise TamperedError(f"the timeline is broken at {moment.after_s:.2f} s: {moment.what}")
+        before = moment.hash
+    return evidence
+
+
+def seal_begun(piece: Begun, key: Ed25519PrivateKey) -> bytes:
+    """Return the file of what was begun, signed."""
+    body = msgspec.json.encode(piece, order="deterministic")
+    return _sealed(body, key.public_key(), key.sign(body))
+
+
+def open_begun(content: bytes, public_key: str | None) -> Begun:
+    """Return what a file says of what was begun, if it is what was signed. TamperedError."""
+    body = _signed(content, public_key)
+    try:
+        found = msgspec.json.decode(body, type=Begun)
+    except UNREADABLE as error:
+        raise TamperedError(f"nothing was begun as this says: {error}") from error
+    if found.plan_hash != found.experiment.plan_hash:
+        raise TamperedError("the plan is not the one whose hash was kept")
+    return found
+
+
+def _signed(content: bytes, public_key: str | None) -> bytes:
+    """Return what a file's signature is over, if we know its version. TamperedError."""
     try:
         sealed = msgspec.json.decode(content, type=Sealed)
         body = bytes(sealed.evidence)
@@ -92,12 +128,11 @@ def open_alone(content: bytes, public_key: str | None) -> Evidence:
         signature = bytes.fromhex(sealed.signature)
         key.verify(signature, body)
         version = msgspec.json.decode(body, type=_Versioned).v
-        evidence = None if version > VERSION else _read(body)
     except InvalidSignature:
         raise TamperedError("the signature is not over this evidence") from None
     except (*UNREADABLE, ValueError) as error:
         raise TamperedError(f"this is no evidence as it was written: {error}") from error
-    if evidence is None:
+    if version > VERSION:
         raise TamperedError(
             f"a later Everline has written it (evidence of version {version}, and this one reads"
             f" {VERSION}): read it by that one"
@@ -109,14 +144,7 @@ def open_alone(content: bytes, public_key: str | None) -> Evidence:
             f"it is signed by another key ({fingerprint(sealed.public_key)}) than the one that it"
             f" is checked by ({fingerprint(public_key)})"
         )
-    if evidence.plan_hash != evidence.experiment.plan_hash:
-        raise TamperedError("the plan is not the one whose hash was kept")
-    before = FIRST
-    for moment in evidence.timeline:
-        if moment.hash != _line_hash(before, moment):
-            raise TamperedError(f"the timeline is broken at {moment.after_s:.2f} s: {moment.what}")
-        before = moment.hash
-    return evidence
+    return body
 
 
 class _Versioned(Struct):

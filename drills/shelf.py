@@ -1,7 +1,8 @@
 """Where drills' evidence is kept, in the order in which it came: `.everline/drills`.
 
 A folder a run: `evidence.json`, `callers.pcap`, `agents.pcap`, `report.html`, `report.pdf`,
-`logs/`. The key that signs lies beside them and is made when the first piece is added; evidence is
+`logs/`. One more that has `begun.json` alone, from before its first fault: both are pieces of one
+chain. The key that signs lies beside them and is made when the first piece is added; evidence is
 checked against its public half, or against one that somebody has from elsewhere, and then nothing
 is written.
 """
@@ -25,9 +26,19 @@ from msgspec import Struct
 
 from custody.disk import write_whole
 from drills import signing
+from drills.begun import Begun
 from drills.evidence import Evidence
 from drills.lever import HOME
-from drills.sealing import FIRST, TamperedError, hash_of, open_alone, open_sealed, seal
+from drills.sealing import (
+    FIRST,
+    TamperedError,
+    hash_of,
+    open_alone,
+    open_begun,
+    open_sealed,
+    seal,
+    seal_begun,
+)
 from drills.signing import SigningError, Whose
 
 __all__ = [
@@ -44,6 +55,7 @@ __all__ = [
     "run_name",
     "tamper",
 ]
+BEGUN: Final = "begun.json"
 EVIDENCE, PAGE, PRINT = "evidence.json", "report.html", "report.pdf"
 CAPTURE, AGENTS_CAPTURE = "callers.pcap", "agents.pcap"
 _MADE_OF_IT: Final = frozenset({EVIDENCE, PAGE, PRINT})
@@ -101,6 +113,11 @@ class Shelf:
         kept = f"*-{drill}/{EVIDENCE}" if drill else f"*/{EVIDENCE}"
         return sorted(path.parent.name for path in self.home.glob(kept))
 
+    def pieces(self) -> list[str]:
+        """Return the names of all pieces of the chain: the runs, and what was begun."""
+        found = (path.parent.name for path in self.home.glob(f"*/{BEGUN}"))
+        return sorted({*self.runs(), *found})
+
     def folder(self, run: str) -> Path:
         """Return a run's folder, which may not be there yet."""
         return self.home / run
@@ -116,15 +133,15 @@ class Shelf:
 
     def head(self) -> Head:
         """Return the newest piece, unchecked."""
-        runs = self.runs()
-        return Head(run=runs[-1], hash=self.hash_of(runs[-1])) if runs else Head()
+        pieces = self.pieces()
+        return Head(run=pieces[-1], hash=self.hash_of(pieces[-1])) if pieces else Head()
 
     def last_hash(self) -> str:
         """Return the hash of the newest piece, or what stands for none."""
         return self.head().hash
 
     def hash_of(self, run: str) -> str:
-        """Return the hash by which the next piece names a run's."""
+        """Return the hash by which the next piece names a run's, or what was begun."""
         return hash_of(self._content(run))
 
     @contextmanager
@@ -136,8 +153,8 @@ class Shelf:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.home / _ADDING).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            runs = self.runs()
-            yield run_name(drill, runs[-1] if runs else ""), self.last_hash()
+            pieces = self.pieces()
+            yield run_name(drill, pieces[-1] if pieces else ""), self.last_hash()
 
     def put(self, evidence: Evidence, files: dict[str, bytes], page: str) -> Path:
         """Keep a piece, the files beside it and its page, whose hash it gets; return its folder.
@@ -160,6 +177,47 @@ class Shelf:
                 shutil.rmtree(folder, ignore_errors=True)
             raise NotKeptError(evidence.run, self.home, error) from error
         return folder
+
+    def put_begun(self, begun: Begun) -> None:
+        """Keep that a drill was begun. SigningError, NotKeptError as for `put`."""
+        key, folder = self._signer(), self.folder(begun.run)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(folder / BEGUN, seal_begun(begun, key))
+        except OSError as error:
+            if not (folder / BEGUN).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise NotKeptError(begun.run, self.home, error) from error
+
+    def unended(self, since: str = "") -> tuple[Begun, ...]:
+        """Return what was begun after a piece and has no end here, as far as it stands.
+
+        What runs just now is among it.
+        """
+        begun = [each for each in self._begun() if each > since]
+        if not begun:
+            return ()
+        ends = {each.begun for each in self._believed(run for run in self.runs() if run > begun[0])}
+        found = []
+        for run in begun:
+            with suppress(TamperedError, OSError):
+                if self.hash_of(run) not in ends:
+                    found.append(self._read_begun(run))
+        return tuple(found)
+
+    def _believed(self, runs: Iterable[str]) -> Iterator[Evidence]:
+        for run in runs:
+            with suppress(TamperedError, OSError):
+                yield self.peek(run)
+
+    def _begun(self) -> list[str]:
+        return sorted({*self.pieces()} - {*self.runs()})
+
+    def _read_begun(self, run: str) -> Begun:
+        begun = open_begun(self._content(run), self.public_key())
+        if begun.run != run:
+            raise TamperedError(f"it tells of {begun.run}, and not of {run}")
+        return begun
 
     def read(self, run: str) -> Evidence:
         """Return a run's evidence, if it is what was written. TamperedError says what is not."""
@@ -212,17 +270,17 @@ class Shelf:
 
     def read_all(self) -> Iterator[Evidence]:
         """Yield every run's evidence, oldest first. TamperedError, also for one that is missing."""
-        yield from (evidence for evidence, _ in self._chain())
+        yield from (each for each, _ in self._chain() if isinstance(each, Evidence))
 
     def verify(self, last_hash: str = "") -> int:
-        """Check every piece, every file and the chain; return how many pieces there are.
+        """Check every piece, every file and the chain; return how many pieces of evidence it has.
 
         `last_hash`: of what was the newest piece once, by whoever has kept it elsewhere: the chain
         has to come to it. TamperedError says what does not stand, or what is missing.
         """
         count, head, has_come = 0, Head(), last_hash in {"", FIRST}
-        for _, head in self._chain():
-            count += 1
+        for piece, head in self._chain():
+            count += isinstance(piece, Evidence)
             has_come = has_come or head.hash == last_hash
         if not has_come:
             newest = f"the newest here is {head.run} ({head.hash})" if head.run else "none is here"
@@ -232,24 +290,26 @@ class Shelf:
             )
         return count
 
-    def _chain(self) -> Iterator[tuple[Evidence, Head]]:
+    def _chain(self) -> Iterator[tuple[Evidence | Begun, Head]]:
         """Yield what stands, oldest first, each as the newest so far."""
-        before = FIRST
-        for run in self.runs():
+        before, begun = FIRST, {*self._begun()}
+        for run in self.pieces():
             try:
-                evidence = self.read(run)
+                piece = self._read_begun(run) if run in begun else self.read(run)
             except TamperedError as error:
                 raise TamperedError(f"{run}: {error}") from error
-            if evidence.previous != before:
+            if piece.previous != before:
                 raise TamperedError(f"before {run} there was another piece, which is not here")
             before = self.hash_of(run)
-            yield evidence, Head(run=run, hash=before)
+            yield piece, Head(run=run, hash=before)
 
     def _content(self, run: str) -> bytes:
-        return (self.folder(run) / EVIDENCE).read_bytes()
+        folder = self.folder(run)
+        is_begun = (folder / BEGUN).exists() and not (folder / EVIDENCE).exists()
+        return (folder / (BEGUN if is_begun else EVIDENCE)).read_bytes()
 
     def _signer(self) -> Ed25519PrivateKey:
-        return signing.signer(self.home, has_evidence=any(self.home.glob(f"*/{EVIDENCE}")))
+        return signing.signer(self.home, has_evidence=bool(self.pieces()))
 
 
 def _of(run: str, evidence: Evidence) -> Evidence:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drills import endless
+from drills.begun import Begun
 from drills.course import NOT_BEGUN, End
 from drills.evidence import Evidence, lacked
 from drills.experiment import Bound, Experiment
@@ -32,7 +33,8 @@ class Done(Struct, frozen=True, kw_only=True):
     code: str = ""
     """Of which code; empty: nobody has noted it."""
     why: str = ""
-    """Why it shows nothing: it was not begun, or somebody stopped it; empty: it shows something."""
+    """Why it shows nothing: it was not begun, somebody stopped it, or nobody lived to tell of its
+    end; empty: it shows something."""
     lacked: tuple[Bound, ...] = ()
     """What of `ready` was not there, for which it was not begun."""
     broken: tuple[str, ...]
@@ -54,6 +56,11 @@ class Done(Struct, frozen=True, kw_only=True):
         return self.end not in NOT_BEGUN
 
     @property
+    def stays(self) -> bool:
+        """Whether it is in the file for ever, though it shows nothing: something was broken."""
+        return self.was_begun and not self.counts
+
+    @property
     def counts(self) -> bool:
         """Whether it shows anything, and is not due again: it was begun, and nobody stopped it."""
         return self.was_begun and not self.why
@@ -73,7 +80,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """That a guard forbade, somebody stopped before, or for which there was no steady state: they
     show nothing, are in no other figure, and are due again the next time."""
     stopped: int = 0
-    """That somebody stopped half-way, by the lever or an abort: likewise."""
+    """That somebody stopped half-way, by the lever or an abort: likewise; each of them, also where
+    the same was done again since."""
+    interrupted: int = 0
+    """That were begun, and nobody lived to tell of their end: likewise."""
     failed: int
     """Runs that did not end as they should, or in which an expectation did not hold."""
     rto_s: Most
@@ -155,6 +165,22 @@ def done(evidence: Evidence, worse: Iterable[str] = ()) -> Done:
         worse=tuple(worse),
         figures=evidence.figures,
         endless=endless.names(evidence.figures),
+    )
+
+
+def interrupted(begun: Begun) -> Done:
+    """Return what there is of a drill that was begun and has no end."""
+    return Done(
+        drill=begun.experiment.name,
+        plan_hash=begun.plan_hash,
+        seed=begun.seed,
+        run=begun.run,
+        end=End.INTERRUPTED,
+        held=False,
+        code=begun.code,
+        why="it was begun, and nobody lived to tell of its end",
+        broken=(),
+        figures={},
     )
 
 
@@ -248,7 +274,8 @@ def _scenario(runs: list[Done], in_vain: list[Done]) -> Scenario:
     return Scenario(
         runs=len(runs),
         not_begun=sum(not each.was_begun for each in in_vain),
-        stopped=sum(each.was_begun for each in in_vain),
+        stopped=sum(each.was_begun and each.end is not End.INTERRUPTED for each in in_vain),
+        interrupted=sum(each.end is End.INTERRUPTED for each in in_vain),
         failed=sum(not each.held for each in runs),
         rto_s=Most(max=_largest(runs, "rto_s")),
         lost_elsewhere=_sum(runs, "lost_elsewhere"),

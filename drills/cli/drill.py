@@ -199,8 +199,8 @@ def abort(*, keep: Keep = HOME) -> int:
     """Stop the drill that runs here: everything is mended, and evidence kept.
 
     Of a series (drill all) the next one begins then; the lever stops all.
-    Ctrl-C in the drill's own terminal does the same, without evidence. A
-    drill on sites that are up is stopped without --keep, wherever its
+    Ctrl-C in the drill's own terminal does the same, with no evidence but
+    that it was begun. A drill on sites that are up is stopped without --keep, wherever its
     evidence goes.
 
     For example:

@@ -20,6 +20,7 @@ from drills.cli.drill_report import compared_with
 from drills.cli.drill_words import Keep, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
+from drills.course import End
 from drills.desk.tables import table
 from drills.desk.words import lasting
 from drills.due import Due, in_one_lab, still_to_do
@@ -33,7 +34,18 @@ from drills.sealing import TamperedError, fingerprint
 from drills.setup.say import note
 from drills.shelf import HOME, Head, Shelf, Trial, tamper
 from drills.sources import PRODUCT, digest
-from drills.tally import Done, Most, Tally, Total, done, read_back, summed, tally, total_of
+from drills.tally import (
+    Done,
+    Most,
+    Tally,
+    Total,
+    done,
+    interrupted,
+    read_back,
+    summed,
+    tally,
+    total_of,
+)
 from state.codec import UNREADABLE
 
 MOST_MISSING = 3
@@ -117,9 +129,11 @@ def all_(  # noqa: PLR0913 - the options of one command
         if status is not None:
             tell_head(shelf)
             return status
-        answer = many.tally(tamper(shelf, [each.run for each in many.runs]))
+        # Of what was interrupted there is no evidence that could be tried.
+        tried = [each.run for each in many.runs if each.end is not End.INTERRUPTED]
+        answer = many.tally(tamper(shelf, tried))
         _write(json, _with_head(answer, shelf.head()))
-    _print_tally(answer, tuple(many.in_vain()))
+    _print_tally(answer, tuple(many.in_vain()), tuple(many.done_since()))
     tell_head(shelf)
     held_all = 0 < answer.total.done == answer.total.held
     all_stand = not many.summed.intersection(answer.evidence.fallen)
@@ -162,6 +176,8 @@ class Many:
         self._file = file
         self.runs = runs
         self._total = total
+        self._earlier = frozenset(each.run for each in runs)
+        """What was there before: what shows nothing of it is due again."""
         self._since_s = time.monotonic()
         self._in_vain = 0
         self._lacks = Lacks()
@@ -198,7 +214,7 @@ class Many:
                 if not side_by_side.busy:
                     break
                 ended = side_by_side.ended()
-                if self._stops(shelf, ended):
+                if self._stops(shelf, ended, side_by_side.busy):
                     return ended.status
         self._tell_rest()
         return None
@@ -221,13 +237,29 @@ class Many:
         return self._lacks.in_order(free)
 
     def _settled(self) -> list[Done]:
-        """Return the runs that are not tried again: all but those that lacked a machine's time."""
-        return [each for each in self.runs if each.counts or not each.lacked]
+        """Return the runs that are not tried again.
 
-    def _stops(self, shelf: Shelf, ended: Ended) -> bool:
-        """Take what a lab has brought; tell whether to bring up no other."""
+        Those that lacked a machine's time are, and so is what was begun and has no end; what was
+        stopped before this command began, too.
+        """
+        return [
+            each
+            for each in self.runs
+            if each.counts
+            or not (each.lacked or each.end is End.INTERRUPTED or each.run in self._earlier)
+        ]
+
+    def _stops(self, shelf: Shelf, ended: Ended, busy: Collection[tuple[str, int]] = ()) -> bool:
+        """Take what a lab has brought; tell whether to bring up no other.
+
+        `busy`: drills and seeds that others have under way.
+        """
         for run in ended.runs:
             self._take(shelf, run)
+        for each in _interrupted(shelf, self._total.since, self._wanted, self.runs):
+            if (each.drill, each.seed) not in busy:
+                note(f"drill all: {each.drill}, {each.seed}: INTERRUPTED: {each.why}")
+                self.runs.append(each)
         self._count(is_lost=not ended.runs)
         _write(self._file, self.tally())
         if ended.status not in {Exit.OK, Exit.FAILED}:
@@ -259,24 +291,37 @@ class Many:
         return tally(self.runs, tried, found, plans, total=total, fallen=fallen)
 
     def in_vain(self) -> Iterator[str]:
-        """Yield of each drill that was not begun, or stopped, how many runs are left, and why."""
+        """Yield of each drill what is left since it was not begun, or did not end, and why."""
         known = [each for each in self.runs if each.counts]
+        done_since = {each.due for each in known}
         left = Counter(
             each.experiment.name for each in still_to_do(self._wanted, known, self._repeats)
         )
         for experiment in self._wanted:
             name = experiment.name
-            why = [each.why for each in self.runs if each.drill == name and not each.counts]
+            why = [
+                each.why
+                for each in self.runs
+                if each.drill == name and not each.counts and each.due not in done_since
+            ]
             if (told := self._lacks.told(experiment)) and left[name]:
                 yield f"{name}, {left[name]} runs: {told}"
             elif why:
                 yield f"{name}, {len(why)} runs: {'; '.join(dict.fromkeys(why))}"
 
+    def done_since(self) -> Iterator[str]:
+        """Yield what was stopped or interrupted, and has been done again."""
+        done_since = {each.due for each in self.runs if each.counts}
+        for each in self.runs:
+            if each.stays and each.due in done_since:
+                yield f"{each.run}: {each.why}"
+
     def _take(self, shelf: Shelf, run: str) -> None:
         evidence = shelf.read(run)
         new = _done(shelf, evidence)
-        # Of one that was tried before and shows nothing only what became of it at last is told.
-        self.runs = [each for each in self.runs if each.counts or each.due != new.due]
+        # Of one that was tried in vain only what became of it at last is told. What was begun
+        # stays, or whoever stops what goes badly would have good figures.
+        self.runs = [each for each in self.runs if each.was_begun or each.due != new.due]
         self.runs.append(new)
         self._lacks.take(evidence)
         note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {verdict(evidence)}")
@@ -311,10 +356,10 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
     """Return what there is to go on from.
 
     With what has come to the shelf since the file was written, whose command was killed meanwhile;
-    without what was never begun, or stopped half-way, which is tried again; and, if `code` is
-    said, without what was done with any other.
+    without what was never begun, which is tried again, as is what was stopped half-way or
+    interrupted, and stays; and, if `code` is said, without what was done with any other.
     """
-    last, key = (shelf.runs() or [""])[-1], fingerprint(shelf.public_key())
+    last, key = shelf.head().run, fingerprint(shelf.public_key())
     if file is None or not file.exists():
         found = tally((), 0, 0, total=Total(since=last, key=key))
         _write(file, found)
@@ -325,15 +370,17 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
         raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
     if wrong := _of_another_because(before, shelf, key):
         raise CommandError(f"{file} is {wrong}: say its --keep, or another file", Exit.USAGE)
-    kept = [each for each in read_back(before.runs) if _counts(each, code)]
-    if again := len(before.runs) - len(kept):
+    kept = [each for each in read_back(before.runs) if _counts(each, code) or each.stays]
+    have = {each.due for each in kept if each.counts}
+    if again := len({each.due for each in before.runs} - have):
         note(f"drill all: {again} runs of {file} are done again")
-    missed = (each for each in _missed(before, shelf) if _counts(each, code))
-    plans, have = {each.plan_hash for each in wanted}, {each.due for each in kept}
-    for each in missed:
-        if each.plan_hash in plans and each.seed and each.due not in have:
-            have.add(each.due)
+    plans = {each.plan_hash for each in wanted}
+    for each in _missed(before, shelf):
+        is_new = _counts(each, code) and each.due not in have
+        if each.plan_hash in plans and each.seed and (is_new or each.stays):
+            have |= {each.due} if each.counts else set()
             kept.append(each)
+    kept += _interrupted(shelf, before.total.since, wanted, kept)
     total = msgspec.structs.replace(before.total, key=key)
     return msgspec.structs.replace(before, runs=tuple(kept), total=total)
 
@@ -348,6 +395,15 @@ def _of_another_because(before: Tally, shelf: Shelf, key: str) -> str:
     if before.runs and not {each.run for each in before.runs}.intersection(shelf.runs()):
         return f"of another folder: {shelf.home} has none of its {len(before.runs)} runs"
     return ""
+
+
+def _interrupted(
+    shelf: Shelf, since: str, wanted: Sequence[Experiment], known: Sequence[Done]
+) -> list[Done]:
+    """Return what was begun on the shelf after a piece, of what is wanted, and has no end there."""
+    plans, have = {each.plan_hash for each in wanted}, {each.run for each in known}
+    found = (each for each in shelf.unended(since) if each.plan_hash in plans and each.seed)
+    return [interrupted(each) for each in found if each.run not in have]
 
 
 def _counts(run: Done, code: str) -> bool:
@@ -389,7 +445,13 @@ def _seconds(most: Most, places: int) -> str:
     return f"{most.max:.{places}f} s" if math.isfinite(most.max) else endless.WORDS
 
 
-def _print_tally(answer: Tally, in_vain: Sequence[str]) -> None:
+def _print_listed(heading: str, lines: Sequence[str]) -> None:
+    if lines:
+        for told in (heading, *(f"  {each}" for each in lines)):
+            console().print(told)
+
+
+def _print_tally(answer: Tally, in_vain: Sequence[str], done_since: Sequence[str]) -> None:
     rows = table(
         "Drills", "drill", "runs", "failed", "recovery", "untrue agent", "ledger", "broken"
     )
@@ -418,10 +480,13 @@ def _print_tally(answer: Tally, in_vain: Sequence[str]) -> None:
         told = "one of telephones and capture knows of no recovery"
     say(f"Recovery times: {told}")
     total = answer.total
-    if in_vain:
-        say("Not begun, or stopped by somebody, which is no failure, and due again:")
-        for told in in_vain:
-            say(f"  {told}")
+    _print_listed(
+        "Not begun, or stopped or interrupted, which is no failure, and due again:", in_vain
+    )
+    _print_listed(
+        "Stopped or interrupted, and done again since, which the figures above do not show:",
+        done_since,
+    )
     worse = [each.run for each in answer.runs if each.worse]
     if worse:
         say(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import aiohttp
 import cyclopts
 
 from drills import permits
+from drills.beginning import Beginning
 from drills.cli.drill_report import comparable, tell
 from drills.cli.drill_words import Name, TheLab, one
 from drills.cli.errors import CommandError, Exit
@@ -70,12 +72,15 @@ def run_live(
             return _dry_run(experiment, method, verdicts, lab)
         ground.permit = waited(_permit(experiment, _urls(ground), approval))
         note(f"drill: {ground.permit.told()}")
+        beginning = Beginning(shelf, experiment, 0, ground.clock)
+        begin = partial(beginning.note, (ground.permit,))
         try:
-            course = asyncio.run(_carry_out(experiment, ground))
-        except FaultError as error:
+            course = asyncio.run(_carry_out(experiment, ground, begin))
+        except (FaultError, NotKeptError) as error:
             raise CommandError(str(error)) from error
         with shelf.adding(experiment.name) as (run, previous):
             evidence = evidence_of(run, previous, experiment, ground, course)
+            evidence = beginning.ends_in(evidence)
             try:
                 shelf.put(evidence, {}, page(evidence, comparable(shelf, evidence)))
             except NotKeptError as error:
@@ -85,11 +90,19 @@ def run_live(
     return Exit.OK if evidence.held else Exit.FAILED
 
 
-async def _carry_out(experiment: Experiment, ground: live_drill.LiveGround) -> Course:
+async def _carry_out(
+    experiment: Experiment,
+    ground: live_drill.LiveGround,
+    begin: Callable[[], Awaitable[None]],
+) -> Course:
     """Carry it out, while the control planes of all sites look on."""
+
+    def say(text: str) -> None:
+        note(f"drill: {text}")
+
     async with onlooking.signed_in(_apis(ground)) as onlookers:
         ground.onlookers = onlookers
-        return await live_drill.carry_out(experiment, ground, lambda text: note(f"drill: {text}"))
+        return await live_drill.carry_out(experiment, ground, say, begin)
 
 
 def check_live(experiment: Experiment, shelf: Shelf, lab: int | None = None) -> int:

@@ -91,6 +91,8 @@ def report(  # noqa: PLR0913 - the options of one command
     if not Shelf(keep).runs():
         if kept_hash:
             raise CommandError(f"evidence does not stand: no piece is left in {keep}")
+        if begun := Shelf(keep).pieces():
+            raise CommandError(f"no drill has come to an end here; begun were: {', '.join(begun)}")
         raise CommandError(f"no drill has been run here ({keep}): ./everline drill run NAME")
     shelf, whose = shelf_to_check(keep, public_key)
     pieces = _verified(shelf, whose, kept_hash) if verify or kept_hash else None
@@ -120,6 +122,8 @@ def _verified(shelf: Shelf, whose: Whose, last_hash: str) -> int:
             f"evidence does not stand: {error}; checked by {whose.told()}"
         ) from error
     note(f"{count} pieces of evidence are as they were written")
+    for each in shelf.unended():
+        note(f"begun, and of its end there is nothing here, unless it runs now: {each.told()}")
     if last_hash:
         note("the piece with the hash that you have kept is among them, and all before it")
     return count

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -386,9 +386,12 @@ def _serving(status: Status) -> frozenset[SiteId]:
 
 
 async def carry_out(
-    experiment: Experiment, ground: LiveGround, tell: Callable[[str], None]
+    experiment: Experiment,
+    ground: LiveGround,
+    tell: Callable[[str], None],
+    before_first: Callable[[], Awaitable[None]] | None = None,
 ) -> Course:
-    """Carry an experiment out on sites that are up."""
+    """Carry an experiment out on sites that are up. `before_first`: before its first fault."""
     runner = Runner(
         experiment,
         ground=ground,
@@ -398,6 +401,7 @@ async def carry_out(
         # What it is ready with is a lab's: how busy the one machine is on which all of it runs.
         needed=LIMITS,
         limits=LIMITS,
+        before_first=before_first,
     )
     await ground.faults.begin_anew()
     onlookers = ground.onlookers

@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -77,8 +77,17 @@ def planned(experiment: Experiment, seed: int, *, numbers_from: int = 0) -> Scen
     )
 
 
-async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hands) -> Rehearsed:
-    """Carry an experiment out on a stage that nothing is going on at; logs go to `keep`."""
+async def rehearse(
+    stage: Stage,
+    experiment: Experiment,
+    keep: Path,
+    hands: Hands,
+    before_first: Callable[[], Awaitable[None]],
+) -> Rehearsed:
+    """Carry an experiment out on a stage that nothing is going on at; logs go to `keep`.
+
+    `before_first` is done before its first fault.
+    """
     redialler = Redialler(stage, has_carrier=experiment.load.carrier_sends_again)
     called = Called(stage, is_wanted=experiment.calls_back)
     database = stage.lab.database
@@ -96,7 +105,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         ):
             clocks = await witnesses.clock_bounds(stage)
             meanwhile = _Meanwhile(stage, experiment, hands.lever)
-            runner = _runner(experiment, stage, client, hands, meanwhile)
+            runner = _runner(experiment, stage, client, hands, meanwhile, before_first=before_first)
             try:
                 if writer is not None:
                     await writer.begin()
@@ -232,12 +241,14 @@ class _Meanwhile:
             self._lever.forget(self._request)
 
 
-def _runner(
+def _runner(  # noqa: PLR0913 - what it goes by
     experiment: Experiment,
     stage: Stage,
     client: FaultClient,
     hands: Hands,
     meanwhile: _Meanwhile,
+    *,
+    before_first: Callable[[], Awaitable[None]],
 ) -> Runner:
     dying = DyingController(client, Path(sys.executable), PROJECT)
     return Runner(
@@ -253,6 +264,7 @@ def _runner(
         tell=hands.tell,
         on_first_fault=meanwhile.begun,
         needed=experiment.needed,
+        before_first=before_first,
     )
 
 

@@ -12,6 +12,7 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 
+from drills.beginning import Beginning
 from drills.course import Course
 from drills.demo.run import Stage, living_edges, staged
 from drills.demo.screen import Screen
@@ -163,7 +164,8 @@ class Series:
         """Carry one drill out, and keep what it brings."""
         experiment, shelf = due.experiment, self._shelf
         logs = shelf.begin_work()
-        brought = await rehearse(stage, experiment, logs, hands)
+        beginning = Beginning(shelf, experiment, due.seed, stage.clock)
+        brought = await rehearse(stage, experiment, logs, hands, beginning.note)
         with shelf.adding(experiment.name) as (run, previous):
             evidence = evidence_of(
                 run=run,
@@ -177,6 +179,7 @@ class Series:
                 clocks=brought.clocks,
                 files={name: hash_of(pcap) for name, pcap in brought.pcaps.items()},
             )
+            evidence = beginning.ends_in(evidence)
             before = comparable_before(shelf, evidence)
             try:
                 shelf.put(evidence, brought.pcaps, page(evidence, before))

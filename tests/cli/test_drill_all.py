@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
@@ -16,6 +17,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from drills.beginning import Beginning
 from drills.cli import drill_all, drill_labs
 from drills.cli.drill_all import all_
 from drills.cli.drill_labs import SideBySide
@@ -29,6 +31,7 @@ from drills.lever import Lever
 from drills.library import experiment_of
 from drills.shelf import Shelf
 from drills.tally import Tally, done
+from state.clock import SystemClock
 from tests.drills.pieces import FILES, piece
 
 CARRIED_OUT = "the method was carried out"
@@ -187,7 +190,7 @@ def test_what_was_not_begun_has_not_failed_and_is_due_again_the_next_time(
     said = capsys.readouterr()
     assert "site_killed, 1: NOT BEGUN" in said.err
     assert "drill all: 4 runs are left" in said.err
-    assert "Not begun, or stopped by somebody, which is no failure, and due again:" in said.out
+    assert "Not begun, or stopped or interrupted, which is no failure, and due again:" in said.out
     assert "site_killed, 2 runs: the method was carried out" in said.out
     written = json.loads(file.read_bytes())
     assert (written["total"]["done"], written["total"]["due"]) == (0, 4)
@@ -216,7 +219,60 @@ def test_what_somebody_stopped_has_not_failed_and_is_due_again_the_next_time(
     again = Labs(4)
     assert asked(again, monkeypatch, file) == Exit.OK
     assert len(again.asked[0]) == 4
-    assert json.loads(file.read_bytes())["total"]["held"] == 4
+    written = json.loads(file.read_bytes())
+    assert written["total"]["held"] == 4
+    killed = written["scenarios"]["site_killed"]
+    assert (killed["runs"], killed["stopped"]) == (2, 2), "they stay in the figures"
+    said = capsys.readouterr()
+    assert "Stopped or interrupted, and done again since" in said.out
+    assert f"r000: {why}" in said.out
+    assert "due again" not in said.out
+    assert [each["run"] for each in written["runs"]][:4] == ["r000", "r001", "r002", "r003"]
+
+
+def test_every_run_that_was_stopped_stays_in_the_file(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    for _ in range(2):
+        stopped = Labs(4, end=End.ABORTED, why=ASKED)
+        assert asked(stopped, monkeypatch, file) == Exit.FAILED
+    written = json.loads(file.read_bytes())
+    assert written["scenarios"]["site_killed"]["stopped"] == 4
+    assert len(written["runs"]) == 8
+
+
+def test_what_was_interrupted_is_told_is_due_again_and_stays_in_the_file(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(Labs):
+        def run_some(
+            self, due: Sequence[Due], shelf: Shelf, begin_within_s: float | None = None
+        ) -> tuple[int, list[str]]:
+            _, found = super().run_some(due, shelf, begin_within_s)
+            begun = Beginning(shelf, due[1].experiment, due[1].seed, SystemClock())
+            asyncio.run(begun.note())
+            return Exit.INTERRUPTED, found
+
+    kept = file.parent / "kept"
+    assert asked(Interrupted(1), monkeypatch, file) == Exit.INTERRUPTED
+    assert "link_flaps, 1: INTERRUPTED" in capsys.readouterr().err
+    (lost,) = Shelf(kept).unended()
+    flaps = json.loads(file.read_bytes())["scenarios"]["link_flaps"]
+    assert (flaps["runs"], flaps["failed"], flaps["interrupted"]) == (0, 0, 1)
+    # Killed before it could write that down, it finds it when it is called again.
+    written = json.loads(file.read_bytes())
+    written["runs"] = written["runs"][:1]
+    file.write_text(json.dumps(written))
+    rest = Labs(3)
+    assert asked(rest, monkeypatch, file) == Exit.OK
+    assert ("link_flaps", 1) in rest.asked[0]
+    assert f"{lost.run}: it was begun, and nobody lived" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    flaps = json.loads(file.read_bytes())["scenarios"]["link_flaps"]
+    assert (flaps["runs"], flaps["interrupted"]) == (2, 1)
+    assert asked(Labs(), monkeypatch, file) == Exit.OK, "and is counted once"
+    assert json.loads(file.read_bytes())["scenarios"]["link_flaps"]["interrupted"] == 1
 
 
 def test_what_a_killed_command_had_brought_is_not_done_again(

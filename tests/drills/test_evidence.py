@@ -73,8 +73,13 @@ def test_a_changed_or_missing_file_is_found_and_named() -> None:
 
 def test_evidence_of_a_later_version_is_not_called_changed() -> None:
     """What it says there may mean something else, or be something that is not known here."""
-    with pytest.raises(TamperedError, match=r"a later Everline .* version 2, and this one reads 1"):
-        open_sealed(seal(replace(piece(), v=2), KEY), FILES, None)
+    with pytest.raises(TamperedError, match=r"a later Everline .* version 3, and this one reads 2"):
+        open_sealed(seal(replace(piece(), v=3), KEY), FILES, None)
+
+
+def test_evidence_of_an_earlier_version_is_read() -> None:
+    old = replace(piece(), v=1)
+    assert open_sealed(seal(old, KEY), FILES, None) == old
 
 
 def test_evidence_signed_by_somebody_else_is_refused() -> None:

@@ -29,13 +29,13 @@ from state.clock import SystemClock
 from tests.drills.good_run import seen
 from tests.drills.pieces import piece
 
-STAGE = cast("Stage", SimpleNamespace(lab=None))
+STAGE = cast("Stage", SimpleNamespace(lab=None, clock=SystemClock()))
 
 
 def test_a_drill_whose_evidence_the_disk_does_not_take_says_how_it_went(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def rehearse(_: Stage, __: Experiment, keep: Path, ___: Hands) -> Rehearsed:
+    async def rehearse(_: Stage, __: Experiment, keep: Path, ___: Hands, ____: object) -> Rehearsed:
         shutil.rmtree(keep)
         return Rehearsed(seen=seen(), moments=(), clocks=(), pcaps={CAPTURE: b"packets"})
 
@@ -171,7 +171,7 @@ def test_once_the_lever_is_pulled_no_further_drill_of_a_lab_is_gone_into(
 def test_logs_outlive_the_lab_beside_what_did_not_hold_and_nothing_else_is_left(
     *, holds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def rehearse(_: Stage, __: Experiment, keep: Path, ___: Hands) -> Rehearsed:
+    async def rehearse(_: Stage, __: Experiment, keep: Path, ___: Hands, ____: object) -> Rehearsed:
         assert not keep.is_relative_to("/run"), "a lab covers it, and goes with it"
         (keep / "edge-a1.log").write_text("{}\n")
         return Rehearsed(seen=seen(), moments=(), clocks=(), pcaps={CAPTURE: b"packets"})
