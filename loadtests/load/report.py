@@ -87,15 +87,7 @@ def shown(report: Report) -> RenderableType:
         style = "" if each.held else "red"
         limits.add_row(each.limit, each.found, "held" if each.held else "BROKEN", style=style)
     parts: list[RenderableType] = [rows]
-    if report.growth:
-        parts.append(_growth(report))
-    if report.died:
-        parts.append(Text("Of their own accord: " + "; ".join(report.died), style="red"))
-    if report.complaints:
-        parts.append(_complaints(report))
-    if differing := list(report.differing()):
-        parts.append(Text("\n".join(differing), style="red"))
-    parts.append(limits)
+    parts += [*_findings(report), limits]
     if report.incomplete:
         why, *more = report.incomplete
         parts.insert(0, Text("\n".join((f"NOT WHOLE: {why}", *more)), style="red"))
@@ -105,6 +97,19 @@ def shown(report: Report) -> RenderableType:
         made = "; ".join(report.faults)
         parts.insert(0, Text(f"Faults by seed {report.request.seed}: {made}"))
     return spaced(parts)
+
+
+def _findings(report: Report) -> Iterator[RenderableType]:
+    if report.growth:
+        yield _growth(report)
+    if report.died:
+        yield Text("Of their own accord: " + "; ".join(report.died), style="red")
+    if report.complaints:
+        yield _complaints(report)
+    if (busy := report.figures.get("machine.runnable_per_core")) is not None:
+        yield Text(f"At most {busy:g} processes a core ran or waited for one.")
+    if differing := list(report.differing()):
+        yield Text("\n".join(differing), style="red")
 
 
 def _growth(report: Report) -> RenderableType:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 
 from drills.fault import Fault, FaultKind
 from loadtests.load import judging, locusts
 from loadtests.load.after import After
+from loadtests.load.books import Books
 from loadtests.load.faults import Done
 from loadtests.load.figures import TableRow, read_limits
 from loadtests.load.judging import Seen, keep, report_of
 from loadtests.load.logs import Logs
 from loadtests.load.plan import BROKEN, RAN, ROWS, SAID
 from loadtests.load.ran import Ran
-from loadtests.load.report import Report
+from loadtests.load.report import Report, shown
 from tests.load.test_locusts import ROW, plan
 from tests.load.test_trends import BEGAN_MS, agent, caller
 
@@ -92,3 +95,33 @@ def test_what_telephones_said_is_told_over_time_also_in_the_file(
     keep(report, tmp_path / locusts.PAGE, json=str(tmp_path / "out.json"), html=None)
     kept = msgspec.json.decode((tmp_path / "out.json").read_bytes(), type=Report)
     assert kept.trends == report.trends
+
+
+def test_terminal_shows_how_busy_the_machine_was_and_each_call_that_is_told_otherwise(
+    tmp_path: Path, seen: Seen
+) -> None:
+    left(tmp_path, ROW)
+    ran = Ran(ran_s=7200.0, stood_still_s=0.0, workers_lost=0, runnable_per_core=6.84)
+    (tmp_path / RAN).write_bytes(msgspec.json.encode(ran))
+    books = Books(
+        calls=9,
+        missing=("m",),
+        doubled=(),
+        contradicted=("c: lost, and answered by the people",),
+        cut_off=0,
+        unclaimed=("u: lost",),
+        mixed_up=("x: 5+6",),
+    )
+    after = After(books=books, left={}, unknown=())
+    report = report_of(plan(tmp_path), LIMITS, (), after, seen)
+    console = Console(width=100, file=io.StringIO())
+    console.print(shown(report))
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    for line in (
+        "At most 6.8 processes a core",
+        "in no record: m",
+        "nobody placed it: u: lost",
+        "told otherwise: c: lost, and answered by the people",
+        "others were heard: x: 5+6",
+    ):
+        assert line in told
