@@ -99,8 +99,9 @@ class Timed(DeskFaults):
         return self.made
 
 
-DRAIN = experiment_of("site_drained")
-"""Eight seconds, and no limits of its own. In virtual time it begins some five seconds in."""
+DRAIN = replace(experiment_of("site_drained"), abort=())
+"""Eight seconds, and without the limits of its file. In virtual time it begins some five seconds
+in."""
 LONG = replace(DRAIN, method=(replace(DRAIN.method[0], ttl_s=60.0),))
 
 
