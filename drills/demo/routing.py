@@ -6,6 +6,7 @@ offer keys. Knows nothing of how a winner is chosen.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -50,8 +51,12 @@ def lacking(scenario: Scenario, agent: AgentId, queue: QueueId) -> tuple[SkillNe
 
 
 def double_offers(agents: Iterable[AgentReport], offers: Sequence[OfferEvent]) -> tuple[Fault, ...]:
-    """Return every moment in which an agent had two calls, or a call two agents."""
-    return (*_overlaps_on_phones(agents), *_overlaps_in_store(offers))
+    """Return every moment in which an agent had two calls, or a call two agents.
+
+    Both by both witnesses: what a site gives away that serves alone stands in no history.
+    """
+    told = tuple(agents)
+    return (*_overlaps_on_phones(told), *_shared_on_phones(told), *_overlaps_in_store(offers))
 
 
 def _overlaps_on_phones(agents: Iterable[AgentReport]) -> list[Fault]:
@@ -71,6 +76,29 @@ def _overlaps_on_phones(agents: Iterable[AgentReport]) -> list[Fault]:
                 if free_ms is None or later.invite_ms < free_ms:
                     why = f"rung for {later.call} while busy with {earlier.call}"
                     faults.append(Fault(agent=agent, why=why))
+    return faults
+
+
+def _shared_on_phones(agents: Iterable[AgentReport]) -> list[Fault]:
+    """Find a call that was picked up by somebody while another telephone had it.
+
+    From picking up until putting down: a telephone that rings has nobody yet, and may ring for a
+    moment longer than its edge wants, as the CANCEL is on its way.
+    """
+    by_call: defaultdict[CallId, list[tuple[int, float, AgentId]]] = defaultdict(list)
+    for report in agents:
+        if report.call is not None and report.answered_ms is not None:
+            until_ms = math.inf if report.busy_until_ms is None else report.busy_until_ms
+            by_call[report.call].append((report.answered_ms, until_ms, report.agent))
+    faults = []
+    for call, had in by_call.items():
+        had.sort()
+        for index, (_, until_ms, agent) in enumerate(had):
+            faults += [
+                Fault(agent=other, why=f"picked up for {call} while {agent} had it")
+                for at_ms, _, other in had[index + 1 :]
+                if at_ms < until_ms and other != agent
+            ]
     return faults
 
 

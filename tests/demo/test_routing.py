@@ -69,6 +69,48 @@ def test_a_phone_whose_call_never_ended_counts_as_busy() -> None:
     assert fault.agent == first.agent
 
 
+def test_two_telephones_that_have_one_call_at_once_are_a_double_offer() -> None:
+    first = invented.AGENTS[0]
+    assert first.answered_ms is not None
+    assert first.ended_ms is not None
+    other = replace(first, agent=AgentId("somebody"), sip_call_id="x")
+    during = replace(other, invite_ms=first.ended_ms - 300, answered_ms=first.ended_ms - 1)
+    (fault,) = double_offers((first, during), ())
+    assert fault.agent == during.agent
+    assert fault.why == f"picked up for {first.call} while {first.agent} had it"
+    (same,) = double_offers((during, first), ())
+    assert same == fault
+
+
+def test_who_picks_up_once_the_other_has_put_the_call_down_is_the_only_one_who_has_it() -> None:
+    first = invented.AGENTS[0]
+    assert first.ended_ms is not None
+    after = replace(
+        first, agent=AgentId("somebody"), sip_call_id="x", answered_ms=first.ended_ms, ended_ms=None
+    )
+    assert double_offers((first, after), ()) == ()
+
+
+def test_a_telephone_that_only_rings_for_a_call_that_another_has_does_not_have_it() -> None:
+    first = invented.AGENTS[0]
+    rung = replace(first, agent=AgentId("somebody"), sip_call_id="x", answered_ms=None)
+    assert double_offers((first, rung), ()) == ()
+
+
+def test_a_call_that_is_not_put_down_is_had_for_good() -> None:
+    first = replace(invented.AGENTS[0], ended_ms=None)
+    assert first.answered_ms is not None
+    at_ms = first.answered_ms + 60_000
+    later = replace(first, agent=AgentId("somebody"), sip_call_id="x", answered_ms=at_ms)
+    assert len(double_offers((first, later), ())) == 1
+
+
+def test_telephones_that_were_rung_for_no_call_of_ours_share_none() -> None:
+    first = replace(invented.AGENTS[0], call=None)
+    other = replace(first, agent=AgentId("somebody"), sip_call_id="x")
+    assert double_offers((first, other), ()) == ()
+
+
 def test_an_offer_overwritten_by_another_call_is_double() -> None:
     (fault,) = double_offers((), (put(1, ALBA, ONE), put(2, ALBA, TWO)))
     assert "overwritten" in fault.why
