@@ -10,6 +10,7 @@ from drills.fault import Fault, FaultKind
 from state.model import EdgeId, SiteId
 
 _SITE: Final = re.compile(r"[a-z]\d*")
+_LINES: Final = "agents-"
 _SITE_FAULTS: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
 
 
@@ -21,6 +22,32 @@ def killed_site(method: Iterable[Fault]) -> SiteId | None:
 def killed_sites(method: Iterable[Fault]) -> frozenset[SiteId]:
     """Return all sites that are gone as a whole."""
     return frozenset(SiteId(each.target) for each in method if each.kind in _SITE_FAULTS)
+
+
+def parted(fault: Fault, sites: Collection[SiteId]) -> frozenset[tuple[SiteId, SiteId]]:
+    """Return who no longer reaches whom by SIP: from a site, to one.
+
+    An answer that does not come back is as good as a question that does not arrive. Of a link that
+    comes and goes, or loses some packets, nobody can say.
+    """
+    ends = [SiteId(end) for end in re.split("[->]", fault.target) if end in sites]
+    match fault.kind:
+        case FaultKind.KILL_SITE | FaultKind.FREEZE_SITE:
+            return frozenset((other, site) for site in ends for other in sites if other != site)
+        case FaultKind.CUT_OFF | FaultKind.ISOLATE if ends == [fault.target]:
+            pairs = [(ends[0], other) for other in sites if other != ends[0]]
+        case FaultKind.CUT | FaultKind.CUT_ONE_WAY if len(ends) == 2:  # noqa: PLR2004 - two ends
+            pairs = [(ends[0], ends[1])]
+        case _:
+            return frozenset()
+    return frozenset((*pairs, *((other, site) for site, other in pairs)))
+
+
+def dead_lines(fault: Fault) -> SiteId | None:
+    """Return the site whose agents' lines a fault breaks, None: it breaks none."""
+    site = fault.target.removeprefix(_LINES)
+    is_theirs = fault.kind is FaultKind.ISOLATE and fault.target.startswith(_LINES)
+    return SiteId(site) if is_theirs else None
 
 
 def named_sites(method: Iterable[Fault]) -> frozenset[str] | None:
@@ -66,7 +93,7 @@ def touches(fault: Fault, at: Collection[SiteId]) -> bool:  # noqa: PLR0911 - on
         case FaultKind.EXPIRE | FaultKind.MUTE:
             return fault.target in sites
         case FaultKind.ISOLATE:
-            return fault.target.removeprefix("agents-") in sites
+            return fault.target.removeprefix(_LINES) in sites
         case FaultKind.CUT_OFF:
             return fault.target in sites and len(sites) > 1
         case FaultKind.SHAPE:

@@ -1,8 +1,9 @@
 """The figures of a drill, each under its name. PURE.
 
 What each is made of: `books` (the calls), `answering` (how soon they are answered), `delays` (who
-waited though somebody was free), `recovery` (when what was back), `wire_recovery` (the same by the
-packets), `talks` (who talked when it broke), `truth` (what the store said of agents); here, what is
+waited though somebody was free), `reach` (who found whom out of reach), `recovery` (when what was
+back), `wire_recovery` (the same by the packets), `talks` (who talked when it broke), `truth` (what
+the store said of agents); here, what is
 left.
 """
 
@@ -23,6 +24,7 @@ from drills.demo.reports import End
 from drills.felt import felt
 from drills.flood import flood
 from drills.places import places
+from drills.reach import noticed_s
 from drills.recovery import (
     abort_back_s,
     agents_back_s,
@@ -82,7 +84,10 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["failed"] = failed_after(all_callers(seen), t0_ms)
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))
     answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, after, dead)
-    answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms) if was_rung else None
+    answers |= {
+        "untrue_agent_s": untrue_agent_s(seen, t0_ms) if was_rung else None,
+        "noticed_s": noticed_s(seen),
+    }
     answers["ttl_overrun_s"] = _overrun_s(course)
     answers["offer_wait_s"] = offer_wait_s(seen, t0_ms)
     answers["offer_delay_s"] = offer_delay_s(seen, t0_ms)

@@ -14,8 +14,9 @@ from drills.demo.hearing import Recorded
 from drills.demo.history import TicketSeen
 from drills.demo.ledger import Ledger
 from drills.demo.reports import AgentReport, OfferEvent
+from drills.demo.said import Words
 from drills.demo.scenario import Scenario
-from drills.demo.waiting import Waiting
+from drills.demo.waiting import OutOfReach, Waiting
 from drills.evidence import ClockBound
 from drills.packets import Dialled, Wire
 from state.model import AgentId, CallId, CallRecord, EdgeId, SiteId, Unreplicated
@@ -148,8 +149,6 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What was captured at the agents' links; None: that capture never told its end."""
     addresses: Mapping[SiteId, str] = {}
     """Of the sites, as the captures have them."""
-    noticed_ms: Mapping[EdgeId, int]
-    """When each edge first said that the first fault's site is out of reach."""
     stocks: tuple[Stock, ...]
     silent: tuple[EdgeId, ...]
     """Edges that did not say what is left there."""
@@ -180,6 +179,10 @@ class Seen(Struct, frozen=True, kw_only=True):
     tickets: tuple[TicketSeen, ...] = ()
     waiting: Waiting = Waiting()
     """Who waited, and who was free, by the shared state's history."""
+    words: Words = Words()
+    """What that said of each agent, and which edges it took for alive."""
+    out_of_reach: tuple[OutOfReach, ...] = ()
+    """Which sites each edge did not reach by its own log, whoever else could be told."""
     short_calls: tuple[Dialled, ...] = ()
     """Test calls beside those of the plan, by the capture: they are in no ledger."""
     short_records: tuple[CallRecord, ...] = ()

@@ -44,6 +44,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "lost_elsewhere": Figure("calls lost that had nothing where it was broken"),
     "double_offers": Figure("agents with two calls, or calls with two agents"),
     "untrue_agent_s": Figure("longest time that something untrue was said of an agent", _S),
+    "noticed_s": Figure("everybody has found whom they no longer reach", _S),
     "ledger_exact": Figure("the ledger of calls is exact", _YES),
     "kept_share": Figure("connected calls that went on", _SHARE),
     "cleared_s": Figure("both people of a lost call are free", _S),

@@ -102,18 +102,6 @@ def tickets(seen: Iterable[Seen]) -> tuple[TicketSeen, ...]:
     )
 
 
-def noticed(seen: Iterable[Seen], site: SiteId, from_ms: int) -> dict[EdgeId, int]:
-    """Return when each edge first published, after `from_ms`, that it cannot reach a site."""
-    found: dict[EdgeId, int] = {}
-    for each, key in of_kind(seen, Kind.PROBE):
-        value = each.change.value
-        if each.at_ms < from_ms or value is None:
-            continue
-        if site in decode(Probe, value, each.change.key).down:
-            found.setdefault(EdgeId(key.id), each.at_ms)
-    return found
-
-
 def _probes(seen: Iterable[Seen], kill: Kill, homes: Mapping[EdgeId, SiteId]) -> Iterator[Sighting]:
     """Find the first and the last of the surviving edges to find the site down."""
     found: dict[EdgeId, int] = {}

@@ -20,6 +20,7 @@ from drills.demo.ledger import join
 from drills.demo.recorded import Listening
 from drills.demo.reports import CallerReport
 from drills.demo.run import Stage, edge_homes, read_records
+from drills.demo.said import words
 from drills.demo.waiting import waiting
 from drills.drill import witnesses
 from drills.drill.short_calls import is_short
@@ -121,7 +122,8 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         dropped=caught.dropped,
         lines=_lines(stage, kept.agents),
         addresses={site: stage.lab.addresses[site] for site in stage.lab.plan.sites},
-        noticed_ms=witnesses.noticed(stage, course),
+        words=words(stage.observer.seen),
+        out_of_reach=witnesses.out_of_reach(stage),
         stocks=kept.stocks,
         silent=kept.silent,
         recorded=await listening.listen(book.rows),

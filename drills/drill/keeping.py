@@ -14,10 +14,13 @@ from drills.figures import figures
 from drills.markup import number
 from drills.sealing import chained
 from drills.seen import Seen
+from drills.truth import untruths
+from drills.wording import told
 from edge.steering.loss import RecordingsRisk
 from state.model import SiteId, Unreplicated
 
 MOST_FINDINGS = 20
+MOST_UNTRUTHS = 3
 
 
 def evidence_of(  # noqa: PLR0913 - what goes into it
@@ -142,6 +145,7 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
     for each in judgements:
         if not each.held:
             yield f"expected {each.expected}, found {_found(each.value)}"
+    yield from _untrue(seen, judgements)
     yield from _two_stories(seen.ledger, "")
     if seen.again is not None:
         yield from _two_stories(seen.again.dialled, "who came again, ")
@@ -157,6 +161,16 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
     if seen.silent:
         yield f"edges that did not answer at the end: {', '.join(seen.silent)}"
     yield from _lacking(seen)
+
+
+def _untrue(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
+    """Yield of whom what was said untruly for longest, where that was too long."""
+    t0_ms = seen.course.began_ms
+    for each in judgements:
+        if each.figure == "untrue_agent_s" and not each.held and t0_ms is not None:
+            worst = sorted(untruths(seen, t0_ms), key=lambda one: -one.for_s)
+            for one in worst[:MOST_UNTRUTHS]:
+                yield f"untrue of {one.of}: {one.what} ({told(each.figure, one.for_s)})"
 
 
 def _two_stories(book: Ledger, whose: str) -> Iterator[str]:

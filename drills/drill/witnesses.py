@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +17,10 @@ from drills.course import Course
 from drills.demo import history
 from drills.demo.failover import Kill
 from drills.demo.run import Stage, edge_homes
+from drills.demo.waiting import OutOfReach
 from drills.evidence import ClockBound, Moment
 from drills.seen import Note
-from state.model import EdgeId
+from state.model import EdgeId, SiteId
 
 _TOLD = frozenset(
     {
@@ -78,12 +80,38 @@ def _precise_ms() -> float:
     return time.clock_gettime(time.CLOCK_REALTIME) * 1000
 
 
-def noticed(stage: Stage, course: Course) -> Mapping[EdgeId, int]:
-    """Return when each edge first published that the site of the first fault is out of reach."""
-    site = killed_site(course.method)
-    if site is None or course.began_ms is None:
-        return {}
-    return history.noticed(stage.observer.seen, site, course.began_ms)
+def out_of_reach(stage: Stage) -> tuple[OutOfReach, ...]:
+    """Return which sites each edge did not reach, by its own log and clock.
+
+    What it has published the shared state has, too; who is cut off from that can publish nothing.
+    """
+    return tuple(
+        each
+        for edge in edge_homes(stage.lab)
+        for each in _down(edge, _log_lines(stage.lab.paths.run / "log" / f"edge-{edge}.log"))
+    )
+
+
+def _down(edge: EdgeId, lines: Iterable[tuple[int, str]]) -> Iterator[OutOfReach]:
+    since_ms: dict[SiteId, int] = {}
+    for at_ms, what in lines:
+        event, _, rest = what.partition(" ")
+        site = SiteId(rest.removeprefix("of="))
+        if event == "site_down":
+            since_ms.setdefault(site, at_ms)
+            continue
+        # A life that begins has no opinion yet.
+        over = [site] if event == "site_up" else list(since_ms) if event == "edge_started" else []
+        for each in over:
+            begun_ms = since_ms.pop(each, None)
+            if begun_ms is not None:
+                yield _not_reached(edge, each, begun_ms, at_ms)
+    for each, begun_ms in since_ms.items():
+        yield _not_reached(edge, each, begun_ms, math.inf)
+
+
+def _not_reached(edge: EdgeId, site: SiteId, from_ms: float, to_ms: float) -> OutOfReach:
+    return OutOfReach(edge=edge, sites=frozenset({site}), from_ms=from_ms, to_ms=to_ms)
 
 
 def merged(stage: Stage) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from drills.demo.figures import Stock
 from drills.demo.history import TicketSeen
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferEvent
+from drills.demo.waiting import OutOfReach, Waiting
 from drills.drill.keeping import evidence_of
 from drills.evidence import Evidence
 from drills.fault import Fault, FaultKind
@@ -96,12 +97,19 @@ def seen(
         course=course(*(method or (KILL_SITE,))),
         wire=wire(callers),
         dropped=0,
-        noticed_ms=dict.fromkeys(SURVIVORS, KILL_MS + 2500),
+        waiting=Waiting(out_of_reach=tuple(down(edge, DEAD) for edge in SURVIVORS)),
         stocks=(Stock(place="a1"),),
         silent=(),
         edges=EDGES,
         addresses=ADDRESSES,
     )
+
+
+def down(
+    edge: EdgeId, site: SiteId, from_ms: float = KILL_MS + 2500, to_ms: float = KILL_MS + 14_000
+) -> OutOfReach:
+    """Return that an edge said so."""
+    return OutOfReach(edge=edge, sites=frozenset({site}), from_ms=from_ms, to_ms=to_ms)
 
 
 def ticket_at(at_ms: int, call: str, revision: int, **what: object) -> TicketSeen:

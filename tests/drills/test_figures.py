@@ -34,7 +34,6 @@ from state.model import (
 from tests.demo import invented
 from tests.demo.invented import ANSWERED, CALLERS, DEAD, KILL_MS, OFFERS, RECORDS, SCENARIO
 from tests.drills.good_run import (
-    EDGES,
     KILL_SITE,
     SURVIVORS,
     course,
@@ -228,19 +227,6 @@ def test_an_agent_who_is_never_let_go_is_untrue_for_ever() -> None:
     assert last.change is OfferChange.DELETED
     kept = tuple(each for each in OFFERS if each is not last)
     assert figures(seen(offers=kept))["untrue_agent_s"] == float("inf")
-
-
-def test_a_survivor_that_never_notices_makes_the_dead_sites_agents_untrue_for_ever() -> None:
-    whole = seen()
-    found = figures(replace(whole, noticed_ms={SURVIVORS[0]: KILL_MS + 1}))
-    assert found["untrue_agent_s"] == float("inf")
-
-
-def test_where_two_sites_are_gone_only_the_edges_of_the_others_have_to_notice() -> None:
-    second = next(site for site in SCENARIO.sites if site != DEAD)
-    whole = seen(KILL_SITE, replace(KILL_SITE, target=second, at_s=1.0))
-    left = {edge: KILL_MS + 2500 for edge in SURVIVORS if EDGES[edge] != second}
-    assert figures(replace(whole, noticed_ms=left))["untrue_agent_s"] == 2.5
 
 
 def test_a_fault_that_was_never_undone_outlived_its_time_for_ever() -> None:
