@@ -46,6 +46,9 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "untrue_agent_s": Figure("longest time that something untrue was said of an agent", _S),
     "noticed_s": Figure("everybody has found whom they no longer reach", _S),
     "ledger_exact": Figure("the ledger of calls is exact", _YES),
+    "ledger_exact_elsewhere": Figure(
+        "the ledger of calls is exact, but for ends of calls that were broken", _YES
+    ),
     "kept_share": Figure("connected calls that went on", _SHARE),
     "cleared_s": Figure("both people of a lost call are free", _S),
     "spared_gap_ms": Figure("longest gap in what spared callers and agents heard", _MS),

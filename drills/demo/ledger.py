@@ -105,13 +105,17 @@ class Ledger(Struct, frozen=True, kw_only=True):
         """Return the rows that a caller reported."""
         return tuple(row for row in self.rows if row.caller is not None)
 
+    @property
+    def differing(self) -> tuple[Row, ...]:
+        """Return the planned calls of which people and edges tell different stories."""
+        return tuple(row for row in self.rows if not _agree(row))
+
     def mismatches(self) -> tuple[Mismatch, ...]:
         """Return every call of which people and edges tell different stories."""
-        differing = [row for row in self.rows if not _agree(row)]
         return (
             *(
                 Mismatch(call=_name(row), people=people_story(row), edges=edges_story(row))
-                for row in differing
+                for row in self.differing
             ),
             *(
                 Mismatch(

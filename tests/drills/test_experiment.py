@@ -10,7 +10,7 @@ from drills.library import FOLDER, experiment_of, experiments
 
 FIGURES = {
     *("rto_s", "failed", "lost", "lost_elsewhere", "double_offers", "untrue_agent_s"),
-    *("noticed_s",),
+    *("noticed_s", "ledger_exact_elsewhere"),
     *("ledger_exact", "rto_error_ms", "left_behind", "final_answer_s", "spared_gap_ms"),
     *("kept_share", "cleared_s", "setup_delay_ms", "drained_s", "ttl_overrun_s", "back_s"),
     *("media_rto_s", "data_rto_s", "sign_in_rto_s", "recording_rto_s"),

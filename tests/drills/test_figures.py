@@ -99,6 +99,24 @@ def test_two_stories_of_one_call_and_the_ledger_is_not_exact() -> None:
     assert figures(seen(records=records))["ledger_exact"] == 0.0
 
 
+def test_only_a_call_that_had_something_where_it_was_broken_may_be_told_in_two_ways() -> None:
+    index = ANSWERED[0].index
+    spared = invented.swap(RECORDS, index, outcome=Outcome.LOST)
+    assert figures(seen(records=spared))["ledger_exact_elsewhere"] == 0.0
+    touched = invented.swap(RECORDS, index, outcome=Outcome.LOST, agent_site=DEAD)
+    found = figures(seen(records=touched))
+    assert (found["ledger_exact"], found["ledger_exact_elsewhere"]) == (0.0, 1.0)
+    assert figures(seen())["ledger_exact_elsewhere"] == 1.0
+
+
+def test_a_ledger_is_exact_elsewhere_only_if_each_call_is_known_to_all_and_recorded_once() -> None:
+    whole = seen()
+    blind = replace(whole, wire=replace(whole.wire, calls=whole.wire.calls[1:]))
+    stranger = replace(RECORDS[0], call=CallId("f" * 24), sip_call_id="stranger")
+    runs = (blind, seen(records=RECORDS[1:]), seen(records=(*RECORDS, stranger)))
+    assert [figures(each)["ledger_exact_elsewhere"] for each in runs] == [0.0] * 3
+
+
 def test_a_call_that_the_wire_did_not_see_and_the_ledger_is_not_exact() -> None:
     whole = seen()
     blind = replace(whole, wire=replace(whole.wire, calls=whole.wire.calls[1:]))
