@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,6 +19,18 @@ class Lag(Struct, frozen=True, kw_only=True):
     """None: nobody can tell, which counts as too far."""
     at_most: float
     unit: str
+
+
+MOST_BEHIND: Final = 500
+"""Log entries of etcd; a call makes some five."""
+
+
+def etcd_lags(behind: Mapping[SiteId, int | None]) -> tuple[Lag, ...]:
+    """Return how far each member of etcd is behind, from the log entries it has yet to apply."""
+    return tuple(
+        Lag(replica=f"etcd at {site}", behind=entries, at_most=MOST_BEHIND, unit="log entries")
+        for site, entries in sorted(behind.items())
+    )
 
 
 class Facts(Struct, frozen=True, kw_only=True):

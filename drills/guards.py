@@ -139,8 +139,7 @@ def _headroom(
     if facts.erlangs is None:
         why = f"{left} agents left, and nobody can tell for what: its calls cannot be read"
         return Verdict(guard="headroom", allows=False, why=why)
-    needed = HEADROOM * facts.erlangs if facts.is_live else facts.erlangs / HEADROOM
-    # Synthetic callers may wait: then it is enough that the line does not grow for ever.
+    needed = HEADROOM * facts.erlangs
     why = f"{left} agents left for {facts.erlangs:.1f} erlangs, {needed:.1f} needed"
     is_meant = experiment.load.may_queue and not facts.is_live and left > 0
     if left < needed and is_meant:

@@ -30,7 +30,7 @@ from drills.drill.ledgers import Ledgers
 from drills.drill.onlooking import Onlookers
 from drills.drill.recorded import records
 from drills.experiment import Experiment
-from drills.facts import Facts, Lag
+from drills.facts import Facts, etcd_lags
 from drills.fault import Fault
 from drills.lever import Lever
 from drills.live_books import PRESENT, Homes
@@ -56,8 +56,6 @@ MOST_PROBES = 256
 """Test calls at once: one a second, and none is waited for longer than three minutes."""
 AGENTS_AT, CALLS_AT = "agents_at_", "calls_at_"
 """Before a site's name, in what is measured: how many are there."""
-MOST_BEHIND = 500
-"""Log entries of etcd; a call makes some five."""
 
 
 class DeskFaults:
@@ -193,15 +191,7 @@ class LiveGround:
             other_drills=() if self.is_alone else ("another drill that runs on this machine",),
             standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
             incidents=incidents(status),
-            lags=tuple(
-                Lag(
-                    replica=f"etcd at {site}",
-                    behind=behind,
-                    at_most=MOST_BEHIND,
-                    unit="log entries",
-                )
-                for site, behind in sorted(stakes.etcd.items())
-            ),
+            lags=etcd_lags(stakes.etcd),
             unreplicated={site: risk.recordings for site, risk in alone.items()},
             copies_late=frozenset(site for site, risk in alone.items() if risk.is_late),
             numbers=stakes.numbers,

@@ -26,6 +26,7 @@ from drills.drill.ground import (
 from drills.experiment import CALLERS_COME, Bound, Experiment
 from drills.fault import Fault, FaultKind
 from drills.guards import Verdict, decide
+from drills.lab import replicas
 from drills.lever import Lever
 from drills.library import experiment_of
 from drills.schedule.book import Book
@@ -37,6 +38,8 @@ from tests.drills.good_run import ticket_at
 from tests.edge.virtual_time import LoopClock, in_virtual_time
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from drills.course import Made
     from drills.demo.run import Stage
     from drills.faults import FaultClient
@@ -132,7 +135,41 @@ class Center:
         return cast("Stage", found)
 
 
+@pytest.fixture
+def behind(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[SiteId, int | None]]:
+    """Return what the members of etcd say at each question, the last of it again and again."""
+    told: list[Mapping[SiteId, int | None]] = [dict.fromkeys(map(SiteId, "abc"), 0)]
+
+    async def lags(_: Lab) -> Mapping[SiteId, int | None]:
+        return told.pop(0) if len(told) > 1 else told[0]
+
+    monkeypatch.setattr(replicas, "raft_lags", lags)
+    return told
+
+
+async def test_a_member_of_etcd_that_is_behind_is_known_in_a_lab_too(
+    tmp_path: Path, behind: list[Mapping[SiteId, int | None]]
+) -> None:
+    experiment = experiment_of("edge_killed")
+    late = dict.fromkeys(map(SiteId, "abc"), 3) | {SiteId("b"): 501}
+    silent = dict.fromkeys(map(SiteId, "abc"), 3) | {SiteId("b"): None}
+    behind[:] = [late]
+    assert "etcd at b 501 log entries behind" in (await guard_of(tmp_path, experiment, LAG)).why
+    behind[:] = [silent]
+    found = await guard_of(tmp_path, experiment, LAG)
+    assert (found.allows, found.why) == (False, "etcd at b does not tell (at most 500)")
+    behind[:] = [silent, silent, dict.fromkeys(map(SiteId, "abc"), 3)]
+    assert (await guard_of(tmp_path, experiment, LAG)).allows, "it had no time at first"
+
+
+LAG = "replica lag"
+
+
 async def calendar_of(folder: Path, experiment: Experiment) -> Verdict:
+    return await guard_of(folder, experiment, "calendar")
+
+
+async def guard_of(folder: Path, experiment: Experiment, guard: str) -> Verdict:
     center = Center()
     lab = LabGround(
         center.stage(),
@@ -141,10 +178,11 @@ async def calendar_of(folder: Path, experiment: Experiment) -> Verdict:
         hands=Hands(lambda _: None, Lever(folder), is_alone=True),
     )
     verdicts = decide(experiment, experiment.method, await lab.facts())
-    (found,) = [each for each in verdicts if each.guard == "calendar"]
+    (found,) = [each for each in verdicts if each.guard == guard]
     return found
 
 
+@pytest.mark.usefixtures("behind")
 async def test_a_drill_in_a_lab_may_not_begin_in_a_blackout_that_is_for_all(
     tmp_path: Path,
 ) -> None:
@@ -159,6 +197,7 @@ async def test_a_drill_in_a_lab_may_not_begin_in_a_blackout_that_is_for_all(
     assert "audit (until 2999" in forbids.why
 
 
+@pytest.mark.usefixtures("behind")
 async def test_where_nobody_can_read_the_calendar_it_may_hold_a_blackout(tmp_path: Path) -> None:
     (tmp_path / "calendar.json").write_text("{")
     forbids = await calendar_of(tmp_path, experiment_of("edge_killed"))

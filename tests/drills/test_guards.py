@@ -71,7 +71,7 @@ def test_a_drill_that_is_allowed_leaves_a_good_site_a_quorum_and_people(  # noqa
     assert good - lost
     assert len(members - lost - held) >= 2
     left = sum(count for site, count in facts.agents.items() if site not in lost)
-    assert left >= (1.2 * erlangs if is_live else erlangs / 1.2)
+    assert left >= 1.2 * erlangs
     assert not is_live or len(lost) <= 1
 
 
@@ -102,7 +102,7 @@ def test_a_quorum_may_be_lost_only_in_a_drill_about_that_and_never_on_a_live_sys
 
 def test_more_callers_than_agents_only_in_a_drill_about_those_who_wait() -> None:
     killed = [Fault(kind=FaultKind.KILL_SITE, target="a", ttl_s=5.0)]
-    many = replace(FINE, erlangs=28.0)
+    many = replace(FINE, erlangs=17.0)
     assert forbidden("site_killed", killed, many) == ["headroom"]
     assert forbidden("waiting_redial", killed, many) == []
     assert "headroom" in forbidden("waiting_redial", killed, replace(many, is_live=True))
