@@ -73,6 +73,8 @@ class Agents(Struct, frozen=True, kw_only=True):
     lab: int
     now_ms: int
     agents: tuple[AgentRow, ...]
+    revision: int = 0
+    """Of the shared state, by which they are told."""
 
 
 class WishRow(Struct, frozen=True, kw_only=True):

@@ -264,8 +264,13 @@ class Desk:
 
     def _agents(self) -> Agents:
         now = self._clock.now()
-        rows = look.agent_rows(self._mirror.snapshot, now)
-        return Agents(lab=self._place.launcher, now_ms=now.wall_ms, agents=rows)
+        snapshot = self._mirror.snapshot
+        return Agents(
+            lab=self._place.launcher,
+            now_ms=now.wall_ms,
+            agents=look.agent_rows(snapshot, now),
+            revision=snapshot.revision,
+        )
 
     async def _wish(self, ask: WishAsk) -> Wished:
         wishes.check_agents(self._mirror.snapshot, ask.agents)

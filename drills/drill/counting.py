@@ -14,6 +14,7 @@ from drills.desk.call_answers import CallRow, Calls
 from drills.desk.client import Line
 from drills.desk.errors import DeskError
 from drills.live_books import Counted, Homes
+from drills.live_recovery import Pulse
 from state.model import CallId
 
 EVERY_S: Final = 1.0
@@ -34,6 +35,7 @@ class Counting:
         self._last: Calls | None = None
         self._seen: dict[CallId, CallRow] = {}
         self.homes = Homes()
+        self.pulse = Pulse()
 
     @property
     def calls_seen(self) -> frozenset[CallId]:
@@ -82,6 +84,7 @@ class Counting:
             self._take(line.ask(CallsAsk(last=MOST, is_live=True), Calls))
             agents = line.ask(AgentsAsk(), Agents)
             self.homes.look(agents.now_ms, agents.agents)
+            self.pulse.look(agents.now_ms, agents.revision, agents.agents)
 
     def _take(self, calls: Calls) -> None:
         self._seen |= {each.call: each for each in calls.calls if each.state is not None}

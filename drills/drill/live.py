@@ -19,12 +19,22 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Struct
 
+from drills.blast import killed_site
 from drills.course import Course, FaultError, Made
 from drills.demo.reports import End as How
 from drills.desk.answers import Faults, Health, Readiness, Role, Stakes, Status
-from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StakesAsk, StatusAsk
+from drills.desk.asks import (
+    FaultAsk,
+    FaultDo,
+    PlaceAsk,
+    ReadinessAsk,
+    RecordingsAsk,
+    StakesAsk,
+    StatusAsk,
+)
 from drills.desk.client import OneLab
 from drills.desk.errors import DeskError
+from drills.desk.recording_answers import Recordings
 from drills.drill.counting import Counting
 from drills.drill.ledgers import Ledgers
 from drills.drill.onlooking import Onlookers
@@ -33,7 +43,9 @@ from drills.experiment import Experiment
 from drills.facts import Facts, etcd_lags
 from drills.fault import Fault
 from drills.lever import Lever
-from drills.live_books import PRESENT, Homes
+from drills.live_books import Homes
+from drills.live_facts import incidents, peak_of, present, recordings_alone, serving
+from drills.live_recovery import Talk, talks_after
 from drills.live_rules import LIMITS
 from drills.onlookers import Recorded
 from drills.permit import Permit
@@ -54,6 +66,8 @@ OLD_S = 10.0
 within some three seconds."""
 MOST_PROBES = 256
 """Test calls at once: one a second, and none is waited for longer than three minutes."""
+MOST_LISTENED = 10
+"""Recordings that are opened in search of the first that is whole."""
 AGENTS_AT, CALLS_AT = "agents_at_", "calls_at_"
 """Before a site's name, in what is measured: how many are there."""
 
@@ -139,6 +153,8 @@ class LiveGround:
     """What control planes count of the same, in sums; None: nobody has asked them."""
     recorded: tuple[Recorded, ...] = ()
     """What control planes have recorded of the same calls."""
+    whole: frozenset[CallId] = frozenset()
+    """Test calls whose recording opens as a whole, as far as anybody has looked."""
     status: Status | None = None
     looked_s: float = -math.inf
     """When that was, on the monotonic clock."""
@@ -181,11 +197,11 @@ class LiveGround:
         alone = self.alone = recordings_alone(ready)
         return Facts(
             sites=tuple(row.site for row in status.sites),
-            good_sites=_serving(status),
+            good_sites=serving(status),
             members=frozenset(
                 row.site for row in status.sites if row.etcd in {Role.LEADER, Role.FOLLOWER}
             ),
-            agents=_present(status),
+            agents=present(status),
             edges=Counter(row.site for row in status.edges if row.answers and row.has_lease),
             erlangs=peak_of(stakes, ready),
             other_drills=() if self.is_alone else ("another drill that runs on this machine",),
@@ -211,20 +227,20 @@ class LiveGround:
         old_ms, young_ms = now_ms - RECENT_S[1] * 1000, now_ms - RECENT_S[0] * 1000
         recent = [each for each in self.probes if old_ms <= each.at_ms <= young_ms]
         good = [each for each in recent if each.answered_ms is not None]
-        present = _present(self.status)
+        here = present(self.status)
         found = {
-            "sites_serving": len(_serving(self.status)),
+            "sites_serving": len(serving(self.status)),
             "processes_down": sum(
                 health is not Health.UP
                 for row in self.status.sites
                 for health in row.processes.values()
             ),
             "edges": sum(1 for row in self.status.edges if row.answers and row.has_lease),
-            "agents_ready": sum(present.values()),
+            "agents_ready": sum(here.values()),
             "waiting": sum(queue.waiting for queue in self.status.queues),
             "calls_failed": sum(each.answered_ms is None for each in recent),
         }
-        found |= {f"{AGENTS_AT}{site}": count for site, count in present.items()}
+        found |= {f"{AGENTS_AT}{site}": count for site, count in here.items()}
         found |= {f"{CALLS_AT}{row.site}": row.calls for row in self.status.sites}
         # Without a test call nobody knows what callers notice.
         return found | ({"success_share": len(good) / len(recent)} if recent else {})
@@ -265,6 +281,29 @@ class LiveGround:
         if self.onlookers is not None and counted is not None:
             asked = self.onlookers
             self.recorded = await records(asked.apis, asked.ask, counted.came_ms())
+
+    async def listen(self, method: Sequence[Fault], t0_ms: int) -> None:
+        """Look for the first test call after the first fault that is recorded as a whole."""
+
+        def talk() -> frozenset[CallId]:
+            with contextlib.suppress(DeskError, OSError), self.lab.connected() as line:
+                for each in talks_after(self.talks, t0_ms, killed_site(method))[:MOST_LISTENED]:
+                    ask = RecordingsAsk(call=each.call, is_thorough=True)
+                    found = line.ask(ask, Recordings).recordings
+                    if any(row.is_kept and row.is_complete and not row.faults for row in found):
+                        return frozenset({each.call})
+            return frozenset()
+
+        self.whole = await asyncio.to_thread(talk)
+
+    @property
+    def talks(self) -> tuple[Talk, ...]:
+        """Return the test calls that heard an agent."""
+        return tuple(
+            Talk(call=each.call, first=each.first, at_ms=each.at_ms, joined_ms=each.joined_ms)
+            for each in self.probes
+            if each.call is not None and each.joined_ms is not None
+        )
 
     async def _keep_looking(self) -> None:
         while True:
@@ -319,62 +358,6 @@ class _Step(Struct, kw_only=True):
     how: How = How.UNFINISHED
 
 
-def incidents(status: Status) -> tuple[str, ...]:
-    """Return what is wrong at sites that are up, in words."""
-    found = [f"site {row.site} is cut off" for row in status.sites if row.is_cut_off]
-    found += [f"site {row.site} drains" for row in status.sites if row.is_draining]
-    for row in status.sites:
-        found += [f"{name} is {how}" for name, how in row.processes.items() if how is not Health.UP]
-    found += [
-        f"edge {row.edge} {'has no lease' if row.answers else 'does not answer'}"
-        for row in status.edges
-        if not (row.answers and row.has_lease)
-    ]
-    found += [f"site {site} serves alone" for site in status.alone]
-    out = {f"{site} is {why}" for row in status.edges for site, why in row.out.items()}
-    found += [f"for some edges {each}" for each in sorted(out)]
-    found += ["nobody reads the shared state"] if status.snapshot != "live" else []
-    if status.bad_records:
-        # What they say may be just what a guard has to know. Keys may name people's things.
-        found.append(
-            f"records of the shared state that cannot be read: {len(status.bad_records)}"
-            " (./everline status names them)"
-        )
-    return tuple(found)
-
-
-def peak_of(stakes: Stakes, ready: Readiness) -> float | None:
-    """Return the load to reckon with, in Erlangs; None: the calls that came could not be read.
-
-    What comes now tells no peak by itself, and goes by the same records.
-    """
-    if stakes.peak_erlangs is None:
-        return None
-    return max(stakes.peak_erlangs, sum(queue.erlangs for queue in ready.as_it_is.queues))
-
-
-def recordings_alone(ready: Readiness) -> Mapping[SiteId, RecordingsRisk]:
-    """Return what each site's death would cost in recordings, where any site tells of it."""
-    return {
-        risk.site: risk.unreplicated
-        for risk in ready.sites
-        if risk.site is not None and risk.unreplicated is not None
-    }
-
-
-def _present(status: Status) -> dict[SiteId, int]:
-    """Return how many agents are signed in, by the site by which they are rung."""
-    return {
-        site: sum(count for state, count in states.items() if state in PRESENT)
-        for site, states in status.agents.items()
-    }
-
-
-def _serving(status: Status) -> frozenset[SiteId]:
-    up = {row.site for row in status.edges if row.answers and row.has_lease}
-    return frozenset(row.site for row in status.sites if row.site in up and not row.is_cut_off)
-
-
 async def carry_out(
     experiment: Experiment,
     ground: LiveGround,
@@ -402,4 +385,6 @@ async def carry_out(
         course = await runner.run()
         await asyncio.sleep(LINGER_S)
     await ground.read_records()
+    if course.began_ms is not None:
+        await ground.listen(course.method, course.began_ms)
     return course

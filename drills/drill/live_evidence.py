@@ -17,7 +17,8 @@ from drills.evidence import AtSite, CallRow, Evidence, LedgerRow, Moment, judge
 from drills.experiment import Experiment
 from drills.live_books import ENDS, UNKNOWN, Books, Homes, books
 from drills.live_counts import Told, beside, books_of, silent_because
-from drills.recovery import ANSWER_LIMIT_S, long_dead
+from drills.live_recovery import recording_rto_s
+from drills.recovery import ANSWER_LIMIT_S, data_rto_s, long_dead
 from drills.sealing import chained
 from drills.sources import PRODUCT, digest, machine
 from state.model import Outcome, SiteId
@@ -117,7 +118,7 @@ def evidence_of(
         guards=course.verdicts,
         judgements=judge(judged, values),
         unjudged=unseen,
-        figures=values | _said(course, homes, ledger, calls),
+        figures=values | _said(course, homes, ledger, calls) | _back(ground, course),
         timeline=chained(
             Moment(
                 after_s=round((each.at_ms - t0_ms) / 1000, 3),
@@ -169,6 +170,22 @@ def _said(
     if gone is not None and course.began_ms is not None:
         found["agents_back_s"] = homes.back_s(gone, course.began_ms)
     return found
+
+
+def _back(ground: LiveGround, course: Course) -> dict[str, float | None]:
+    """Return when recording, the shared state and agents' telephones were back, as it looked.
+
+    It is not judged: a look is a second late, and real agents sign off when they like.
+    """
+    t0_ms, counting = course.began_ms, ground.counting
+    if t0_ms is None or counting is None:
+        return {}
+    gone, pulse = killed_site(course.method), counting.pulse
+    return {
+        "recording_rto_s": recording_rto_s(ground.talks, ground.whole, t0_ms, gone),
+        "data_rto_s": data_rto_s(pulse.writes_ms, t0_ms),
+        "sign_in_rto_s": pulse.sign_in_rto_s(t0_ms),
+    }
 
 
 def _findings(

@@ -19,30 +19,30 @@ from drills.course import Course, End, FaultError, Look, Made, Note
 from drills.demo.reports import End as How
 from drills.desk import client
 from drills.desk.answers import AgentRow, Agents, Faults, Health, Stakes, Status
-from drills.desk.asks import AgentsAsk, CallsAsk, FaultAsk, FaultDo, PlaceAsk
+from drills.desk.asks import AgentsAsk, CallsAsk, FaultAsk, FaultDo, PlaceAsk, RecordingsAsk
 from drills.desk.call_answers import CallRow, Calls
 from drills.desk.client import LabRef, OneLab
 from drills.desk.errors import DeskError, NoLabError, SeveralLabsError
+from drills.desk.recording_answers import RecordingRow, Recordings
 from drills.drill import live
+from drills.drill.counting import Counting
 from drills.drill.live import (
     DeskFaults,
     LiveGround,
     Probed,
-    incidents,
-    peak_of,
-    recordings_alone,
 )
 from drills.drill.live_evidence import at_sites, evidence_of, figures
 from drills.evidence import Evidence, verdict
 from drills.fault import Fault, FaultKind
 from drills.lever import Lever
 from drills.library import experiment_of
+from drills.live_facts import incidents, peak_of, recordings_alone
 from drills.page import lines, page
 from drills.sealing import FIRST, open_sealed, seal
 from drills.shelf import Shelf
 from edge.acd.agent_state import AgentState
 from state.clock import SystemClock
-from state.model import SiteId
+from state.model import CallId, QueueId, SiteId
 from tests.cli.asked import status
 from tests.cli.test_readiness import alone, ask, center
 from tests.drills.pieces import KEY
@@ -89,6 +89,7 @@ class Desk:
         self.agents: tuple[AgentRow, ...] = ()
         self.steps: tuple[dict[str, object], ...] = ({"event": "answered", "wall_ms": T0_MS},)
         self.calls_end = threading.Event()
+        self.recorded: tuple[str, ...] = ()
         self.dialled = 0
         self.asked = 0
 
@@ -100,6 +101,9 @@ class Desk:
         if isinstance(ask, CallsAsk):
             calls = self.running if ask.is_live else (*self.running, *self.ended)
             return Calls(lab=1, now_ms=T0_MS, calls=calls, total=len(self.ended), bad_records={})
+        if isinstance(ask, RecordingsAsk):
+            rows = (_recording(ask.call),) if ask.call in self.recorded else ()
+            return Recordings(lab=1, is_thorough=ask.is_thorough, recordings=rows)
         if isinstance(ask, AgentsAsk):
             return Agents(lab=1, now_ms=T0_MS, agents=self.agents)
         if isinstance(ask, FaultAsk):
@@ -118,6 +122,18 @@ class Desk:
         self.dialled += 1
         self.calls_end.wait(20.0)
         yield from map(msgspec.json.encode, self.steps)
+
+
+def _recording(call: str) -> RecordingRow:
+    return RecordingRow(
+        call=CallId(call),
+        queue=QueueId("sales"),
+        agent=None,
+        site=A,
+        ended_ms=T0_MS,
+        is_kept=True,
+        is_complete=call != "torn",
+    )
 
 
 @pytest.fixture
@@ -348,6 +364,24 @@ def test_the_evidence_judges_what_test_calls_show_and_names_what_they_do_not(
     assert "ledger_exact" in evidence.findings[0]
     assert len(evidence.calls) == 2
     assert open_sealed(seal(evidence, KEY), {}, None) == evidence
+
+
+async def test_the_first_talk_of_a_test_call_that_is_recorded_as_a_whole_is_looked_for(
+    tmp_path: Path, desk: Desk
+) -> None:
+    ground = ground_at(tmp_path)
+    ground.counting = Counting(ground.lab.connected)
+    calls = {"early": -1.0, "unkept": 0.5, "torn": 1.5, "whole": 2.5, "later": 4.5}
+    ground.probes += [replace(probe(at_s, A), call=CallId(call)) for call, at_s in calls.items()]
+    desk.recorded = ("early", "torn", "whole", "later")
+    await ground.listen(COURSE.method, T0_MS)
+    evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+    assert evidence.figures["recording_rto_s"] == pytest.approx(2.5 + 0.8)
+    assert (evidence.figures["data_rto_s"], evidence.figures["sign_in_rto_s"]) == (None, None)
+    assert "data_rto_s <= 5" in evidence.unjudged, "a look is a second late"
+    desk.is_silent = True
+    await ground.listen(COURSE.method, T0_MS)
+    assert ground.whole == set()
 
 
 def test_what_held_as_far_as_it_could_be_judged_is_said_to_hold_in_part(
