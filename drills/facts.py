@@ -73,5 +73,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Names of the blackouts that the drill would fall into."""
     permit: Permit | None = None
     """Of a live system: two people's leave. None: there is none yet."""
+    is_synthetic_only: bool = False
+    """Whoever drills wants no real caller to be touched."""
+    real_calls: int | None = 0
+    """Calls that go on beside test calls; None: nobody can tell."""
     is_live: bool = False
     """Real callers are there, and not only synthetic ones."""

@@ -160,10 +160,23 @@ def _radius(taken: Toll, facts: Facts) -> Verdict:
         "numbers": _share(facts.numbers, out),
     }
     told = ", ".join(f"{share:.0%} of the {what}" for what, share in shares.items())
-    callers = "real callers" if facts.is_live else "synthetic callers only"
+    callers, is_spared = _callers(facts)
     allows = len(out) <= most and all(share <= most_share for share in shares.values())
     why = f"{len(out)} sites (at most {most}), {told} (at most {most_share:.0%}), {callers}"
-    return Verdict(guard="blast radius", allows=allows, why=why)
+    return Verdict(guard="blast radius", allows=allows and is_spared, why=why)
+
+
+def _callers(facts: Facts) -> tuple[str, bool]:
+    """Say who calls, and whether those may be touched."""
+    if not facts.is_live:
+        return "synthetic callers only: a lab has no others", True
+    if not facts.is_synthetic_only:
+        return "real callers", True
+    if facts.real_calls is None:
+        return "nobody can tell whether real callers are on, and these are to be spared", False
+    if facts.real_calls:
+        return f"{facts.real_calls} calls of real callers, and these are to be spared", False
+    return "synthetic callers only: no other call is on", True
 
 
 def _share(of: Mapping[SiteId, int], lost: frozenset[SiteId]) -> float:

@@ -42,6 +42,14 @@ LIMITS: Final = (Bound(figure="success_share", at_least=0.5),)
 What is not known is within no bound: so it stops too where nobody can say how test calls fare.
 """
 
+SYNTHETIC_ONLY = Bound(figure="real_calls", at_most=0)
+"""At which a drill stops that is to touch no real caller."""
+
+
+def limits(*, is_synthetic_only: bool) -> tuple[Bound, ...]:
+    """Return at what a drill there stops beside what its file says."""
+    return (*LIMITS, SYNTHETIC_ONLY) if is_synthetic_only else LIMITS
+
 
 def only_in_a_lab_because(experiment: Experiment) -> str | None:
     """Return why a drill is none for sites that are up, and what to do instead; None: it is one."""

@@ -10,10 +10,20 @@ from drills.cli.asking import print_json
 from drills.cli.drill_all import all_
 from drills.cli.drill_keys import checked_by, see_that_it_signs
 from drills.cli.drill_labs import run_some
-from drills.cli.drill_live import approve, ask, check_live, run_live
+from drills.cli.drill_live import Which, approve, ask, check_live, run_live
 from drills.cli.drill_report import last, print_beside, report, tell
 from drills.cli.drill_schedule import app as schedule_app
-from drills.cli.drill_words import Json, Keep, Name, Seed, TheLab, every, on_disk, one
+from drills.cli.drill_words import (
+    Json,
+    Keep,
+    Name,
+    Seed,
+    SyntheticOnly,
+    TheLab,
+    every,
+    on_disk,
+    one,
+)
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
@@ -99,6 +109,7 @@ def check(
     live: Annotated[
         bool, cyclopts.Parameter(help="Ask every guard whether it may be run on the sites now.")
     ] = False,
+    synthetic_only: SyntheticOnly = False,
     lab: TheLab = None,
     keep: Keep = HOME,
 ) -> int:
@@ -112,8 +123,9 @@ def check(
     if live and not name:
         raise CommandError("say which drill: ./everline drill check NAME --live", Exit.USAGE)
     if live:
-        return check_live(one(name), Shelf(keep.absolute()), lab)
-    _check_lab(lab)
+        which = Which(lab=lab, is_synthetic_only=synthetic_only)
+        return check_live(one(name), Shelf(keep.absolute()), which)
+    _check_not_live(lab, synthetic_only=synthetic_only)
     found = every().values() if not name else [one(name)]
     for experiment in found:
         note(f"{experiment.name}: sound, plan {experiment.plan_hash[:12]}")
@@ -135,6 +147,7 @@ def run(  # noqa: PLR0913 - the options of one command
     approval: Annotated[
         str, cyclopts.Parameter(help="With --really: which approved request. Default: the newest.")
     ] = "",
+    synthetic_only: SyntheticOnly = False,
     lab: TheLab = None,
     keep: Keep = HOME,
 ) -> int:
@@ -180,8 +193,9 @@ def run(  # noqa: PLR0913 - the options of one command
     if really or not live:
         see_that_it_signs(shelf)
     if live:
-        return run_live(experiment, shelf, really=really, approval=approval, lab=lab)
-    _check_lab(lab)
+        which = Which(lab=lab, is_synthetic_only=synthetic_only)
+        return run_live(experiment, shelf, really=really, approval=approval, which=which)
+    _check_not_live(lab, synthetic_only=synthetic_only)
     status, found = run_some([Due(experiment=experiment, seed=1 if seed is None else seed)], shelf)
     for run in found:
         print_beside(shelf, run)
@@ -189,7 +203,9 @@ def run(  # noqa: PLR0913 - the options of one command
     return status
 
 
-def _check_lab(lab: int | None) -> None:
+def _check_not_live(lab: int | None, *, synthetic_only: bool) -> None:
+    if synthetic_only:
+        raise CommandError("--synthetic-only is for --live: a lab has no other callers", Exit.USAGE)
     if lab is not None:
         raise CommandError("--lab is for --live: what is not drilled live has its own", Exit.USAGE)
 

@@ -6,10 +6,11 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import aiohttp
 import cyclopts
+from msgspec import Struct
 
 from drills import permits
 from drills.beginning import Beginning
@@ -26,6 +27,7 @@ from drills.desk.client import OneLab
 from drills.desk.errors import DeskError, SeveralLabsError
 from drills.drill import live as live_drill
 from drills.drill import onlooking
+from drills.drill.desk_faults import DeskFaults
 from drills.drill.live_evidence import evidence_of
 from drills.evidence import verdict
 from drills.experiment import Experiment
@@ -33,7 +35,7 @@ from drills.facts import Facts
 from drills.fault import Fault, aimed
 from drills.guards import APPROVAL, Verdict, decide
 from drills.lever import HOME, Lever
-from drills.live_rules import LIMITS, only_in_a_lab_because
+from drills.live_rules import limits, only_in_a_lab_because
 from drills.page import page
 from drills.permit import Permit
 from drills.permits import Asked
@@ -47,17 +49,32 @@ from state.model import SiteId
 T = TypeVar("T")
 
 
+class Which(Struct, frozen=True, kw_only=True):
+    """Which sites that are up are drilled, and whom of their callers that may touch."""
+
+    lab: int | None = None
+    """By its number; None: the only ones that are up."""
+    is_synthetic_only: bool = False
+    """No real caller is to be touched."""
+
+    def words(self) -> str:
+        """Return the same as options of the command."""
+        lab = "" if self.lab is None else f" --lab {self.lab}"
+        return f"--live{lab}" + " --synthetic-only" * self.is_synthetic_only
+
+
+ANY: Final = Which()
+
+
 def run_live(
     experiment: Experiment,
     shelf: Shelf,
     *,
     really: bool,
     approval: str = "",
-    lab: int | None = None,
+    which: Which = ANY,
 ) -> int:
     """Drill the sites that are up, or say what that would be. `approval`: a request's id.
-
-    `lab`: which, by its number; None: the only ones that are up.
 
     Evidence goes to the shelf. What forbids and stops a drill of theirs lies in one place, wherever
     that is: the lever, the calendar, requests to abort, and that one runs.
@@ -65,11 +82,12 @@ def run_live(
     check_is_for_live(experiment)
     hand = Lever(HOME)
     with hand.running() as is_alone:
-        ground = _ground(experiment, hand, OneLab(lab), is_alone=is_alone)
+        ground = _ground(experiment, hand, OneLab(which.lab), is_alone=is_alone)
+        ground.is_synthetic_only = which.is_synthetic_only
         method, verdicts = ask_guards(experiment, ground)
         others = [each for each in verdicts if each.guard != APPROVAL]
         if not really or not all(each.allows for each in others):
-            return _dry_run(experiment, method, verdicts, lab)
+            return _dry_run(experiment, method, verdicts, which)
         ground.permit = waited(_permit(experiment, _urls(ground), approval))
         note(f"drill: {ground.permit.told()}")
         beginning = Beginning(shelf, experiment, 0, ground.clock)
@@ -105,9 +123,9 @@ async def _carry_out(
         return await live_drill.carry_out(experiment, ground, say, begin)
 
 
-def check_live(experiment: Experiment, shelf: Shelf, lab: int | None = None) -> int:
+def check_live(experiment: Experiment, shelf: Shelf, which: Which = ANY) -> int:
     """Say what every guard decides now; break nothing."""
-    return run_live(experiment, shelf, really=False, lab=lab)
+    return run_live(experiment, shelf, really=False, which=which)
 
 
 def forbidden_because(experiment: Experiment) -> str | None:
@@ -163,7 +181,7 @@ def _ground(
         hand,
         is_alone,
         SystemClock(),
-        live_drill.DeskFaults(lab),
+        DeskFaults(lab),
         blackouts=blackouts,
     )
 
@@ -227,14 +245,14 @@ def _dry_run(
     experiment: Experiment,
     method: Sequence[Fault],
     verdicts: Sequence[Verdict],
-    lab: int | None,
+    which: Which,
 ) -> int:
-    which = "" if lab is None else f" --lab {lab}"
     say = console().print
     say(f"Dry run of {experiment.name} (plan {experiment.plan_hash[:12]}): nothing is broken.")
     for fault in method:
         say(f"would do   at {fault.at_s:g} s: {fault.told()}", highlight=False)
-    for bound in (*experiment.abort, *LIMITS):
+    stops_at = limits(is_synthetic_only=which.is_synthetic_only)
+    for bound in (*experiment.abort, *stops_at):
         say(f"would stop unless {bound.told()}", highlight=False)
     for each in verdicts:
         word = "allows it " if each.allows else "FORBIDS it"
@@ -242,7 +260,7 @@ def _dry_run(
         say(f"{word} {each.guard}: {each.why}", style=style, highlight=False)
     allowed = all(each.allows for each in verdicts)
     say(
-        f"To break them: ./everline drill run {experiment.name} --live{which} --really"
+        f"To break them: ./everline drill run {experiment.name} {which.words()} --really"
         if allowed
         else "It may not be run now."
     )

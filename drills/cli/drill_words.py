@@ -23,6 +23,12 @@ TheLab = Annotated[
         help="Which sites that are up, by the number that status shows. Default: the only ones.",
     ),
 ]
+SyntheticOnly = Annotated[
+    bool,
+    cyclopts.Parameter(
+        help="With --live: spare real callers. Begins while none is on, stops when one comes."
+    ),
+]
 Seed = Annotated[int, cyclopts.Parameter(help="Another number, other callers. Default 1.")]
 
 

@@ -34,6 +34,11 @@ class Counting:
         self._first: Calls | None = None
         self._last: Calls | None = None
         self._seen: dict[CallId, CallRow] = {}
+        self._on: tuple[int, frozenset[CallId]] | None = None
+        self.before: tuple[int, frozenset[CallId]] | None = None
+        """Which calls the look before the last one found on, and when. None: there was none.
+
+        Whoever has dialled one of them has heard by now under which name the sites know it."""
         self.homes = Homes()
         self.pulse = Pulse()
 
@@ -87,4 +92,6 @@ class Counting:
             self.pulse.look(agents.now_ms, agents.revision, agents.agents)
 
     def _take(self, calls: Calls) -> None:
-        self._seen |= {each.call: each for each in calls.calls if each.state is not None}
+        on = {each.call: each for each in calls.calls if each.state is not None}
+        self._seen |= on
+        self.before, self._on = self._on, (calls.now_ms, frozenset(on))

@@ -20,22 +20,23 @@ import msgspec
 from msgspec import Struct
 
 from drills.blast import killed_site
-from drills.course import Course, FaultError, Made
+from drills.course import Course
 from drills.demo.reports import End as How
-from drills.desk.answers import Faults, Health, Readiness, Role, Stakes, Status
+from drills.desk.answers import Health, Readiness, Role, Stakes, Status
 from drills.desk.asks import (
-    FaultAsk,
-    FaultDo,
+    CallsAsk,
     PlaceAsk,
     ReadinessAsk,
     RecordingsAsk,
     StakesAsk,
     StatusAsk,
 )
+from drills.desk.call_answers import Calls
 from drills.desk.client import OneLab
 from drills.desk.errors import DeskError
 from drills.desk.recording_answers import Recordings
-from drills.drill.counting import Counting
+from drills.drill.counting import MOST, Counting
+from drills.drill.desk_faults import DeskFaults
 from drills.drill.ledgers import Ledgers
 from drills.drill.onlooking import Onlookers
 from drills.drill.recorded import records
@@ -46,7 +47,7 @@ from drills.lever import Lever
 from drills.live_books import Homes
 from drills.live_facts import incidents, peak_of, present, recordings_alone, serving
 from drills.live_recovery import Talk, talks_after
-from drills.live_rules import LIMITS
+from drills.live_rules import limits
 from drills.onlookers import Recorded
 from drills.permit import Permit
 from drills.runner import Runner
@@ -70,49 +71,6 @@ MOST_LISTENED = 10
 """Recordings that are opened in search of the first that is whole."""
 AGENTS_AT, CALLS_AT = "agents_at_", "calls_at_"
 """Before a site's name, in what is measured: how many are there."""
-
-
-class DeskFaults:
-    """The fault agent of sites that are up, as one drill sees it: what others made is not its."""
-
-    def __init__(self, lab: OneLab) -> None:
-        self._lab = lab
-        self._others = frozenset[int]()
-
-    async def begin_anew(self) -> None:
-        """Take all that was made so far for that of earlier drills."""
-        self._others = frozenset(each.id for each in await self.all())
-
-    async def make(self, fault: Fault) -> Made:
-        """Have a fault made."""
-        made = await self._ask(FaultAsk(do=FaultDo.BREAK, fault=fault))
-        # A load may have had another one made before the desk could answer.
-        return next((each for each in reversed(made) if each.fault == fault), made[-1])
-
-    async def heal_all(self, by: str) -> tuple[Made, ...]:
-        """Have all undone; return all that this drill has made."""
-        return self._own(await self._ask(FaultAsk(do=FaultDo.HEAL, by=by)))
-
-    async def standing(self) -> tuple[Made, ...]:
-        """Return all that this drill has made."""
-        return self._own(await self.all())
-
-    async def all(self) -> tuple[Made, ...]:
-        """Return all that was ever made there, by whichever drill."""
-        return await self._ask(FaultAsk(do=FaultDo.STANDING))
-
-    def _own(self, made: tuple[Made, ...]) -> tuple[Made, ...]:
-        return tuple(each for each in made if each.id not in self._others)
-
-    async def _ask(self, ask: FaultAsk) -> tuple[Made, ...]:
-        def talk() -> tuple[Made, ...]:
-            with self._lab.connected() as line:
-                return line.ask(ask, Faults).made
-
-        try:
-            return await asyncio.to_thread(talk)
-        except DeskError as error:
-            raise FaultError(str(error)) from error
 
 
 class Probed(Struct, frozen=True, kw_only=True):
@@ -155,6 +113,8 @@ class LiveGround:
     """What control planes have recorded of the same calls."""
     whole: frozenset[CallId] = frozenset()
     """Test calls whose recording opens as a whole, as far as anybody has looked."""
+    is_synthetic_only: bool = False
+    """No real caller is to be touched: it begins while none is on, and stops when one comes."""
     status: Status | None = None
     looked_s: float = -math.inf
     """When that was, on the monotonic clock."""
@@ -188,11 +148,12 @@ class LiveGround:
     async def facts(self) -> Facts:
         """Return what the guards go by: nobody's callers here are known to be synthetic."""
 
-        def talk() -> tuple[Readiness, Stakes]:
+        def talk() -> tuple[Readiness, Stakes, Calls]:
             with self.lab.connected() as line:
-                return line.ask(ReadinessAsk(), Readiness), line.ask(StakesAsk(), Stakes)
+                ready, stakes = line.ask(ReadinessAsk(), Readiness), line.ask(StakesAsk(), Stakes)
+                return ready, stakes, line.ask(CallsAsk(last=MOST, is_live=True), Calls)
 
-        status, (ready, stakes) = await self.look(), await asyncio.to_thread(talk)
+        status, (ready, stakes, calls) = await self.look(), await asyncio.to_thread(talk)
         made = await self.faults.all()
         alone = self.alone = recordings_alone(ready)
         return Facts(
@@ -215,8 +176,18 @@ class LiveGround:
             blackouts=self.blackouts(),
             permit=self.permit,
             is_lever_pulled=self.lever.is_pulled,
+            is_synthetic_only=self.is_synthetic_only,
+            # Before anybody has dialled a test call all are real.
+            real_calls=len(calls.calls) if self.counting is None else self.real_calls(),
             is_live=True,
         )
+
+    def real_calls(self) -> int | None:
+        """Return how many calls were on a moment ago that are no test calls; None: unknown."""
+        before = None if self.counting is None else self.counting.before
+        if before is None or self.clock.now().wall_ms - before[0] > OLD_S * 1000:
+            return None
+        return len(before[1] - {each.call for each in self.probes})
 
     def measure(self) -> Mapping[str, float]:
         """Return the figures of the last look; nothing where that is too long ago to count."""
@@ -242,6 +213,8 @@ class LiveGround:
         }
         found |= {f"{AGENTS_AT}{site}": count for site, count in here.items()}
         found |= {f"{CALLS_AT}{row.site}": row.calls for row in self.status.sites}
+        if self.is_synthetic_only and (real := self.real_calls()) is not None:
+            found["real_calls"] = real
         # Without a test call nobody knows what callers notice.
         return found | ({"success_share": len(good) / len(recent)} if recent else {})
 
@@ -365,6 +338,7 @@ async def carry_out(
     before_first: Callable[[], Awaitable[None]] | None = None,
 ) -> Course:
     """Carry an experiment out on sites that are up. `before_first`: before its first fault."""
+    stops_at = limits(is_synthetic_only=ground.is_synthetic_only)
     runner = Runner(
         experiment,
         ground=ground,
@@ -372,8 +346,8 @@ async def carry_out(
         clock=ground.clock,
         tell=tell,
         # What it is ready with is a lab's: how busy the one machine is on which all of it runs.
-        needed=LIMITS,
-        limits=LIMITS,
+        needed=stops_at,
+        limits=stops_at,
         before_first=before_first,
     )
     await ground.faults.begin_anew()

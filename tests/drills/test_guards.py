@@ -228,6 +228,16 @@ def test_a_live_system_that_is_well_and_two_people_who_agree_let_it_begin() -> N
         (replace(LIVE, agents={A: 40, B: 10, C: 10}), "blast radius", "67% of the agents"),
         (replace(LIVE, calls={A: 6, B: 2, C: 2}), "blast radius", "60% of the calls"),
         (replace(LIVE, numbers={A: 3, B: 1, SiteId(""): 1}), "blast radius", "60% of the numbers"),
+        (
+            replace(LIVE, is_synthetic_only=True, real_calls=3),
+            "blast radius",
+            "3 calls of real callers, and these are to be spared",
+        ),
+        (
+            replace(LIVE, is_synthetic_only=True, real_calls=None),
+            "blast radius",
+            "nobody can tell whether real callers are on",
+        ),
         (replace(LIVE, permit=None), "two people", "./everline drill ask site_killed"),
         (replace(LIVE, permit=replace(PERMIT, plan_hash="00")), "two people", "plan 00"),
         (replace(LIVE, permit=replace(PERMIT, drill="site_frozen")), "two people", "site_frozen"),
@@ -244,7 +254,10 @@ def test_what_is_no_reason_is_told_too() -> None:
     assert forbidden("site_killed", KILLED, near) == []
     assert why(near, "replica lag") == "etcd at b 3 log entries behind (at most 500)"
     assert why(near, "recordings replicated") == "2 at b alone", "and b is not lost"
-    assert "synthetic callers only" in why(FINE, "blast radius")
+    assert "synthetic callers only: a lab has no others" in why(FINE, "blast radius")
+    spares = replace(LIVE, is_synthetic_only=True)
+    assert forbidden("site_killed", KILLED, spares) == []
+    assert "synthetic callers only: no other call is on" in why(spares, "blast radius")
     assert "usr_manager" in why(LIVE, "two people")
 
 

@@ -26,8 +26,8 @@ from drills.desk.errors import DeskError, NoLabError, SeveralLabsError
 from drills.desk.recording_answers import RecordingRow, Recordings
 from drills.drill import live
 from drills.drill.counting import Counting
+from drills.drill.desk_faults import DeskFaults
 from drills.drill.live import (
-    DeskFaults,
     LiveGround,
     Probed,
 )
@@ -43,7 +43,7 @@ from drills.shelf import Shelf
 from edge.acd.agent_state import AgentState
 from state.clock import SystemClock
 from state.model import CallId, QueueId, SiteId
-from tests.cli.asked import status
+from tests.cli.asked import call_row, status
 from tests.cli.test_readiness import alone, ask, center
 from tests.drills.pieces import KEY
 from tests.drills.test_onlookers import Planes, nothing, seen, site, watched
@@ -90,6 +90,7 @@ class Desk:
         self.steps: tuple[dict[str, object], ...] = ({"event": "answered", "wall_ms": T0_MS},)
         self.calls_end = threading.Event()
         self.recorded: tuple[str, ...] = ()
+        self.now_ms = T0_MS
         self.dialled = 0
         self.asked = 0
 
@@ -100,7 +101,9 @@ class Desk:
             raise DeskError("lab 1 has not answered within 15 s")
         if isinstance(ask, CallsAsk):
             calls = self.running if ask.is_live else (*self.running, *self.ended)
-            return Calls(lab=1, now_ms=T0_MS, calls=calls, total=len(self.ended), bad_records={})
+            return Calls(
+                lab=1, now_ms=self.now_ms, calls=calls, total=len(self.ended), bad_records={}
+            )
         if isinstance(ask, RecordingsAsk):
             rows = (_recording(ask.call),) if ask.call in self.recorded else ()
             return Recordings(lab=1, is_thorough=ask.is_thorough, recordings=rows)
@@ -262,6 +265,27 @@ async def test_what_was_seen_long_ago_is_not_what_is_now(
     assert "sites_serving" in ground.measure()
     monkeypatch.setattr(live, "OLD_S", 0.0)
     assert ground.measure() == {}
+
+
+async def test_a_call_that_no_test_call_is_known_as_is_a_real_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk
+) -> None:
+    ground = ground_at(tmp_path)
+    assert ground.real_calls() is None, "nobody has looked yet"
+    counting = ground.counting = Counting(ground.lab.connected)
+    now_ms = ground.clock.now().wall_ms
+    monkeypatch.setattr(desk, "now_ms", now_ms)
+    desk.running = (call_row("ours"), call_row("theirs"))
+    ground.probes.append(replace(probe(0.0, A), call=CallId("ours")))
+    await counting.begin()
+    assert ground.real_calls() is None, "who dials may not yet have heard under which name"
+    desk.running = ()
+    await counting.begin()
+    assert ground.real_calls() == 1
+    await counting.begin()
+    assert ground.real_calls() == 0
+    counting.before = (now_ms - 11_000, frozenset())
+    assert ground.real_calls() is None, "that was too long ago"
 
 
 async def test_without_a_test_call_nobody_knows_how_callers_are_served(

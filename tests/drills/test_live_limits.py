@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -14,9 +14,11 @@ from drills.desk.answers import Health
 from drills.desk.asks import FaultAsk, FaultDo
 from drills.desk.client import OneLab
 from drills.drill import live
-from drills.drill.live import DeskFaults, LiveGround
+from drills.drill.desk_faults import DeskFaults
+from drills.drill.live import LiveGround
 from drills.experiment import Bound, Experiment
 from drills.facts import Facts
+from drills.fault import Fault
 from drills.lever import Lever
 from drills.library import experiment_of
 from tests.cli.asked import status
@@ -56,6 +58,9 @@ class Center(LiveGround):
     async def leader(self) -> str | None:
         """Return a."""
         return "a"
+
+    async def listen(self, method: Sequence[Fault], t0_ms: int) -> None:
+        """Open no recording."""
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -148,6 +153,33 @@ async def test_ten_seconds_in_which_nobody_hears_anything_stop_any_drill(tmp_pat
     (made,) = course.made
     assert made.healed_ms is not None
     assert made.healed_ms - made.at_ms < 16_000
+
+
+class Busy(Center):
+    """Somebody real calls there at some time: the looks find that call on."""
+
+    def __init__(self, folder: Path, experiment: Experiment, from_s: float) -> None:
+        super().__init__(folder, experiment, lambda _: True)
+        self.is_synthetic_only = True
+        self._from_s = from_s
+
+    def real_calls(self) -> int | None:
+        """Return one from then on."""
+        return int(self.clock.now().mono_s - self._began_s >= self._from_s)
+
+
+@in_virtual_time
+async def test_a_drill_that_is_to_touch_no_real_caller_stops_when_one_comes(
+    tmp_path: Path,
+) -> None:
+    course = await drilled(LONG, Busy(tmp_path, LONG, 8.0))
+    assert (course.end, course.why) == (
+        End.ABORTED,
+        "limit reached: real_calls <= 0, but it is 1",
+    )
+    assert [made.by for made in course.made] == ["runner"]
+    assert (await drilled(LONG, Busy(tmp_path, LONG, 0.0))).end is End.NOT_STEADY
+    assert (await drilled(DRAIN, Busy(tmp_path, DRAIN, 500.0))).end is End.COMPLETED
 
 
 class Mute(Center):
