@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Protocol
 
 from msgspec.structs import replace
 
 from drills.course import Course, End, FaultError, Look, Made, Note
 from drills.experiment import Bound, Experiment
-from drills.facts import Facts
 from drills.fault import Fault, aimed
 from drills.guards import Verdict, decide
+from drills.sides import Faults, Ground
 from state.clock import Clock
 
 LOOK_EVERY_S = 1.0
@@ -25,46 +24,6 @@ STEADY_WITHIN_S = 15.0
 TIMERS_LATE_S = 5.0
 STEADY_FOR = 2
 """So many looks in a row."""
-
-
-class Faults(Protocol):
-    """Whoever makes faults at the target."""
-
-    async def make(self, fault: Fault, /) -> Made:
-        """Make one."""
-        ...
-
-    async def heal_all(self, by: str, /) -> tuple[Made, ...]:
-        """Undo all; return all that was ever made."""
-        ...
-
-    async def standing(self) -> tuple[Made, ...]:
-        """Return all that was ever made."""
-        ...
-
-
-class Ground(Protocol):
-    """The system that is drilled, as far as a runner sees it."""
-
-    async def facts(self) -> Facts:
-        """Return what the guards go by."""
-        ...
-
-    async def leader(self) -> str | None:
-        """Return the site whose member of etcd leads."""
-        ...
-
-    def measure(self) -> Mapping[str, float]:
-        """Return the figures of this moment."""
-        ...
-
-    async def good_instant(self, method: Sequence[Fault], /) -> None:
-        """Wait for a moment, if there is one soon, that shows what the method does to calls."""
-        ...
-
-    def stopped_because(self) -> str | None:
-        """Return why somebody wants it to stop, None while nobody does."""
-        ...
 
 
 class Runner:
