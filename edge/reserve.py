@@ -208,11 +208,17 @@ class Reserver:
 
     def _turn_away(self, snapshot: Snapshot, now: Now) -> None:
         """Let those go who have waited for too long, before an agent is looked for."""
-        for call_id, turn_away in self._patience.over(snapshot, now, self._may_reserve):
-            call = self._call(call_id)
+        for over in self._patience.over(snapshot, now, self._may_reserve):
+            call = self._call(over.call)
             if call is not None:
-                outcome = OUTCOMES[turn_away]
-                call.deliver(TurnedAway(outcome=outcome, cause=WAITED_TOO_LONG))
+                call.deliver(
+                    TurnedAway(
+                        outcome=OUTCOMES[over.turn_away],
+                        cause=WAITED_TOO_LONG,
+                        is_asked=over.is_asked,
+                        step=over.step,
+                    )
+                )
 
     def _may_reserve(self, call: CallId) -> bool:
         if call in self._asked or call in self._not_before:

@@ -25,6 +25,7 @@
     longest_wait_s = { most = 900, turn_away = "callback" }
     call_back = { trunk = "carrier", tries = 3, after_lost_s = 60 }
                                      # needs_clearance = false: where no customers are kept
+                                     # offer = "callback": callers are asked, and press a key
 
     [[queues.sales.steps]]           # what it gives up for those who wait
     after_s = 30

@@ -31,6 +31,8 @@ from state.model import (
 from state.patterns import whole
 from state.table import Employer, Level, Prompt, Table, Values, Word, check_skills, words_of
 
+CALLED_BACK = "called_back"
+"""What those hear who take an offer to be called back, if no other prompt is named."""
 _Seconds = Annotated[float, Meta(ge=0, le=3600)]
 _Weight = Annotated[float, Meta(ge=0, le=1000)]
 
@@ -74,6 +76,10 @@ class _CallBackTable(Table):
     expires_s: Annotated[float, Meta(ge=60, le=604_800)] = 7200.0
     after_lost_s: Annotated[float, Meta(ge=0, le=3600)] | None = None
     needs_clearance: bool = True
+    offer: Prompt | None = None
+    key: Annotated[str, whole(r"[0-9*#]")] = "1"
+    wait_s: Annotated[float, Meta(ge=1, le=20)] = 5.0
+    notice: Prompt | None = None
 
 
 class _CountryTable(Table):
@@ -204,6 +210,8 @@ def _limit(table: _LimitTable | None) -> Limit | None:
 def _call_back(table: _CallBackTable | None) -> CallBack | None:
     if table is None:
         return None
+    if table.notice is not None and table.offer is None:
+        raise ValueError("call_back: a notice is for who has taken an offer; name that prompt, too")
     return CallBack(
         trunk=TrunkId(table.trunk),
         tries=table.tries,
@@ -212,6 +220,10 @@ def _call_back(table: _CallBackTable | None) -> CallBack | None:
         expires_s=table.expires_s,
         after_lost_s=table.after_lost_s,
         needs_clearance=table.needs_clearance,
+        offer=table.offer,
+        key=table.key,
+        wait_s=table.wait_s,
+        notice=table.notice or (None if table.offer is None else CALLED_BACK),
     )
 
 

@@ -203,6 +203,8 @@ def _prompts_of(queue: Queue) -> Iterator[tuple[str, str]]:
     for country in rules.countries.values():
         spoken += [country.announcement, country.consent]
     named += [("recording", prompt) for prompt in spoken]
+    if queue.call_back is not None:
+        named += [("call_back", each) for each in (queue.call_back.offer, queue.call_back.notice)]
     yield from dict.fromkeys((field, prompt) for field, prompt in named if prompt is not None)
 
 

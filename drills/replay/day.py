@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from edge.acd.ending import CALLBACK_TAKEN
 from edge.acd.handling import talk_s
 from edge.acd.simulation.day import KINDS, Caller, Day, kind_of
 from state.codec import UNREADABLE, decode, encode
@@ -148,7 +149,9 @@ def callers_of(records: Iterable[CallRecord]) -> tuple[Caller, ...]:
 
 def _caller(record: CallRecord, *, greeting_ms: int, ring_ms: int, talk_ms: int) -> Caller:
     own = _greeting_ms(record), _ring_ms(record), _talk_ms(record)
-    leaves = record.connected_ms is None and record.outcome in {Outcome.ABANDONED, Outcome.LOST}
+    left = record.outcome in {Outcome.ABANDONED, Outcome.LOST}
+    # Who took the offer to be called back did not wait for longer.
+    leaves = record.connected_ms is None and (left or record.cause == CALLBACK_TAKEN)
     queued_ms = record.queued_ms
     return Caller(
         record=record,

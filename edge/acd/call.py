@@ -161,6 +161,22 @@ class Transferor(Struct, frozen=True, kw_only=True):
     """Their leg is."""
 
 
+class Asked(Struct, frozen=True, kw_only=True):
+    """Whether the caller has been asked to be called back, and what came of it."""
+
+    step: int = 0
+    """At which step of the queue they were asked last; 0: never."""
+    cause: str = ""
+    """Why they would be sent away."""
+    is_under_way: bool = False
+    """They hear the question, or have not answered it."""
+    takes: bool = False
+    """They want to be, and hear that they will."""
+
+
+NEVER_ASKED = Asked()
+
+
 class Call(Struct, frozen=True, kw_only=True):
     """A call at one moment."""
 
@@ -201,6 +217,7 @@ class Call(Struct, frozen=True, kw_only=True):
     """An agent has talked with the caller, and was lost; the caller waits for another."""
     talk_held: Hold = Hold()
     """`hold` as it stood when the present talk began."""
+    asked: Asked = NEVER_ASKED
     transferor: Transferor | None = None
     is_passed_on: bool = False
     """An agent has passed the caller on, and nobody talks with them yet."""
@@ -221,7 +238,12 @@ class Call(Struct, frozen=True, kw_only=True):
     @property
     def is_waiting(self) -> bool:
         """Whether this call can take an agent now."""
-        return self.state is State.QUEUED and not self.awaits_ack and not self.is_media_moving
+        return (
+            self.state is State.QUEUED
+            and not self.awaits_ack
+            and not self.is_media_moving
+            and not self.asked.takes
+        )
 
     @property
     def awaits_ack(self) -> bool:

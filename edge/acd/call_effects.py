@@ -21,6 +21,10 @@ class Prompt(StrEnum):
 
     GREETING = "greeting"
     MUSIC = "music"
+    OFFER = "offer"
+    """Whether they want to be called back. After it comes `OfferOver`."""
+    NOTICE = "notice"
+    """That they will be. After it comes `NoticeOver`."""
 
 
 class Timer(StrEnum):

@@ -17,7 +17,7 @@ from edge.acd.call import Call, CallerLeg, State, Verdict
 from edge.acd.call_events import By, Side
 from edge.acd.call_farewell import AGENT_HUNG_UP, CALLER_HUNG_UP, CALLER_UNREACHABLE
 from edge.acd.call_parts import Step
-from edge.acd.ending import WITHDRAWN
+from edge.acd.ending import CALLBACK_TAKEN, WITHDRAWN
 from edge.acd.yielding import ACKNOWLEDGED_ELSEWHERE, CANCELLED
 from state.model import Now, Outcome
 
@@ -60,6 +60,13 @@ def caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
         cause = CANCELLED if event.cause == CANCELLED else CALLER_HUNG_UP
         return end(call, Outcome.ABANDONED, cause, now)
     return end(call, Outcome.LOST, _lost_because(event), now)
+
+
+def waiting_caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
+    """End a call whose caller waits, or has just taken the offer to be called back."""
+    if call.asked.takes:
+        return end(replace(call, caller=CallerLeg.OVER), Outcome.CALLBACK, CALLBACK_TAKEN, now)
+    return caller_left(call, event, now)
 
 
 def caller_done(call: Call, event: ev.CallerEnded, now: Now) -> Step:
@@ -111,11 +118,6 @@ def caller_silent(call: Call, event: ev.CallerSilent, now: Now) -> Step:
     if event.attempt != call.attempt:
         return call, ()
     return end(replace(call, is_caller_gone=True), Outcome.LOST, CALLER_SILENT, now)
-
-
-def turned_away(call: Call, event: ev.TurnedAway, now: Now) -> Step:
-    """End a call whose caller has waited for too long."""
-    return end(call, event.outcome, event.cause, now)
 
 
 def media_lost(call: Call, event: ev.MediaLost, now: Now) -> Step:
@@ -279,6 +281,7 @@ def write_refused_ending(call: Call, event: ev.WriteRefused, _now: Now) -> Step:
         case (
             wr.CreateTicket()
             | wr.MarkQueued()
+            | wr.TakeCallback()
             | wr.MarkConnected()
             | wr.MarkHold()
             | wr.PassOn()

@@ -326,6 +326,30 @@ class TurnedAway(Struct, frozen=True, kw_only=True):
 
     outcome: Outcome
     cause: str
+    is_asked: bool = False
+    """Whether they are asked if they want to be called back, and else go on waiting."""
+    step: int = 0
+    """By which step of the queue."""
+
+
+class Answer(StrEnum):
+    """What a caller says to the offer to be called back."""
+
+    TAKES = "takes"
+    WAITS = "waits"
+    """Nothing, or another key."""
+    NOT_ASKED = "not_asked"
+    """Nothing could be played to them, or nobody listens for keys."""
+
+
+class OfferOver(Struct, frozen=True, kw_only=True):
+    """The caller has heard the question whether they want to be called back, and its time is up."""
+
+    answer: Answer
+
+
+class NoticeOver(Struct, frozen=True, kw_only=True):
+    """The caller has heard that they will be called back."""
 
 
 class Stop(Struct, frozen=True, kw_only=True):
@@ -372,5 +396,7 @@ Event: TypeAlias = (
     | RingTimeout
     | ReleaseTimeout
     | TurnedAway
+    | OfferOver
+    | NoticeOver
     | Stop
 )

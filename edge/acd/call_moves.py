@@ -16,7 +16,7 @@ from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, State
 from edge.acd.call_endings import end
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.call_parts import Step
-from edge.acd.ending import AgentPart
+from edge.acd.ending import WITHDRAWN, AgentPart
 from edge.acd.refusal import refusal
 from state.model import Decision, Now, Outcome, WorkEnd
 
@@ -68,9 +68,18 @@ def greeting_over(call: Call, _event: ev.GreetingOver, now: Now) -> Step:
 # ---- ringing an agent ----------------------------------------------------------------------------
 
 
-def reserved(call: Call, event: ev.Reserved, _now: Now) -> Step:
-    """Begin the next attempt: get a session description to offer."""
-    return _attempt(call, event.decision)
+def reserved(call: Call, event: ev.Reserved, now: Now) -> Step:
+    """Begin the next attempt: get a session description to offer.
+
+    Unless the caller has taken the offer to be called back meanwhile: then the agent is free.
+    """
+    if not call.asked.takes:
+        return _attempt(call, event.decision)
+    call = replace(call, decision=event.decision, is_agent_held=True)
+    call, effects = parts.requeue(call, WITHDRAWN, now, tried=False)
+    # To give somebody back lets the caller wait: they do not.
+    call, taken = parts.write(call, wr.TakeCallback(at=now))
+    return call, (*effects, taken)
 
 
 def _attempt(call: Call, decision: Decision) -> Step:

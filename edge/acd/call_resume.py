@@ -12,18 +12,32 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd import call_effects as fx
-from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Hold, Rules, State, Transferor
+from edge.acd.call import (
+    NEVER_ASKED,
+    AgentLeg,
+    Asked,
+    Call,
+    CallerLeg,
+    Exchange,
+    Hold,
+    Rules,
+    State,
+    Transferor,
+)
 from edge.acd.call_events import (
     NO_ATTEMPT,
     AgentMediaRefused,
     AgentReinviteRefused,
     AgentRejected,
+    Answer,
     Attempt,
     CallerReinvited,
     Event,
     GreetingOver,
     MediaLost,
     MediaRequeued,
+    NoticeOver,
+    OfferOver,
     TargetRefused,
 )
 from edge.acd.call_parts import Step
@@ -72,6 +86,7 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
     decision: Decision | None = None,
     hold: Hold = NO_HOLD,
     has_talked: bool = False,
+    asked: Asked = NEVER_ASKED,
     passing: Passing = NOTHING_PASSED,
     has_media: bool = True,
     is_joined: bool = False,
@@ -84,12 +99,12 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
     silence (`is_silent`) is told anew of the media (`offered_anew`: the session description that
     they know), since only their answer tells that they are there to hear the music, and did not
     hang up before it came. Ringing: our INVITE is lost, so the caller waits on, at the old place.
-    Joining: the relay has joined the two already; unless nobody knew of it (`is_joined`), then they
-    wait on. A transfer under way: the target cannot be had, so the caller goes back to who passed
-    them on; and one who was being brought back waits on: nobody knows what the agent's telephone
-    knows. Who waits, and is joined with an agent all the same, is to hear music again:
-    `RequeueMedia` goes before the events. Without media a talk was cut off, whatever its people say
-    since; who waits may wait on.
+    Who was being asked whether they want to be called back is asked again. Joining: the relay has
+    joined the two already; unless nobody knew of it (`is_joined`), then they wait on. A transfer
+    under way: the target cannot be had, so the caller goes back to who passed them on; and one who
+    was being brought back waits on: nobody knows what the agent's telephone knows. Who waits, and
+    is joined with an agent all the same, is to hear music again: `RequeueMedia` goes before the
+    events. Without media a talk was cut off, whatever its people say since; who waits may wait on.
     """
     base = Call(
         id=call,
@@ -99,6 +114,7 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
         state=state,
         hold=hold,
         has_talked=has_talked,
+        asked=asked,
         transferor=passing.transferor,
         is_passed_on=passing.is_passed_on,
         is_back=passing.is_back,
@@ -113,7 +129,7 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
             # The relay has them: who refuses to be told hears the music all the same, and is there.
             return base, (GreetingOver(), MediaRequeued(sdp=offered_anew, is_needed=False))
         case State.QUEUED:
-            return base, ()
+            return _asked(base)
         case State.RINGING:
             ringing = _with_agent(base, AgentLeg.RINGING, attempt, decision)
             status, reason = _GATE
@@ -132,6 +148,19 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
             return returning, (AgentReinviteRefused(attempt=attempt, status=_AWAY),)
         case State.ARRIVING | State.ENDING | State.ENDED:
             raise ValueError(f"a call that is {state} cannot be taken up")
+
+
+def _asked(call: Call) -> tuple[Call, tuple[Event, ...]]:
+    """Return a call that waits: of its caller's answer to a question nothing will be heard.
+
+    They are asked again. Who has said yes has heard that they will be called back.
+    """
+    if call.asked.takes:
+        return call, (NoticeOver(),)
+    if not call.asked.is_under_way:
+        return call, ()
+    asked = replace(call.asked, step=call.asked.step - 1)
+    return replace(call, asked=asked), (OfferOver(answer=Answer.WAITS),)
 
 
 def _joining(call: Call, *, is_joined: bool, has_media: bool) -> tuple[Call, tuple[Event, ...]]:

@@ -21,6 +21,7 @@ from typing import Final, TypeAlias, get_args
 
 from msgspec import Struct
 
+from edge.acd import call_callback as callback
 from edge.acd import call_endings as endings
 from edge.acd import call_events as ev
 from edge.acd import call_farewell as farewell
@@ -103,6 +104,8 @@ _ALWAYS: Row = {
     ev.PassedToConsulted: _NOT_TALKING,
     ev.ConsultedGiven: _NOT_TRANSFERRING,
     ev.TargetRefused: _NOT_TRANSFERRING,
+    ev.OfferOver: callback.not_answered,
+    ev.NoticeOver: _SERVED,
 }
 _UNANSWERED_AGENTS: Row = {
     ev.AgentMediaReady: _NO_MEDIA_YET,
@@ -140,6 +143,8 @@ TABLE: Final[Mapping[State, Row]] = {
     State.ARRIVING: {
         **_ALWAYS,
         ev.TurnedAway: _NOT_QUEUED,
+        ev.OfferOver: _NOT_QUEUED,
+        ev.NoticeOver: _NOT_QUEUED,
         **_UNANSWERED_AGENTS,
         ev.MediaOpened: moves.media_opened,
         ev.MediaFailed: moves.media_failed,
@@ -156,6 +161,8 @@ TABLE: Final[Mapping[State, Row]] = {
     State.GREETING: {
         **_ALWAYS,
         ev.TurnedAway: _NOT_QUEUED,
+        ev.OfferOver: _NOT_QUEUED,
+        ev.NoticeOver: _NOT_QUEUED,
         **_ANSWERED_CALLER,
         **_UNANSWERED_AGENTS,
         ev.CallerEnded: endings.caller_left,
@@ -164,11 +171,13 @@ TABLE: Final[Mapping[State, Row]] = {
     },
     State.QUEUED: {
         **_ALWAYS,
-        ev.TurnedAway: endings.turned_away,
+        ev.TurnedAway: callback.turned_away,
+        ev.OfferOver: callback.answered,
+        ev.NoticeOver: callback.notice_over,
         **_ANSWERED_CALLER,
         **_EARLIER_AGENTS,
         **_AGENT_MEDIA_STALE,
-        ev.CallerEnded: endings.caller_left,
+        ev.CallerEnded: endings.waiting_caller_left,
         ev.CallerSilent: endings.caller_silent,
         ev.MediaRequeued: moves.media_requeued,
         ev.GreetingOver: _GREETED,
@@ -178,6 +187,7 @@ TABLE: Final[Mapping[State, Row]] = {
     State.RINGING: {
         **_ALWAYS,
         ev.TurnedAway: _OFFERED,
+        ev.OfferOver: callback.answered_while_rung,
         **_ANSWERED_CALLER,
         **_AGENT_MEDIA_STALE,
         ev.CallerEnded: endings.caller_left,

@@ -26,6 +26,12 @@ class MarkQueued(Struct, frozen=True, kw_only=True):
     at: Now
 
 
+class TakeCallback(Struct, frozen=True, kw_only=True):
+    """`callback_taken`: the caller wants to be called back, and waits no longer."""
+
+    at: Now
+
+
 class MarkConnected(Struct, frozen=True, kw_only=True):
     """`connected`."""
 
@@ -116,6 +122,7 @@ class Close(Struct, frozen=True, kw_only=True):
 Write: TypeAlias = (
     CreateTicket
     | MarkQueued
+    | TakeCallback
     | MarkConnected
     | MarkHold
     | GiveBack

@@ -36,6 +36,8 @@ _GOODBYES = frozenset({"both_silent", "caller_unreachable", "goodbye_unheard"})
 Not `agent_unheard` and `caller_unheard` (`edge.acd.call_farewell`): the talk was cut off before."""
 _LONGEST_S = 10 * 366 * 86_400.0
 """Nobody waits for longer to be called back, whatever a record says: no file allows it."""
+CALLBACK_TAKEN = "callback_taken"
+"""Why a call ended whose caller was asked whether they want to be called back, and does."""
 UNKNOWN_CALLER = "anonymous"
 """In place of a number that was withheld: nobody is known by it."""
 
@@ -99,6 +101,13 @@ def talk_told(ticket: Ticket, talk: Holds, site: SiteId | None, at: Now) -> Tick
     return replace(ticket, talks=(*ticket.talks, told), talking_ms=None)
 
 
+def taking_callback(ticket: Ticket) -> Ticket:
+    """Return the ticket of a caller who wants to be called back: they are in the line no more."""
+    is_waiting = ticket.state is TicketState.QUEUED
+    state = TicketState.GREETING if is_waiting else ticket.state
+    return replace(ticket, state=state, takes_callback=True)
+
+
 def place_kept(
     ticket: Entry[Ticket], ending: Ending, at: Now, *, is_guess: bool = False
 ) -> Put | None:
@@ -110,7 +119,11 @@ def place_kept(
     """
     value, rules = ticket.value, ticket.value.call_back
     was_cut_off = ending.outcome is Outcome.LOST and ending.cause not in _GOODBYES
-    is_sent_away = ending.outcome is Outcome.CALLBACK and rules is not None
+    # Who has been told that they will be called back is, whatever has ended the call then.
+    is_sent_away = rules is not None and (
+        ending.outcome is Outcome.CALLBACK
+        or (value.takes_callback and ending.outcome is not Outcome.ANSWERED)
+    )
     if not (was_cut_off or is_sent_away) or value.caller == UNKNOWN_CALLER:
         return None
     is_called_back = value.callback_of is not None and value.connected_ms is None
@@ -121,7 +134,7 @@ def place_kept(
         caller=value.caller,
         place=ticket.create_revision if value.place is None else value.place,
         waited_s=value.waited_s,
-        has_heard_greeting=value.state is not TicketState.GREETING,
+        has_heard_greeting=value.state is not TicketState.GREETING or value.takes_callback,
         prefers=value.agent if value.state is TicketState.CONNECTED else None,
         queue=value.queue,
         call_back=rules,
@@ -161,7 +174,8 @@ def _due_s(ticket: Ticket, ending: Ending) -> float | None:
         if not _was_dialled(ticket):
             return 0.0
         return rules.pause_s if ticket.tries < rules.tries else None
-    return 0.0 if ending.outcome is Outcome.CALLBACK else rules.after_lost_s
+    is_at_once = ending.outcome is Outcome.CALLBACK or ticket.takes_callback
+    return 0.0 if is_at_once else rules.after_lost_s
 
 
 def _was_dialled(ticket: Ticket) -> bool:

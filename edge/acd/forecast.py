@@ -84,7 +84,9 @@ def forecasts_for_newcomers(
 def _greeted(snapshot: Snapshot, now: Now) -> Iterator[Waiting]:
     """Yield those who hear the greeting, as they will come to the line: before a newcomer."""
     for entry in snapshot.tickets.values():
-        if entry.value.state is TicketState.GREETING and entry.value.holder in snapshot.edges:
+        ticket = entry.value
+        is_coming = ticket.state is TicketState.GREETING and not ticket.takes_callback
+        if is_coming and ticket.holder in snapshot.edges:
             # They begin to wait when it is over.
             yield Waiting.of(snapshot, replace(entry, seen_s=now.mono_s), now)
 

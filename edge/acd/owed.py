@@ -23,9 +23,10 @@ from edge.acd.call_writes import (
     MarkQueued,
     MoveToQueue,
     PassOn,
+    TakeCallback,
     Write,
 )
-from edge.acd.ending import AgentPart, Ending, talk_told
+from edge.acd.ending import AgentPart, Ending, taking_callback, talk_told
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended, given_agent, turned_away
 from edge.acd.transferring import in_queue
@@ -64,13 +65,15 @@ def given(ticket: Ticket, agent: AgentId, idle_s: float | None) -> Ticket:
     return replace(ticket, state=TicketState.OFFERED, agent=agent, idle_s=idle_s)
 
 
-def foreseen(ticket: Ticket, write: Write, site: SiteId | None = None) -> Ticket:  # noqa: PLR0911 - one case a write
+def foreseen(ticket: Ticket, write: Write, site: SiteId | None = None) -> Ticket:  # noqa: C901, PLR0911 - one case a write
     """Return the ticket as it will be once `write` has landed; `site`: its agent's."""
     match write:
         case CreateTicket(greeting=True):
             return replace(ticket, state=TicketState.GREETING, queued_ms=None)
         case CreateTicket(at=at) | MarkQueued(at=at):
             return replace(ticket, state=TicketState.QUEUED, queued_ms=at.wall_ms)
+        case TakeCallback():
+            return taking_callback(ticket)
         case MarkConnected(at=at):
             return replace(
                 ticket,

@@ -139,6 +139,12 @@ def steps_of(queue: Queue) -> tuple[Step, ...]:
     return tuple(sorted((*queue.steps, *last), key=lambda step: step.after_s))
 
 
+def last_turn_away(entry: Entry[Queue] | None, step: int) -> int:
+    """Return which of the first `step` steps is the last that sends callers away; 0: none."""
+    steps = () if entry is None else steps_of(entry.value)[:step]
+    return max((n for n, each in enumerate(steps, start=1) if each.turn_away), default=0)
+
+
 def asked_at_once(queue: Queue, queues: Queues) -> Needs:
     """Return what a queue asks for whoever has just come: its steps of the first second count."""
     alone = Effective(queue=queue.id, needs=Needs.of_queue(queue), priority=queue.priority)

@@ -31,6 +31,7 @@ from edge.acd.ending import (
     come_again,
     place_kept,
     record_of,
+    taking_callback,
     talk_told,
 )
 from edge.acd.plan import (
@@ -132,6 +133,19 @@ def queued(held: Held, at: Now) -> Plan:
         success=(put,),
         proof=put,
         after=replace(held, ticket=rewritten(held.ticket, value, at)),
+    )
+
+
+def callback_taken(held: Held, at: Now) -> Plan:
+    """Plan for a caller who wants to be called back: they hear so, and nobody is looked for."""
+    before = replace(held.ticket.value, waited_s=waited_s(held.ticket, at))
+    ticket = taking_callback(before)
+    put = put_ticket(ticket)
+    return Plan(
+        compares=(same_ticket(held.ticket),),
+        success=(put,),
+        proof=put,
+        after=replace(held, ticket=rewritten(held.ticket, ticket, at)),
     )
 
 

@@ -122,6 +122,7 @@ def as_told(ticket: Ticket, told: Ticket) -> Ticket:
         connected_ms=told.connected_ms,
         talks=told.talks,
         talking_ms=told.talking_ms,
+        takes_callback=told.takes_callback,
     )
 
 

@@ -209,7 +209,9 @@ class CallShell:
         self, rules: Rules, decision: Decision, token: Token, *, said: bytes, told: bytes
     ) -> None:
         """Take a caller who has answered our call, for whom an agent is reserved already."""
-        self._effects.give(decision.winner, token)
+        held = self.records.held
+        idle_s = None if held is None else held.ticket.value.idle_s
+        self._effects.give(decision.winner, token, idle_s)
         self._media.restore(said={Side.CALLER: said}, told={Side.CALLER: told}, is_joined=False)
         self._notes.is_confirmed = True
         self._call, effects = called_back(self.id, rules, decision)
@@ -266,6 +268,7 @@ class CallShell:
             decision=note.decision,
             hold=note.hold,
             has_talked=note.has_talked,
+            asked=note.asked,
             passing=note.passing or NOTHING_PASSED,
             has_media=has_media,
             is_joined=note.is_joined,
@@ -289,7 +292,9 @@ class CallShell:
 
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent whom the store has granted, and who is rung under `token`."""
-        self._effects.give(decision.winner, token)
+        held = self.records.held
+        idle_s = None if held is None else held.ticket.value.idle_s
+        self._effects.give(decision.winner, token, idle_s)
         self.deliver(ev.Reserved(decision=decision))
 
     def deliver(self, event: ev.Event) -> None:

@@ -74,10 +74,13 @@ class CallEffects:
         self._reserved = reserved
         self._fault = fault
 
-    def give(self, agent: AgentId, token: Token) -> None:
-        """Take in that the store has granted the call an agent, to be rung under `token`."""
+    def give(self, agent: AgentId, token: Token, idle_s: float | None) -> None:
+        """Take in that the store has granted the call an agent, to be rung under `token`.
+
+        `idle_s`: for how long they had been free; None: nobody knows.
+        """
         self._legs.token = token
-        self.foreseen = given(self.foreseen, agent, self._writer.idle_s)
+        self.foreseen = given(self.foreseen, agent, idle_s)
 
     def carry_out(self, effects: tuple[fx.Effect, ...]) -> None:
         """Carry them out, one after the other."""

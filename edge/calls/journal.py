@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from edge.acd.call import Hold, Rules, State
+from edge.acd.call import NEVER_ASKED, Asked, Hold, Rules, State
 from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
 from edge.acd.call_resume import Passing
 from edge.acd.owed import Owed
@@ -89,6 +89,8 @@ class CallNote(Struct, frozen=True, kw_only=True):
     """Its queue's: the next life takes it up before it has seen the shared state."""
     music: str = "music"
     """The prompt that its queue plays, for the same reason."""
+    asked: Asked = NEVER_ASKED
+    """Whether the caller has been asked to be called back, and what came of it."""
     passing: Passing | None = None
     """None: nobody has passed the caller on."""
     transferor: AgentNote | None = None

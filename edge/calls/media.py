@@ -294,6 +294,7 @@ class CallMedia:
             # Also what only the recorder knows of, which may be away: an agent has keyed it.
             self.ears.silenced.note(may_be=True, is_so=self.ears.silenced.is_so)
             await self.ears.silence(on=False)
+        self.played.stop_speaking()
         await self.played.play_again()
         self._is_joined = False
         self.ears.forget_parting()

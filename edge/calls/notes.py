@@ -59,6 +59,7 @@ class CallNotes:
             or call.transferor != before.transferor
             or call.hears_nothing is not before.hears_nothing
             or call.hold.since != before.hold.since
+            or call.asked != before.asked
             or isinstance(event, ev.Confirmed | ev.Renegotiated)
         ):
             self.note(call, ticket)
@@ -117,6 +118,7 @@ class CallNotes:
             unrecorded=self._recording.unrecorded,
             recording=self._recording.rules,
             music=self._media.played.music,
+            asked=call.asked,
             passing=Passing.of(call),
             transferor=transferor,
             consultation=self._consulting.note,

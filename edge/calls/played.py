@@ -39,6 +39,10 @@ class Sounds(Struct, frozen=True, kw_only=True):
     music: Path
     apology: Path | None = None
     """To who is not recorded, and should be."""
+    offer: Path | None = None
+    """To who has waited long: whether they want to be called back."""
+    notice: Path | None = None
+    """To who does: that they will be."""
 
 
 class Played:
@@ -72,12 +76,17 @@ class Played:
         return bool(self._left)
 
     async def play(self, prompt: fx.Prompt) -> None:
-        """Play what is next before the queue, or music."""
+        """Play what is next before the queue, what is said to who waits, or music."""
         self.spoken_s = 0.0
         self._is_spoken_anew = False
+        once = {fx.Prompt.OFFER: self._sounds.offer, fx.Prompt.NOTICE: self._sounds.notice}
         if prompt is fx.Prompt.GREETING and self._left:
             self.spoken, self._speaks = self._left.pop(0)
             self.spoken_s = await self._relay.play(self._call, self._speaks)
+        elif prompt in once:
+            self._speaks = once[prompt]
+            if self._speaks is not None:
+                self.spoken_s = await self._relay.play(self._call, self._speaks)
         else:
             self._speaks = None
             await self._relay.play(self._call, self._sounds.music, times=FOREVER)
@@ -93,6 +102,10 @@ class Played:
         except MediaRefused:
             # Who has put us on hold does not listen; they will again when they resume.
             log.info("nobody_listens", call=self._call)
+
+    def stop_speaking(self) -> None:
+        """Take in that the caller hears somebody: what was spoken to them is not begun anew."""
+        self._speaks = None
 
     def takes_anew(self) -> bool:
         """Tell, once, whether what is spoken has been begun anew."""

@@ -13,7 +13,8 @@ import structlog
 from msgspec.structs import replace
 
 from edge.acd import recorded
-from edge.acd.recorded import NOT_ASKED, Before, Heard
+from edge.acd.call_events import Answer
+from edge.acd.recorded import NO_RECORDER, NOT_ASKED, Before, Heard
 from edge.acd.region import international
 from edge.call_recorder import CallRecorder
 from state.model import AgentId, Queue, RecordingFailure, RecordingRules, Ticket
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 CONFIRMED_S: Final = 3.0
 """So long after an agent has joined, the recorder has said that it records, or it does not."""
+LONGEST_KEY_S: Final = 30.0
+"""For no key the recorder waits longer."""
 CANNOT_BE_RECORDED: Final = "cannot_be_recorded"
 """Why a call ends whose queue would rather have no call than one without a recording."""
 
@@ -95,6 +98,22 @@ class CallRecording:
         consents = await self._recorder.await_key(call, key, within_s)
         self.heard = replace(self.heard, consents=consents)
         log.info("consent_asked", call=call, consents=consents)
+
+    async def ask_back(self, spoken_s: float) -> Answer:
+        """Wait for the key by which the caller wants to be called back: the recorder hears keys."""
+        call, rules = self._ticket.call, self._ticket.call_back
+        if rules is None or not self._recorder.is_there:
+            self.cannot_ask_back()
+            return Answer.NOT_ASKED
+        within_s = min(spoken_s + rules.wait_s, LONGEST_KEY_S)
+        takes = await self._recorder.await_key(call, rules.key, within_s)
+        log.info("callback_offered", call=call, takes=takes)
+        return Answer.TAKES if takes else Answer.WAITS
+
+    def cannot_ask_back(self) -> None:
+        """Say that the caller is not asked whether they want to be called back."""
+        because = "prompt_not_played" if self._recorder.is_there else NO_RECORDER
+        log.warning("callback_not_offered", call=self._ticket.call, because=because)
 
     def join(self, agent: AgentId, attempt: int, *, held: bool) -> bool:
         """Have the call with this agent recorded, if it is to be; return whether it is."""

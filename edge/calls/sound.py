@@ -83,6 +83,8 @@ class CallSound:
             self._begun_anew()
         if isinstance(effect, fx.Play) and effect.prompt is fx.Prompt.GREETING and event is None:
             self._begun_to_speak()
+        elif isinstance(effect, fx.Play) and effect.prompt in _TOLD and event is None:
+            self._begun_to_tell(effect.prompt)
         return event
 
     async def _tell(self, doing: Coroutine[None, None, ev.Event | None]) -> None:
@@ -132,6 +134,29 @@ class CallSound:
             self._timers.start(Own.GREETING, spoken_s, self._spoken)
         self._note_end(spoken_s)
 
+    # -- whether the caller wants to be called back
+
+    def _begun_to_tell(self, prompt: fx.Prompt) -> None:
+        spoken_s = self._media.played.spoken_s
+        if prompt is fx.Prompt.OFFER:
+            self._tasks.spawn(self._ask_back(spoken_s))
+        elif prompt is fx.Prompt.NOTICE:
+            # Who cannot hear it is called back all the same.
+            self._timers.start(Own.NOTICE, spoken_s, self._told_back)
+
+    async def _ask_back(self, spoken_s: float) -> None:
+        answer = ev.Answer.NOT_ASKED
+        if spoken_s:
+            answer = await self._recording.ask_back(spoken_s)
+        else:
+            self._recording.cannot_ask_back()
+        self._deliver(ev.OfferOver(answer=answer))
+
+    def _told_back(self) -> None:
+        self._deliver(ev.NoticeOver())
+
+    # -- what the caller hears before the queue, again
+
     def _begun_anew(self) -> None:
         """Let it be heard to its end; for a key nobody waits longer."""
         call, spoken_s = self._call(), self._media.played.spoken_s
@@ -161,4 +186,5 @@ class CallSound:
         self._deliver(ev.GreetingOver())
 
 
+_TOLD = frozenset({fx.Prompt.OFFER, fx.Prompt.NOTICE})
 _TALKING = frozenset({State.JOINING, State.CONNECTED})

@@ -323,10 +323,13 @@ class Switchboard:
         is_known: bool = True,
         records: CallRecords | None = None,
     ) -> CallShell:
+        back = ticket.call_back
         sounds = Sounds(
             before=before,
             music=self._prompts.path(music),
             apology=self._prompts.path(rules.apology) if rules.apology else None,
+            offer=self._prompts.path(back.offer) if back and back.offer else None,
+            notice=self._prompts.path(back.notice) if back and back.notice else None,
         )
         shell = CallShell(
             tools=self._tools,

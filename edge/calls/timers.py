@@ -14,6 +14,8 @@ class Own(StrEnum):
 
     GREETING = "greeting"
     """The greeting lasts so long."""
+    NOTICE = "notice"
+    """So long the caller hears that they will be called back."""
     RECORDING = "recording"
     """By then the recorder has said that it records the call."""
     LAST_RESORT = "last_resort"

@@ -25,6 +25,7 @@ from edge.acd.call_writes import (
     MarkQueued,
     MoveToQueue,
     PassOn,
+    TakeCallback,
     Write,
 )
 from edge.acd.ending import NO_REST, WITHDRAWN, Ending
@@ -114,12 +115,14 @@ class CallWriter:
             self._ticket.holder,
         )
 
-    def _maker(  # noqa: PLR0911 - one case a write
+    def _maker(  # noqa: C901, PLR0911 - one case a write
         self, write: Write
     ) -> tuple[PlanMaker, Callable[[Held | None], bool]]:
         match write:
             case MarkQueued(at=at):
                 return _for_held(lambda held, _: reservation.queued(held, at)), _always
+            case TakeCallback(at=at):
+                return _for_held(lambda held, _: reservation.callback_taken(held, at)), _always
             case MarkConnected(at=at):
                 return _for_given(lambda h, g: reservation.connected(h, g, at)), _always
             case MarkHold(on=on, at=at):

@@ -69,11 +69,11 @@ class Keying:
 
     def take(self, digit: Digit) -> bool:
         """Take in that somebody has pressed a key; False: in a call of which nothing is known."""
-        if self._awaited.take(digit):
-            return True
+        # Also of a call that is recorded by now: what is keyed there is masked, whoever awaits it.
+        is_awaited = self._awaited.take(digit)
         session = self._of_media.get(digit.media)
         if session is None:
-            return False
+            return is_awaited
         if digit.party == AGENT:
             # Whose events are in the copy, and masked from there.
             self._take_code(session, digit)

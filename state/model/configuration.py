@@ -74,6 +74,14 @@ class CallBack(Struct, frozen=True, kw_only=True):
     needs_clearance: bool = True
     """Nobody is dialled before a control plane has looked whether they said no: see `Clearance`.
     False: for a center that keeps no customers, where there is nothing to look at."""
+    offer: str | None = None
+    """Prompt that asks whoever has waited so long that they would be sent away to be called back
+    whether they want to be: they take it by `key`, and else wait on. None: nobody is asked."""
+    key: str = "1"
+    wait_s: float = 5.0
+    """For that key, once the question has been asked."""
+    notice: str | None = None
+    """Prompt that tells whoever has taken the offer that they will be called back."""
 
 
 class TurnAway(StrEnum):

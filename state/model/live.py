@@ -193,6 +193,9 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     again_of: tuple[CallId, ...] = ()
     """Calls from this number to this DID that waited at other edges when this one came: see
     `edge.acd.heirs`."""
+    takes_callback: bool = False
+    """They have been asked whether they want to be called back, and have said yes: they hear that
+    it will be so, and wait no longer."""
     cut_off_of: CallId | None = None
     """The call from this number to this DID in which this caller was cut off in talk, when they
     came again before it was closed: see `edge.acd.cut_off`."""

@@ -318,7 +318,7 @@ class Stage:
         match write:
             case wr.CreateTicket():
                 self.has_ticket = True
-            case wr.MarkQueued():
+            case wr.MarkQueued() | wr.TakeCallback():
                 assert self.has_ticket
             case wr.MarkConnected():
                 assert self.has_ticket

@@ -355,3 +355,41 @@ def test_the_rules_of_a_queue_are_read_as_they_say() -> None:
     assert (anna.team, anna.employer, anna.pause_after) == ("red", "", 3)
     for key, record in configuration.by_key().items():
         assert decode_at(key, encode(record)) == record
+
+
+OFFERS = """
+[trunks.t]
+addresses = ["192.0.2.1"]
+sip = "192.0.2.1:5060"
+dial_out = ["+49"]
+[queues.sales]
+needs = {}
+call_back = { trunk = "t", %s }
+"""
+
+
+def test_who_takes_an_offer_to_be_called_back_hears_our_own_words_if_no_others_are_named() -> None:
+    (queue,) = parse_configuration(OFFERS % 'offer = "callback"', "x").queues
+    assert queue.call_back is not None
+    assert (queue.call_back.offer, queue.call_back.notice) == ("callback", "called_back")
+    assert (queue.call_back.key, queue.call_back.wait_s) == ("1", 5.0)
+    (queue,) = parse_configuration(OFFERS % 'offer = "callback", notice = "bye"', "x").queues
+    assert queue.call_back is not None
+    assert queue.call_back.notice == "bye"
+    (queue,) = parse_configuration(OFFERS % "tries = 2", "x").queues
+    assert queue.call_back is not None
+    assert (queue.call_back.offer, queue.call_back.notice) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ('notice = "called_back"', "a notice is for who has taken an offer"),
+        ('offer = "callback", key = "11"', "key"),
+        ('offer = "callback", wait_s = 60', "wait_s"),
+        ('offer = "../secret"', "offer"),
+    ],
+)
+def test_an_offer_that_makes_no_sense_is_refused(fields: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault):
+        parse_configuration(OFFERS % fields, "x")

@@ -93,7 +93,13 @@ TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "longest_wait_s": LIMITS,
             "call_back": st.fixed_dictionaries(
                 {"trunk": IDS},
-                optional={"tries": st.integers(1, 10), "after_lost_s": st.floats(0, 3600)},
+                optional={
+                    "tries": st.integers(1, 10),
+                    "after_lost_s": st.floats(0, 3600),
+                    "offer": st.sampled_from(["callback", "asked"]),
+                    "key": st.sampled_from(["1", "*"]),
+                    "wait_s": st.floats(1, 20),
+                },
             ),
             "recording": RECORDING,
             "tenant": IDS,

@@ -26,6 +26,7 @@ from edge.acd.eligibility import rings_from_s, unavailable_because
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, AgentPart, Ending, Holds
 from edge.acd.granting import reserved
 from edge.acd.match import Offering, match, next_due_s
+from edge.acd.patience import asks
 from edge.acd.plan import Held
 from edge.acd.relaxation import effective_now, steps_of
 from edge.acd.roster import Roster
@@ -49,6 +50,7 @@ from state.model import (
     SiteId,
     Ticket,
     TicketState,
+    TurnAway,
     WorkEnd,
 )
 from state.snapshot import Snapshot
@@ -267,7 +269,9 @@ class _Replay:
         for call in self._stepping():
             entry = snapshot.tickets[call]
             turn_away = effective_now(snapshot.queues, entry, now).turn_away
-            if turn_away is not None:
+            # Nobody knows what who is asked would have said: they wait on.
+            is_asked = turn_away is TurnAway.CALLBACK and asks(snapshot, entry.value)
+            if turn_away is not None and not is_asked:
                 self._end(call, OUTCOMES[turn_away], now, WAITED_TOO_LONG)
 
     def _reserve(self, offering: Offering, now: Now) -> None:

@@ -35,6 +35,8 @@ SPEECH = {
     "announcement": "This call is recorded.",
     "consent": "May we record this call? Press one to agree. Else just hold the line.",
     "unrecorded": "This call is not recorded.",
+    "callback": "Shall we call you back? Press one, and you keep your place. Else hold the line.",
+    "called_back": "We will call you back. Good bye.",
 }
 BEAT_S = 0.625
 """32 beats are 20 s."""
