@@ -56,8 +56,10 @@ class CallRecording:
 
         A recorder that came late has made one, and its manifest tells the gap.
         """
+        if self._because != recorded.NO_RECORDER:
+            return self._because
         came_late = not self._has_failed and (self._was_confirmed or self.is_confirmed)
-        return "" if self._because == recorded.NO_RECORDER and came_late else self._because
+        return "" if came_late else self._because
 
     @property
     def rules(self) -> RecordingRules:
