@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from statistics import median, quantiles
 from typing import Final
@@ -62,6 +63,30 @@ def short_answering(
     least, most = told["setup_p99_before_ms"], told["setup_p99_during_ms"]
     told["setup_p99_ratio"] = most / least if most is not None and least else None
     return told
+
+
+def leaderless(
+    calls: Iterable[Dialled], t0_ms: int, unwritten: tuple[int, int] | None
+) -> dict[str, float | None]:
+    """Return how much later short calls were answered while nothing could be written.
+
+    Of those placed from the first fault until the first write after the longest stretch without
+    one, and those that had no answer yet at the fault: the longest time, less what 99 of 100 took
+    before. One that was never answered waited for ever.
+    """
+    if unwritten is None:
+        return {}
+    known, (_, over_ms) = tuple(calls), unwritten
+    began_ms = min((call.invite_ns for call in known), default=0) // _NS_IN_MS
+    usual_ms = _p99(_setups(known, began_ms + round(WARM_UP_S * _MS_IN_S), t0_ms))
+    meanwhile = [
+        math.inf if call.setup_ms is None else call.setup_ms
+        for call in known
+        if call.invite_ns <= over_ms * _NS_IN_MS
+        and (call.final_ns is None or call.final_ns >= t0_ms * _NS_IN_MS)
+    ]
+    delay_ms = max(meanwhile) - usual_ms if meanwhile and usual_ms is not None else None
+    return {"leaderless_calls": len(meanwhile), "leaderless_delay_ms": delay_ms}
 
 
 def _setups(calls: Iterable[Dialled], from_ms: int | None, to_ms: int | None) -> list[float]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from drills.again import again, all_callers, all_dialled
-from drills.answering import answering, final_answer, short_answering
+from drills.answering import answering, final_answer, leaderless, short_answering
 from drills.blast import killed_sites
 from drills.books import counts, failed_after, lost_elsewhere
 from drills.calling_back import calling_back
@@ -38,6 +38,7 @@ from drills.recovery import (
     recording_lost_s,
     recording_rto_s,
     sign_in_rto_s,
+    unwritten_ms,
     writes,
 )
 from drills.same_agent import same_agent
@@ -115,6 +116,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers |= answering(seen.wire, t0_ms) | final_answer(all_dialled(seen), t0_ms)
     if seen.short_calls:
         answers |= short_answering(seen.short_calls, t0_ms, healed_ms)
+        answers |= leaderless(seen.short_calls, t0_ms, unwritten_ms(seen.writes_ms, t0_ms))
     if any(_is_unanswered(row) for row in all_callers(seen).placed):
         answers["final_answer_s"] = float("inf")
     answers |= talks(seen, t0_ms)

@@ -196,7 +196,13 @@ def offer_wait_s(seen: Seen, t0_ms: int) -> float | None:
 
 
 def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
-    """Return for how long, at most, nothing could be written from some time in `DATA_S` on.
+    """Return for how long, at most, nothing could be written from some time in `DATA_S` on."""
+    found = unwritten_ms(writes_ms, t0_ms)
+    return None if found is None else (found[1] - found[0]) / _MS
+
+
+def unwritten_ms(writes_ms: Iterable[int], t0_ms: int) -> tuple[int, int] | None:
+    """Return from when to when nothing could be written: the longest stretch from `DATA_S` on.
 
     To the first write after these, if there is one: else nobody may have had anything to write.
     """
@@ -205,7 +211,7 @@ def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
     if not inside:
         return None
     known = [t0_ms, *after[: len(inside) + 1]]
-    return max(later - earlier for earlier, later in pairwise(known)) / _MS
+    return max(pairwise(known), key=lambda each: each[1] - each[0])
 
 
 def sign_in_rto_s(sign_ins: Iterable[tuple[float, str, bool]], t0_ms: float) -> float | None:

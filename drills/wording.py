@@ -115,6 +115,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "setup_p99_before_ms": Figure("99 of 100 short calls are answered within, before", _MS),
     "setup_p99_during_ms": Figure("99 of 100 short calls are answered within, meanwhile", _MS),
     "setup_p99_ratio": Figure("the same, meanwhile over before", "times"),
+    "leaderless_calls": Figure("short test calls that came while nothing could be written"),
+    "leaderless_delay_ms": Figure("the longest of these is answered later than usual by", _MS),
     "talking": Figure("calls that were connected at the first fault"),
     "talking_touched": Figure("of these, those that had something where it was broken"),
     "talking_kept": Figure("of these, those that went on"),

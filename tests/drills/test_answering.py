@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from drills.answering import FEWEST, WARM_UP_S, short_answering
+from drills.answering import FEWEST, WARM_UP_S, leaderless, short_answering
 from drills.drill.short_calls import is_short
 from drills.packets import Dialled
 
@@ -70,3 +72,21 @@ def test_of_too_few_calls_there_is_no_percentile_and_no_ratio() -> None:
 def test_short_calls_are_told_from_the_plans_by_their_call_ids() -> None:
     assert is_short("short-17-4242@198.18.9.9")
     assert not is_short("17-4242@198.18.9.9")
+
+
+def test_a_call_that_waits_for_the_election_of_a_leader_is_told_by_how_much() -> None:
+    early = [call(T0_MS - 30_000, 1.0), *calls(T0_MS - 20_000, 300, slow_ms=50.0)]
+    elected_ms = T0_MS + 1_500
+
+    def told(*came: Dialled) -> dict[str, float | None]:
+        meanwhile = calls(T0_MS, 10, slow_ms=10.0)
+        return leaderless([*early, *meanwhile, *came], T0_MS, (T0_MS + 10, elected_ms))
+
+    assert told() == {"leaderless_calls": 10, "leaderless_delay_ms": pytest.approx(-40.0)}
+    assert told(call(T0_MS + 700, 900.0))["leaderless_delay_ms"] == pytest.approx(850.0)
+    assert told(call(T0_MS - 30, 900.0))["leaderless_delay_ms"] == pytest.approx(850.0)
+    assert told(call(T0_MS + 700, None))["leaderless_delay_ms"] == math.inf
+    assert told(call(elected_ms + 500, 900.0)) == told(), "a leader was there by then"
+    few = leaderless(early[:FEWEST], T0_MS, (T0_MS, elected_ms))
+    assert few["leaderless_delay_ms"] is None
+    assert leaderless(early, T0_MS, None) == {}, "nobody knows when there was one again"

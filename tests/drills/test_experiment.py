@@ -19,7 +19,7 @@ FIGURES = {
     *("sent_again", "ranks_lost", "redial_answered_share", "again_exact"),
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
     *("setup_p99_ratio", "setup_max_ms", "short_calls_failed"),
-    "kept_gap_ms",
+    *("leaderless_calls", "leaderless_delay_ms", "kept_gap_ms"),
     *("media_error_ms", "recording_error_ms", "sign_in_error_ms"),
     *("writes_lost", "writes_after", "write_gap_s", "database_whole_s"),
     *(
