@@ -117,6 +117,25 @@ def test_a_cut_that_does_nothing_is_noticed_by_nobody() -> None:
     assert found["noticed_s"] == found["untrue_agent_s"] == math.inf
 
 
+@pytest.mark.parametrize(
+    ("drill", "fault", "missed"),
+    [
+        (
+            "partition_full",
+            CUT_OFF,
+            {"noticed_s", "untrue_agent_s", "members_away", "reconciled_s"},
+        ),
+        ("partition_one_way", ONE_WAY, {"noticed_s", "untrue_agent_s", "members_away"}),
+    ],
+)
+def test_a_partition_that_does_nothing_does_not_hold(
+    drill: str, fault: Fault, missed: set[str]
+) -> None:
+    whole = replace(seen(fault), waiting=Waiting())
+    judged = evidence_of_run(whole, drill).judgements
+    assert missed <= {each.figure for each in judged if not each.held}
+
+
 def test_a_fault_that_parts_nobody_has_to_be_noticed_by_nobody() -> None:
     assert figures(seen(NO_LINES))["noticed_s"] is None
 
