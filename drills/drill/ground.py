@@ -43,7 +43,7 @@ SPARED = 2
 """So many calls, at least, are listened to where a drill expects something of the spared."""
 TOUCHED = 1
 """So many, at least, talk where something is broken if a drill is about what becomes of them."""
-OF_TALKS = frozenset({"cleared_s", "kept_share"})
+OF_TALKS = frozenset({"cleared_s", "kept_gap_ms", "kept_share"})
 SPARED_WITHIN_S, LOOK_EVERY_S = 8.0, 0.05
 CALLS_AFTER_S = 3.0
 """So long at least calls have to come after the first fault: nothing else shows a recovery."""
@@ -191,8 +191,9 @@ class LabGround:
 
         And in which so many callers have just begun to talk, at sites that are spared, that it can
         be heard whether they are; and where something will be broken, that it can be told what
-        becomes of them. After a while one of the spared will do, and nobody has to be touched: with
-        none at all an expectation would not be measured. Not until nobody calls any more.
+        becomes of them. After a while one of the spared will do: with none at all an expectation
+        would not be measured, so that for those who are touched it is waited longer. Not until
+        nobody calls any more.
         """
         loop = asyncio.get_running_loop()
         people = self._stage.people
@@ -200,24 +201,18 @@ class LabGround:
         deadline_s = loop.time() + SPARED_WITHIN_S
         while loop.time() <= last_s:
             is_late = loop.time() > deadline_s
-            if self._are_enough(method) or (is_late and self._is_one_spared(method)):
+            if self._are_enough(method, min(self._spared, 1) if is_late else self._spared):
                 break
             await asyncio.sleep(LOOK_EVERY_S)
         await quiet_instant(self._stage)
 
-    def _are_enough(self, method: Sequence[Fault]) -> bool:
+    def _are_enough(self, method: Sequence[Fault], spared: int) -> bool:
         """Tell whether so many talk of each kind, spared and not, as what is expected is about."""
         talking = self._talking_now()
         touched = [each for each in talking if self._is_touched(each, method)]
         # Of an edge that is killed alone its sister's calls show nothing.
         held = [each for each in touched if takes_edge(method, each.holder) is not False]
-        return len(talking) - len(touched) >= self._spared and len(held) >= self._touched
-
-    def _is_one_spared(self, method: Sequence[Fault]) -> bool:
-        """Tell whether somebody is spared who talks, if anything is expected of them."""
-        if not self._spared:
-            return True
-        return not all(self._is_touched(each, method) for each in self._talking_now())
+        return len(talking) - len(touched) >= spared and len(held) >= self._touched
 
     def _talking_now(self) -> list[Ticket]:
         """Return the calls of our telephones in which two have just begun to talk."""

@@ -307,7 +307,7 @@ async def test_what_breaks_talks_waits_for_somebody_who_talks_there(
     await lab.good_instant([KILL_EDGE])
     talking.cancel()
     took_s = clock.now().mono_s - began_s
-    assert took_s == 0.0 if is_enough else took_s >= SPARED_WITHIN_S
+    assert took_s == 0.0 if is_enough else took_s >= SPARED_WITHIN_S + 0.9, "as long as it can"
 
 
 @pytest.mark.parametrize(("at", "waits_s"), [("b", SPARED_WITHIN_S), ("a", SPARED_WITHIN_S + 4.0)])
