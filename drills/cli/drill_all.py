@@ -380,7 +380,9 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
         if each.plan_hash in plans and each.seed and (is_new or each.stays):
             have |= {each.due} if each.counts else set()
             kept.append(each)
-    kept += _interrupted(shelf, before.total.since, wanted, kept)
+    # What runs just now may still come to an end.
+    if not Lever(shelf.home).is_running():
+        kept += _interrupted(shelf, before.total.since, wanted, kept)
     total = msgspec.structs.replace(before.total, key=key)
     return msgspec.structs.replace(before, runs=tuple(kept), total=total)
 

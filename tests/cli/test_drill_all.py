@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from drills.beginning import Beginning
 from drills.cli import drill_all, drill_labs
-from drills.cli.drill_all import all_
+from drills.cli.drill_all import all_, taken_up
 from drills.cli.drill_labs import SideBySide
 from drills.cli.errors import CommandError, Exit
 from drills.course import ASKED, PULLED, End
@@ -263,6 +263,10 @@ def test_what_was_interrupted_is_told_is_due_again_and_stays_in_the_file(
     written = json.loads(file.read_bytes())
     written["runs"] = written["runs"][:1]
     file.write_text(json.dumps(written))
+    wanted = [experiment_of("link_flaps")]
+    with Lever(kept).running():
+        runs = taken_up(file, Shelf(kept), wanted, "").runs
+        assert [each.end for each in runs] == [End.COMPLETED], "another command's may still end"
     rest = Labs(3)
     assert asked(rest, monkeypatch, file) == Exit.OK
     assert ("link_flaps", 1) in rest.asked[0]
