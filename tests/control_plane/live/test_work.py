@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import false
+from sqlalchemy import false, select
 
 from control_plane.calls import store as calls
+from control_plane.calls.tables import RestRow
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.permissions import Role
 from state import keys
@@ -126,7 +127,9 @@ async def test_what_was_said_of_wrap_ups_goes_with_the_calls(scene: Scene) -> No
     async with scene.center.services.database.write() as connection:
         gone = await calls.drop_older(connection, "main", before_ms, 10, spare=false())
         (left,) = await calls.since(connection, "main", 0, 10)
+        told = set((await connection.execute(select(RestRow.call))).scalars())
     assert (gone, left.call, left.wrap_up_s) == (1, call_id(2), 3.0)
+    assert told == {call_id(2)}
 
 
 async def test_how_wrong_estimated_waits_were_is_told_of_each_queue(scene: Scene) -> None:
