@@ -23,7 +23,7 @@ from edge.acd.call_events import TurnedAway
 from edge.acd.cut_off import cut_off
 from edge.acd.eligibility import rings_from_s
 from edge.acd.granting import created_with_agent, reserved
-from edge.acd.heirs import Earlier, Numbers, left_places
+from edge.acd.heirs import Earlier, Left, Numbers, left_places
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
 from edge.acd.patience import Patience
@@ -38,7 +38,7 @@ from edge.waiting import AWAY_S, AloneTokens, HeldBack, Note, Waiters, WaitingCa
 from state.clock import Clock
 from state.discreet import fault
 from state.keys import Kind
-from state.model import AgentId, CallId, DidNumber, EdgeId, Entry, Now, QueueId, SiteId, Ticket
+from state.model import AgentId, CallId, DidNumber, EdgeId, Now, QueueId, SiteId, Ticket
 from state.snapshot import Delta, Snapshot
 from state.wake import Wake
 
@@ -231,7 +231,7 @@ class Reserver:
         call: WaitingCall,
         offering: Offering,
         snapshot: Snapshot,
-        left: Entry[Ticket] | None,
+        left: Left | None,
     ) -> None:
         is_alone, alone = self._is_alone(), None
         # What a site that serves alone takes for left behind may go on elsewhere.
@@ -377,7 +377,7 @@ class Reserver:
             await asyncio.sleep(left_s)
 
     def _landed(
-        self, call: WaitingCall, offering: Offering, revision: int, left: Entry[Ticket] | None
+        self, call: WaitingCall, offering: Offering, revision: int, left: Left | None
     ) -> None:
         self.landed += 1
         if left is not None:

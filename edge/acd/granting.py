@@ -9,7 +9,8 @@ seen to wait goes first, as in every match. If the agent is taken meanwhile, the
 writes the ticket alone, and the call waits like any other.
 
 With an agent whom a caller gets at the place of a call that is left behind (`edge.acd.heirs`) goes
-that place: over that call's ticket as it was, and if nobody has had the place.
+that place: over that call's ticket as it was, and if nobody has had the place; or, where the ticket
+has been closed by then, over the place that it left, which goes.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from edge.acd.heirs import inheriting
+from edge.acd.heirs import Left, inheriting
 from edge.acd.match import Offering
+from edge.acd.places import taking
 from edge.acd.plan import (
     OWN,
     GivenAgent,
@@ -48,11 +50,12 @@ from state.model import (
     Now,
     Offer,
     OfferState,
+    Place,
     Ticket,
     TicketState,
 )
 from state.snapshot import Snapshot
-from state.store import Absent, Compare, ModIs, Put
+from state.store import Absent, Compare, Delete, ModIs, Put
 
 
 class _Grant(Struct, frozen=True):
@@ -101,12 +104,14 @@ class _Inherited(Struct, frozen=True):
 
     ticket: Ticket
     rests_on: tuple[Compare, ...] = ()
-    puts: tuple[Put, ...] = ()
+    does: tuple[Put | Delete, ...] = ()
 
 
-def _inherited(ticket: Ticket, left: Entry[Ticket] | None, at: Now) -> _Inherited:
+def _inherited(ticket: Ticket, left: Left | None, at: Now) -> _Inherited:
     if left is None:
         return _Inherited(ticket)
+    if isinstance(left.value, Place):
+        return _Inherited(inheriting(ticket, left, at.mono_s), *taking((left,)))
     record = Heir(call=left.value.call, heir=ticket.call)
     put = Put(key=keys.heir(record.call), value=encode(record))
     inherited = inheriting(ticket, left, at.mono_s)
@@ -121,7 +126,7 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     edge: EdgeId,
     at: Now,
     alone: Token | None = None,
-    left: Entry[Ticket] | None = None,
+    left: Left | None = None,
 ) -> Plan:
     """Plan to give the agent to the call, if nothing on which the match rested has changed.
 
@@ -131,7 +136,8 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     """
     grant = _grant(offering, snapshot, edge=edge, at=at, alone=alone)
     waiting = replace(held.ticket.value, waited_s=waited_s(held.ticket, at))
-    inherited = _inherited(waiting, left, at)
+    # Who has been given the place back meanwhile has it.
+    inherited = _inherited(waiting, left if waiting.place is None else None, at)
     ticket = replace(
         inherited.ticket,
         state=TicketState.OFFERED,
@@ -143,7 +149,7 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     compares = (seen, same_ticket(held.ticket), *grant.rests_on, *inherited.rests_on)
     return Plan(
         compares=tuple(dict.fromkeys(compares)),
-        success=(grant.put, put, *inherited.puts),
+        success=(grant.put, put, *inherited.does),
         proof=grant.put,
         after=replace(
             held, ticket=rewritten(held.ticket, ticket, at), given=grant.given, transferor=None
@@ -181,7 +187,7 @@ def created_with_agent(  # noqa: PLR0913 - what is decided, for whom, by whom an
     *,
     edge: EdgeId,
     at: Now,
-    left: Entry[Ticket] | None = None,
+    left: Left | None = None,
 ) -> Plan:
     """Plan for an arrival whom an agent is free for: ticket and offer, or else the ticket alone.
 
@@ -200,7 +206,7 @@ def created_with_agent(  # noqa: PLR0913 - what is decided, for whom, by whom an
     entry = Entry(value=value, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
     return Plan(
         compares=(*alone.compares, *grant.rests_on, *inherited.rests_on),
-        success=(grant.put, put, *inherited.puts),
+        success=(grant.put, put, *inherited.does),
         proof=put,
         after=Held(ticket=entry, given=grant.given),
         otherwise=alone,

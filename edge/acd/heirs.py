@@ -15,6 +15,10 @@ The laws:
   at an edge that is neither, and has no place but their own.
 - Each ticket that is left behind has one heir, each heir one such ticket: who came again first has
   the best place. By the snapshot and the silent edges alone, so all who know them say the same.
+- When the old ticket is closed, and leaves its `Place`, its heir stands there all the same, until
+  the place is written into their ticket (`edge.calls.places`), or goes with the agent whom they are
+  given first. In the moment in which a dead site's callers are closed its agents' talks are, too:
+  whoever stood at their new place then would be passed by some.
 - An heir stands in the line as if they had the place already, and had waited there since. Who is
   left behind stands in nobody's line but their own edge's. So no place counts twice.
 - The first sign of life of the edge ends that: each of the two stands at their own place again.
@@ -30,14 +34,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.cut_off import CutOff
 from edge.acd.ending import UNKNOWN_CALLER
-from edge.acd.line import place_of, standing_of
+from edge.acd.line import place_of
+from edge.acd.places import place_number
 from state.keys import Kind
 from state.model import CallId, DidNumber, EdgeId, EdgeLife, Entry, Place, Ticket, TicketState
 from state.snapshot import Delta, Snapshot
@@ -49,6 +54,10 @@ _Number = tuple[str, DidNumber]
 _COMING: Final = frozenset({TicketState.GREETING, TicketState.QUEUED})
 _WAITING: Final = _COMING | {TicketState.OFFERED}
 _NOBODY: Final = frozenset({"", UNKNOWN_CALLER})
+
+
+Left: TypeAlias = Entry[Ticket] | Entry[Place]
+"""What is left behind: a ticket that stands, or the place of one that has been closed."""
 
 
 class Earlier(Struct, frozen=True, kw_only=True):
@@ -130,31 +139,39 @@ def at_their_places(snapshot: Snapshot, places: Mapping[CallId, CallId]) -> Snap
     """Return the snapshot as the line is to see it: with heirs at the places that they have."""
     if not places:
         return snapshot
-    tickets = snapshot.tickets
-    changed = {heir: standing_as(tickets, heir, places) for heir in places}
-    return replace(snapshot, tickets=tickets.update(changed))
+    changed = {heir: standing_as(snapshot, heir, places) for heir in places}
+    return replace(snapshot, tickets=snapshot.tickets.update(changed))
 
 
-def standing_as(
-    tickets: Mapping[CallId, Entry[Ticket]], call: CallId, places: Mapping[CallId, CallId]
-) -> Entry[Ticket]:
+def standing_as(snapshot: Snapshot, call: CallId, places: Mapping[CallId, CallId]) -> Entry[Ticket]:
     """Return a call's ticket as the line is to see it."""
-    entry, left = tickets[call], places.get(call)
+    entry, named = snapshot.tickets[call], places.get(call)
+    left = None if named is None else left_behind(snapshot, named)
     if left is None:
         return entry
-    return replace(entry, value=inheriting(entry.value, tickets[left], entry.seen_s))
+    return replace(entry, value=inheriting(entry.value, left, entry.seen_s))
 
 
-def inheriting(ticket: Ticket, left: Entry[Ticket], told_s: float) -> Ticket:
+def left_behind(snapshot: Snapshot, call: CallId) -> Left | None:
+    """Return what there is of a call at whose place somebody stands; None: nothing any more."""
+    ticket = snapshot.tickets.get(call)
+    return snapshot.places.get(call) if ticket is None else ticket
+
+
+def inheriting(ticket: Ticket, left: Left, told_s: float) -> Ticket:
     """Return an heir's ticket with the place that was left behind, and what was waited there.
 
     That goes on from when the old ticket was written, which waits since without a word; the heir's
-    own wait is part of it. `told_s`: the monotonic instant at which the heir's was told.
+    own wait is part of it. A place says what was waited when its call was closed. `told_s`: the
+    monotonic instant at which the heir's was told.
     """
+    if isinstance(left.value, Place):
+        waited_s = ticket.waited_s + left.value.waited_s
+        return replace(ticket, place=_place_of(left), waited_s=waited_s)
     is_greeted = left.value.state is TicketState.GREETING
     since_s = 0.0 if is_greeted else told_s - left.seen_s
     waited_s = left.value.waited_s + max(ticket.waited_s, since_s)
-    return replace(ticket, place=place_of(left), waited_s=waited_s)
+    return replace(ticket, place=_place_of(left), waited_s=waited_s)
 
 
 def left_places(snapshot: Snapshot) -> Iterable[Entry[Place]]:
@@ -189,7 +206,7 @@ class Heirs:
     ) -> Collection[CallId]:
         """Return the calls that stand elsewhere than before.
 
-        `changed`: all whose tickets, or `Heir`s, have since the last look.
+        `changed`: all whose tickets, places or `Heir`s, have since the last look.
         """
         is_other = silent != self._silent or snapshot.edges is not self._edges
         self._silent, self._edges = silent, snapshot.edges
@@ -204,9 +221,14 @@ class Heirs:
         }
 
     def left_of(self, snapshot: Snapshot, calls: Iterable[CallId]) -> Entry[Ticket] | None:
-        """Return the best of these that is left behind and has no heir, as of the last look."""
+        """Return the best of these that is left behind and has no heir, as of the last look.
+
+        Of those whose tickets stand: a place that a closed one has left is looked for by number.
+        """
         had = frozenset(self.places.values())
-        return min(self._left(snapshot, calls, had), key=standing_of, default=None)
+        left = self._left(snapshot, calls, had)
+        tickets = (each for each in left if not isinstance(each.value, Place))
+        return min(tickets, key=_standing_of, default=None)
 
     # ---- parts
 
@@ -234,9 +256,9 @@ class Heirs:
             older = [
                 each
                 for each in self._left(snapshot, heir.value.again_of, had)
-                if _came(each) < _came(heir)
+                if _came_before(each, heir)
             ]
-            left = min(older, key=standing_of, default=None)
+            left = min(older, key=_standing_of, default=None)
             if left is not None:
                 found[heir.value.call] = left.value.call
                 had.add(left.value.call)
@@ -244,13 +266,16 @@ class Heirs:
 
     def _left(
         self, snapshot: Snapshot, calls: Iterable[CallId], had: Collection[CallId]
-    ) -> Iterable[Entry[Ticket]]:
+    ) -> Iterable[Left]:
         for call in calls:
-            entry = snapshot.tickets.get(call)
-            if entry is None or call in had or call in snapshot.heirs:
+            left = left_behind(snapshot, call)
+            if left is None or call in had or call in snapshot.heirs:
                 continue
-            if self._is_away(entry) and entry.value.state in _WAITING:
-                yield entry
+            if _is_a_waiters(left) if isinstance(left.value, Place) else self._is_waiting(left):
+                yield left
+
+    def _is_waiting(self, ticket: Entry[Ticket]) -> bool:
+        return self._is_away(ticket) and ticket.value.state in _WAITING
 
     def _is_away(self, entry: Entry[Ticket]) -> bool:
         holder = entry.value.holder
@@ -263,3 +288,21 @@ def _may_inherit(ticket: Ticket) -> bool:
 
 def _came(entry: Entry[Ticket]) -> tuple[int, CallId]:
     return (entry.create_revision, entry.value.call)
+
+
+def _came_before(left: Left, heir: Entry[Ticket]) -> bool:
+    # A place is written when its call is closed, which an heir has named as it waited.
+    return isinstance(left.value, Place) or _came(left) < _came(heir)
+
+
+def _is_a_waiters(place: Entry[Place]) -> bool:
+    """Tell whether somebody has left a place who waited, and was neither sent away nor talked."""
+    return not place.value.was_sent_away and place.value.prefers is None
+
+
+def _place_of(left: Left) -> int:
+    return place_number(left) if isinstance(left.value, Place) else place_of(left)
+
+
+def _standing_of(left: Left) -> tuple[int, CallId]:
+    return (_place_of(left), left.value.call)

@@ -171,7 +171,7 @@ def _suits_until_s(
     snapshot: Snapshot, call: CallId, agent: AgentId, now: Now, places: Mapping[CallId, CallId]
 ) -> float | None:
     """Return until when a call's rules stay, by which the agent suits it; None: they do not."""
-    known, stands = snapshot.agents.get(agent), standing_as(snapshot.tickets, call, places)
+    known, stands = snapshot.agents.get(agent), standing_as(snapshot, call, places)
     effective = effective_now(snapshot.queues, stands, now)
     if (
         known is None

@@ -22,6 +22,7 @@ from state.model import (
     DidNumber,
     EdgeId,
     Heir,
+    Place,
     Queue,
     QueueId,
     Ticket,
@@ -45,6 +46,12 @@ def of_caller(number: int, **how: object) -> Ticket:
 def again_of(number: int, *earlier: int, **how: object) -> Ticket:
     """Return the ticket of the same caller, who names their earlier calls."""
     return of_caller(number, **{"again_of": tuple(map(call_id, earlier or (1,))), **how})
+
+
+def place_left(number: int, **how: object) -> Place:
+    """Return what is left of a call of the same caller who waited, and was lost with their edge."""
+    left = Place(call=call_id(number), did=of_caller(number).did, caller=CALLER, place=number)
+    return replace(left, **how)
 
 
 def scene(*, old: Ticket | None = None, again: Ticket | None = None) -> World:
@@ -73,6 +80,40 @@ def test_so_is_who_comes_again_when_the_lease_has_run_out_and_nobody_has_closed_
     world = scene()
     world.drop(keys.edge(EdgeId("b1")))
     assert served(world) == [AGAIN]
+
+
+def closed(**how: object) -> World:
+    """Let the old call be closed when its caller has come again."""
+    world = scene()
+    place = world.snapshot.tickets[OLD].create_revision
+    world.drop(keys.ticket(OLD))
+    world.put(keys.place(OLD), place_left(1, place=place, **how))
+    return world
+
+
+def test_so_is_whose_old_call_has_been_closed_and_who_has_not_been_given_the_place_yet() -> None:
+    world = closed()
+    assert served(world) == [AGAIN]
+    world.agent("bob", sales=1)
+    assert served(world) == [AGAIN, BETWEEN]
+
+
+def test_the_place_of_a_closed_call_is_theirs_once_alone_and_says_what_was_waited() -> None:
+    world = closed(waited_s=70.0)
+    stands = at_their_places(world.snapshot, heirs(world.snapshot, frozenset())).tickets[AGAIN]
+    assert stands.value.place == world.snapshot.places[OLD].value.place
+    assert stands.value.waited_s == 70.0
+    world.set_ticket(again_of(4))
+    assert heirs(world.snapshot, frozenset()) == {AGAIN: OLD}
+    world.drop(keys.place(OLD))
+    assert served(world) == [BETWEEN]
+
+
+@pytest.mark.parametrize(
+    "how", [{"was_sent_away": True}, {"prefers": AgentId("ann")}], ids=["sent_away", "talked"]
+)
+def test_who_was_sent_away_or_talked_has_no_such_place(how: dict[str, object]) -> None:
+    assert served(closed(**how)) == [BETWEEN]
 
 
 def test_while_the_edge_lives_somebody_else_of_that_number_is_somebody_else() -> None:
@@ -187,6 +228,18 @@ def _put(
     return lambda world: world.set_ticket(record)
 
 
+def _close(number: int, was_sent_away: bool, prefers: str | None) -> Change:  # noqa: FBT001 - drawn
+    """Close a call that was lost, which leaves its place: after all who have come since."""
+
+    def close(world: World) -> None:
+        world.drop(keys.ticket(call_id(number)))
+        agent = None if prefers is None else AgentId(prefers)
+        left = place_left(number, was_sent_away=was_sent_away, prefers=agent)
+        world.put(keys.place(left.call), left)
+
+    return close
+
+
 NUMBERS = st.integers(0, 9)
 CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(
@@ -203,6 +256,8 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
         NUMBERS,
     ),
     st.builds(lambda n: lambda w: w.drop(keys.heir(call_id(n))), NUMBERS),
+    st.builds(_close, NUMBERS, st.booleans(), st.sampled_from([None, None, "ann"])),
+    st.builds(lambda n: lambda w: w.drop(keys.place(call_id(n))), NUMBERS),
     st.sampled_from([lambda w: w.drop(keys.edge(EdgeId("c1")))]),
     st.sampled_from([lambda w: w.edge("c1", sip="198.18.3.10:5081")]),
 )
@@ -218,7 +273,9 @@ def test_each_place_has_one_heir_and_who_keeps_count_knows_what_the_snapshot_say
     for change, names in history:
         change(world)
         changed = [
-            delta.id for delta in world.deltas if delta.kind in {"state/ticket", "state/heir"}
+            delta.id
+            for delta in world.deltas
+            if delta.kind in {"state/ticket", "state/heir", "state/place"}
         ]
         world.deltas.clear()
         unheard, snapshot = frozenset(map(EdgeId, names.split())), world.snapshot
@@ -232,7 +289,13 @@ def test_each_place_has_one_heir_and_who_keeps_count_knows_what_the_snapshot_say
         assert len(set(places.values())) == len(places)
         assert not {*places} & {*places.values()}
         for heir, left in places.items():
-            assert snapshot.tickets[left].create_revision < snapshot.tickets[heir].create_revision
+            come, old = snapshot.tickets[heir], snapshot.tickets.get(left)
+            if old is None:
+                was = snapshot.places[left].value
+                assert not was.was_sent_away
+                assert was.prefers is None
+            else:
+                assert old.create_revision < come.create_revision
         line = waiting_calls(at_their_places(snapshot, places), NOW)
         stand = [each.entry for each in line if each.entry.value.holder not in unheard]
         own = [each for each in stand if each.value.place is None or each.value.call in places]

@@ -10,7 +10,7 @@ from edge.acd.ending import WITHDRAWN, AgentPart, Ending, Holds, rung_in_vain
 from edge.acd.granting import created_with_agent, reserved
 from edge.acd.heirs import left_places
 from edge.acd.match import PASSED_OVER, match
-from edge.acd.places import place_given_back
+from edge.acd.places import place_given_back, taking
 from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.reservation import (
     agent_freed,
@@ -39,6 +39,7 @@ from state.model import (
     Offer,
     OfferState,
     Outcome,
+    Place,
     Queue,
     QueueId,
     Readiness,
@@ -518,6 +519,49 @@ async def test_nobody_inherits_what_is_not_left_behind_any_more(bench: Bench, wh
         await bench.put(keys.heir(call_id(1)), Heir(call=call_id(1), heir=call_id(3)))
     assert await bench.send(plan) is None
     assert not (await bench.snapshot()).offers
+
+
+async def inherit_a_place(bench: Bench) -> tuple[Plan, Held, Entry[Place]]:
+    """Plan to give ann to call 2, at the place of call 1, which has been closed."""
+    old = replace(ticket(1, sales=1), holder=EdgeId("b1"), waited_s=7.0)
+    left = (await bench.do(created(old, bench.clock.now()))).ticket
+    again = replace(ticket(2, sales=1), again_of=(old.call,))
+    held = await bench.do(created(again, bench.clock.now()))
+    await bench.send(orphan_closed(left, None, bench.clock.now(), guard=None))
+    now, snapshot = bench.clock.advance(3), await bench.snapshot()
+    place = snapshot.places[old.call]
+    (offering,) = match(snapshot, now)
+    plan = reserved(offering, held, snapshot, edge=EDGE, at=now, left=place)
+    return plan, held, place
+
+
+async def test_with_the_agent_goes_the_place_of_a_call_that_was_closed(bench: Bench) -> None:
+    plan, _, place = await inherit_a_place(bench)
+    value = (await bench.do(plan)).ticket.value
+    assert (value.place, value.waited_s) == (place.value.place, place.value.waited_s + 3.0)
+    snapshot = await bench.snapshot()
+    assert snapshot.tickets[call_id(2)].value == value
+    assert not snapshot.places
+    assert not snapshot.heirs
+
+
+async def test_nobody_has_the_place_of_a_closed_call_that_another_has_had(bench: Bench) -> None:
+    plan, _, place = await inherit_a_place(bench)
+    await bench.store.txn(*taking((place,)))
+    assert await bench.send(plan) is None
+    assert not (await bench.snapshot()).offers
+
+
+async def test_who_was_given_the_place_back_meanwhile_is_given_the_agent_with_it(
+    bench: Bench,
+) -> None:
+    _, held, place = await inherit_a_place(bench)
+    held = await bench.do(place_given_back(held, place, bench.clock.now()))
+    now, snapshot = bench.clock.now(), await bench.snapshot()
+    (offering,) = match(snapshot, now)
+    plan = reserved(offering, held, snapshot, edge=EDGE, at=now, left=place)
+    value = (await bench.do(plan)).ticket.value
+    assert (value.place, value.agent) == (place.value.place, ANN)
 
 
 async def test_who_has_just_come_has_the_place_with_the_agent_or_neither(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edge.acd.eligibility import live_sites
-from edge.acd.heirs import Heirs, at_their_places
+from edge.acd.heirs import Heirs, Left, at_their_places, left_behind
 from edge.acd.index.callers import Callers
 from edge.acd.index.crew import Crew, Sight
 from edge.acd.index.demand import Demand
@@ -31,7 +31,7 @@ from state.model import AgentId, CallId, EdgeId, Entry, Now, SiteId, Ticket
 from state.snapshot import Delta, Snapshot
 
 _NOTHING: Mapping[CallId, AgentId] = MappingProxyType({})
-_OF_TICKETS = frozenset({Kind.TICKET, Kind.HEIR})
+_OF_TICKETS = frozenset({Kind.TICKET, Kind.HEIR, Kind.PLACE})
 _OFFER = Kind.OFFER
 _WORK = Kind.WORK
 _OF_AGENTS = frozenset({Kind.AGENT, Kind.PRESENCE, Kind.OFFER, Kind.WORK})
@@ -177,10 +177,13 @@ class MatchIndex:
             self._calls.update(dict.fromkeys(moved))
         return self._heirs.places
 
-    def left_by(self, call: CallId) -> Entry[Ticket] | None:
-        """Return the ticket at whose place a call stood at the last `offers`; None: at its own."""
+    def left_by(self, call: CallId) -> Left | None:
+        """Return what is left at the place where a call stood at the last `offers`.
+
+        A ticket, or the place that it left; None: at its own.
+        """
         left = self._heirs.places.get(call)
-        return None if left is None else self._snapshot.tickets.get(left)
+        return None if left is None else left_behind(self._snapshot, left)
 
     def left_of(self, calls: Iterable[CallId]) -> Entry[Ticket] | None:
         """Return at whose place somebody stood who came now and named these calls."""
