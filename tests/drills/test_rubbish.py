@@ -58,6 +58,13 @@ def _of_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path
     return through
 
 
+def _shelf(folder: Path) -> Shelf:
+    """Return one whose evidence somebody signs, as before any drill."""
+    shelf = Shelf(folder)
+    shelf.ensure_key()
+    return shelf
+
+
 READINGS = (
     Reading(
         "experiment",
@@ -79,7 +86,7 @@ READINGS = (
     ),
     Reading(
         "sums",
-        _of_file("all.json", lambda folder: taken_up(folder / "all.json", Shelf(folder), (), "")),
+        _of_file("all.json", lambda folder: taken_up(folder / "all.json", _shelf(folder), (), "")),
         TALLY,
         (CommandError,),
     ),

@@ -25,6 +25,7 @@ _DELETIONS: Final = ("DeletionView", "Page_DeletionView_", "SiteDeletionView")
 _OLD: Final = "nothing moves, since who asks has an old version: tests/control_plane/live"
 _MOVED: Final = ("Moved", "MoveView")
 _EDGELESS: Final = "no edge serves here: tests/control_plane/live"
+_UNWAITED: Final = "nobody was told how long they would wait: tests/control_plane/live"
 UNTOLD: Final[Mapping[tuple[str, str], str]] = {
     **{("recordings", each): _STORE for each in _RECORDINGS},
     **{("recording-deletions", each): _STORE for each in _DELETIONS},
@@ -33,6 +34,7 @@ UNTOLD: Final[Mapping[tuple[str, str], str]] = {
     ("sites", "Moved"): _OLD,
     **{(noun, "EdgeApplied"): _EDGELESS for noun in ("configuration", "plans", "sites")},
     ("live", "EdgeView"): _EDGELESS,
+    **{(noun, "EstimatesView"): _UNWAITED for noun in ("live", "queues")},
     (
         "queues",
         "CallBackTable",
