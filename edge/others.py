@@ -14,7 +14,7 @@ from edge.acd.index.index import MatchIndex
 from edge.acd.match import silent
 from edge.acd.presumed import Presumed
 from edge.acd.silence import Silence
-from state.model import AgentId, CallId, EdgeId, Now
+from state.model import AgentId, CallId, EdgeId, Now, SiteId
 from state.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -30,13 +30,19 @@ class Others:
         """Of which edges the log says that they are silent."""
 
     def known(
-        self, snapshot: Snapshot, now: Now, proved_s: float | None, index: MatchIndex
+        self,
+        snapshot: Snapshot,
+        now: Now,
+        proved_s: float | None,
+        unreachable: frozenset[SiteId],
+        index: MatchIndex,
     ) -> Mapping[CallId, AgentId]:
         """Return who counts as given, and who is passed over.
 
         `proved_s`: by `Now.mono_s`, until when the snapshot is proved; None: the edge is alone.
+        `unreachable`: the sites out of its reach.
         """
-        passed = self.silence.look(snapshot, now, proved_s)
+        passed = self.silence.look(snapshot, now, proved_s, unreachable)
         unheard = silent(snapshot, passed)
         if unheard != self._told:
             log.info("edges_silent", edges=sorted(unheard), were=sorted(self._told))

@@ -163,7 +163,8 @@ class Reserver:
             return None
         unreachable = self._unreachable()
         proved_s = None if self._is_alone() else now.mono_s - self._proof_age_s()
-        asked = {**others.known(snapshot, now, proved_s, self._index), **self._asked}
+        known = others.known(snapshot, now, proved_s, unreachable, self._index)
+        asked = {**known, **self._asked}
         offers = self._index.offers(now, unreachable=unreachable, asked=asked)
         given, places = self._index.offered, self._index.places
         doubted = others.presumed.note(snapshot, given, now, places) if given else ()

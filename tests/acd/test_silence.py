@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge.acd.match import PASSED_OVER, match
+from edge.acd.match import PASSED_OVER, match, silent
 from edge.acd.silence import BREAK_S, LOOK_EVERY_S, MOST_S, SILENT_S, SOON_S, Silence
 from state import keys
-from state.model import AgentId, CallId, EdgeId, PresenceState, TicketState
-from tests.acd.worlds import NOW, World, at, call_id, ticket
+from state.model import AgentId, CallId, EdgeId, PresenceState, SiteId, TicketState
+from tests.acd.worlds import NOW, PATIENT, World, at, call_id, ticket
 
 THEIRS, OURS = call_id(1), call_id(2)
 STEP_S = 0.5
@@ -28,6 +30,7 @@ class Ear:
         self.now_s = 0.0
         self.is_alone = False
         self.proof_age_s = 0.0
+        self.unreachable = frozenset[SiteId]()
         self.look()
 
     def look(self) -> dict[CallId, AgentId]:
@@ -36,7 +39,7 @@ class Ear:
         self.world.deltas.clear()
         now, snapshot = at(self.now_s), self.world.snapshot
         proved_s = None if self.is_alone else now.mono_s - self.proof_age_s
-        asked = self.silence.look(snapshot, now, proved_s)
+        asked = self.silence.look(snapshot, now, proved_s, self.unreachable)
         offers = match(snapshot, now, asked=asked)
         self.silence.note(snapshot, [each.call for each in offers], now)
         return asked
@@ -242,3 +245,231 @@ def test_an_edge_of_another_site_than_a_silent_one_is_looked_at_in_time_too() ->
     ear.look()
     ear.waits(2 * SILENT_S - 0.1)
     assert ear.silence.next_due_s() == pytest.approx(NOW.mono_s + 3 * SILENT_S)
+
+
+# -- a sister, to whose callers the match gives nobody
+
+HERS = call_id(9)
+B = frozenset({SiteId("b")})
+
+
+def with_sister(state: TicketState = TicketState.GREETING, *, holder: str = "b2") -> Ear:
+    """Let somebody come to the second edge of site b, which is out of reach."""
+    ear = Ear()
+    ear.world.edge(holder, sip="198.18.2.10:5082")
+    ear.world.ticket(9, holder=holder, state=state, sales=9)
+    ear.unreachable = B
+    ear.look()
+    ear.silence.forget()
+    ear.look()
+    return ear
+
+
+@pytest.mark.parametrize(
+    "state", [TicketState.GREETING, TicketState.QUEUED, TicketState.OFFERED], ids=str
+)
+def test_a_sister_is_silent_too_when_the_site_is_out_of_reach(state: TicketState) -> None:
+    ear = with_sister(state)
+    assert ear.waits(SILENT_S - 0.01) == {}
+    asked = ear.waits(0.01)
+    assert asked == {THEIRS: PASSED_OVER, HERS: PASSED_OVER}
+    assert silent(ear.world.snapshot, asked) == ear.silence.edges == {"b1", "b2"}
+
+
+def test_a_sister_may_be_well_while_the_site_is_in_reach() -> None:
+    ear = with_sister()
+    ear.unreachable = frozenset({SiteId("c")})
+    assert ear.waits(3 * SILENT_S) == {THEIRS: PASSED_OVER}
+    ear.unreachable = B
+    assert ear.look() == {THEIRS: PASSED_OVER, HERS: PASSED_OVER}
+    ear.unreachable = frozenset()
+    assert ear.look() == {THEIRS: PASSED_OVER}
+    assert ear.silence.edges == {"b1"}
+
+
+def test_a_site_out_of_reach_is_not_silent_by_that_alone() -> None:
+    ear = with_sister()
+    ear.world.presence("ann", state=PresenceState.PAUSED)
+    assert ear.waits(3 * SILENT_S) == {}
+    assert ear.silence.edges == frozenset()
+
+
+def test_an_edge_of_another_site_is_no_sister() -> None:
+    ear = with_sister(holder="c2")
+    ear.unreachable = frozenset({SiteId("b"), SiteId("c")})
+    assert ear.waits(3 * SILENT_S) == {THEIRS: PASSED_OVER}
+
+
+def test_a_sister_that_is_heard_while_it_is_counted_is_counted_from_then() -> None:
+    ear = with_sister()
+    ear.waits(1.0)
+    ear.world.probe("b2")
+    ear.look()
+    assert ear.waits(SILENT_S - 0.01) == {THEIRS: PASSED_OVER}
+    assert ear.waits(0.01) == {THEIRS: PASSED_OVER, HERS: PASSED_OVER}
+
+
+SIGNS = [
+    lambda world: world.ticket(9, holder="b2", sales=9),
+    lambda world: world.ticket(5, holder="b2", sales=1, state=TicketState.CONNECTED),
+    lambda world: world.drop(keys.ticket(HERS)),
+    lambda world: world.offer("eve", 7, edge="b2"),
+    lambda world: world.edge("b2", sip="198.18.2.10:5082"),
+    lambda world: world.probe("b2"),
+]
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=IDS)
+def test_the_first_word_of_a_sister_ends_it_and_leaves_the_other_silent(
+    sign: Callable[[World], object],
+) -> None:
+    ear = with_sister()
+    assert HERS in ear.waits(SILENT_S)
+    sign(ear.world)
+    ear.silence.hears(ear.world.deltas)
+    assert ear.silence.edges == {"b1"}
+    assert ear.waits(SILENT_S - 0.01) == {THEIRS: PASSED_OVER}
+
+
+def test_the_first_word_of_the_other_ends_it_too() -> None:
+    ear = with_sister()
+    assert HERS in ear.waits(SILENT_S)
+    ear.world.probe("b1")
+    assert ear.look() == {}
+    assert ear.waits(SILENT_S - 0.01) == {}
+    assert ear.waits(0.01) == {THEIRS: PASSED_OVER, HERS: PASSED_OVER}
+
+
+def test_a_sister_has_kept_its_lease_after_as_long_and_is_counted_anew() -> None:
+    ear = with_sister()
+    assert HERS in ear.waits(MOST_S - 0.01)
+    assert ear.waits(0.01) == {}
+    assert ear.waits(SILENT_S - 0.01) == {}
+    assert HERS in ear.waits(0.01)
+
+
+def test_a_sister_is_not_silent_for_longer_though_another_one_falls_silent_later() -> None:
+    ear = with_sister()
+    ear.waits(4.0)
+    ear.world.probe("b1")
+    ear.waits(MOST_S - 4.0 - STEP_S)
+    assert HERS in ear.look()
+    assert HERS not in ear.waits(STEP_S)
+    assert ear.silence.edges == {"b1"}
+
+
+def test_a_sister_takes_twice_as_long_behind_a_silent_edge_of_another_site() -> None:
+    ear = Ear()
+    ear.waits(SILENT_S)
+    ear.world.edge("c2", sip="198.18.3.10:5082")
+    ear.world.ticket(2, holder="c1", sales=1)
+    ear.world.ticket(9, holder="c2", state=TicketState.GREETING, sales=9)
+    ear.unreachable = frozenset({SiteId("c")})
+    ear.look()
+    assert ear.waits(2 * SILENT_S - 0.01) == {THEIRS: PASSED_OVER}
+    assert ear.waits(0.01) == {THEIRS: PASSED_OVER, OURS: PASSED_OVER, HERS: PASSED_OVER}
+
+
+def test_a_sister_stays_silent_when_an_edge_of_another_site_becomes_so_at_the_same_moment() -> None:
+    ear = with_sister()
+    ear.silence.forget()
+    ear.world.drop(keys.ticket(OURS))
+    ear.world.agent("bob", sales=1)
+    ear.world.ticket(3, holder="c1", sales=1)
+    ear.look()
+    asked = dict.fromkeys((THEIRS, HERS, call_id(3)), PASSED_OVER)
+    assert ear.waits(SILENT_S) == asked
+    assert ear.waits(STEP_S) == asked
+
+
+@pytest.mark.parametrize("is_break", [False, True], ids=["nobody is given", "a break"])
+def test_a_sister_is_counted_with_the_other_one_each_time(*, is_break: bool) -> None:
+    ear = with_sister()
+    ear.waits(1.0)
+    if is_break:
+        ear.now_s += MOST_S - 2.0
+    else:
+        ear.world.presence("ann", state=PresenceState.PAUSED)
+        ear.waits(MOST_S - 2.0)
+        ear.world.presence("ann")
+    ear.look()
+    assert ear.waits(SILENT_S) == {THEIRS: PASSED_OVER, HERS: PASSED_OVER}
+
+
+def test_what_is_not_known_is_no_silence_of_a_sister() -> None:
+    ear = with_sister()
+    ear.waits(SILENT_S)
+    ear.now_s += BREAK_S + 0.1
+    assert ear.look() == {}
+    assert HERS not in ear.waits(SILENT_S - 0.01)
+    assert HERS in ear.waits(0.01)
+    ear = with_sister()
+    ear.proof_age_s = 1.0
+    ear.now_s += 1.0
+    ear.look()
+    assert ear.waits(1.9) == {}
+    assert HERS in ear.waits(0.1)
+
+
+def test_a_sister_without_callers_is_nothing_to_pass_over_until_somebody_comes() -> None:
+    ear = with_sister(TicketState.CONNECTED)
+    assert ear.waits(SILENT_S) == {THEIRS: PASSED_OVER}
+    assert ear.silence.edges == {"b1"}
+
+
+def test_own_callers_are_not_passed_over_as_a_silent_sisters_either() -> None:
+    """As an edge would know it whose own site is out of its reach."""
+    ear = Ear()
+    ear.world.edge("a2", sip="198.18.1.10:5082")
+    ear.world.drop(keys.ticket(THEIRS))
+    ear.world.drop(keys.ticket(OURS))
+    ear.world.ticket(1, holder="a2", sales=1)
+    ear.world.ticket(2, sales=1)
+    ear.unreachable = frozenset({SiteId("a")})
+    ear.look()
+    assert ear.waits(2 * SILENT_S) == {THEIRS: PASSED_OVER}
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("word"), st.sampled_from(["b1", "b2", "b3", "c1"])),
+    st.tuples(st.just("reach"), st.sampled_from(["", "b", "bc"])),
+    st.tuples(st.just("ann"), st.sampled_from(list(PresenceState)[:2])),
+    st.tuples(st.just("unproved"), st.sampled_from([0.0, 0.4, 1.2])),
+)
+
+
+@PATIENT
+@given(steps=st.lists(st.one_of(STEPS, st.none()), min_size=4, max_size=60))
+def test_whoever_is_silent_has_not_been_heard_for_as_long_as_that_takes(
+    steps: list[tuple[str, str | float] | None],
+) -> None:
+    ear = with_sister()
+    ear.world.edge("b3", sip="198.18.2.10:5083")
+    ear.world.ticket(3, holder="b3", state=TicketState.QUEUED, sales=1)
+    heard_s: dict[str, float] = {}
+    since_s: dict[str, float] = {}
+    for step in steps:
+        match step:
+            case ("word", str(edge)):
+                ear.world.probe(edge)
+                heard_s[edge] = ear.now_s
+            case ("reach", str(sites)):
+                ear.unreachable = frozenset(SiteId(site) for site in sites)
+            case ("ann", str(state)):
+                ear.world.presence("ann", state=PresenceState(state))
+            case ("unproved", float(age_s)):
+                ear.proof_age_s = age_s
+            case _:
+                pass
+        asked = ear.waits(STEP_S)
+        edges = ear.silence.edges
+        assert silent(ear.world.snapshot, asked) == edges
+        assert not edges & {"a1"}
+        if SiteId("b") not in ear.unreachable:
+            assert "b2" not in edges, "the match gives it nobody"
+        if "b2" in edges:
+            assert edges & {"b1", "b3"}
+        since_s = {edge: since_s.get(edge, ear.now_s) for edge in edges}
+        for edge, silent_s in since_s.items():
+            assert ear.now_s - heard_s.get(edge, 0.0) >= SILENT_S
+            assert ear.now_s - silent_s < MOST_S

@@ -76,6 +76,33 @@ async def test_who_dials_when_the_silence_is_known_has_ticket_place_and_agent_at
 
 
 @in_virtual_time
+@pytest.mark.parametrize("is_in_reach", [False, True], ids=["the site dies", "two edges die"])
+async def test_who_was_greeted_by_a_sister_of_a_silent_edge_has_their_place_as_soon(
+    *, is_in_reach: bool
+) -> None:
+    """The match gives nobody to the callers of a2: the only one is still in the greeting."""
+    async with center(edges=("a1", "a2", "b1")) as made:
+        a1, a2, b1 = (made.edges[name] for name in ("a1", "a2", "b1"))
+        await a1.waiting(caller="4930999")
+        old = await a2.waiting(GREETED, caller=CALLER)
+        await until(lambda: a2.call_of(old) in b1.snapshot.tickets, "seen")
+        died_s = asyncio.get_running_loop().time()
+        await a1.kill()
+        await a2.kill()
+        assert _state(b1, a2.call_of(old)) is TicketState.GREETING
+        between = await b1.waiting(caller=OTHER)
+        again = await b1.waiting(GREETED, caller=CALLER)
+        b1.unreachable = frozenset[SiteId]() if is_in_reach else frozenset({SiteId("a")})
+        await made.agent("bea", site="b")
+        await b1.rung("bea")
+        assert asyncio.get_running_loop().time() - died_s < LEASE_S / 2
+        expected = ("queued", "ringing") if is_in_reach else ("ringing", "queued")
+        assert (b1.state_of(again), b1.state_of(between)) == expected
+        assert b1.reserver.silent == ({"a1"} if is_in_reach else {"a1", "a2"})
+        await everybody_leaves(made)
+
+
+@in_virtual_time
 async def test_who_comes_before_an_heirs_ticket_is_seen_finds_the_line_as_it_is() -> None:
     """The ticket has landed with its agent, and stands on no list until the watch tells it."""
     async with center("ann", edges=("a1", "b1")) as made:
