@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Final
 
 import pytest
 
-from drills.drill.machine import Machine
 from edge.sip import events as sip
 from state.model import EdgeId, Outcome
 from tests.integration.center import GREETED, PASSWORD, Center
 from tests.integration.people import Leg, Telephone, sdp, until
 
-TAKEOVER_S: Final = 2.0
 LATE_S: Final = 20.0
 """Where processes wait for a processor, a start takes as long as that."""
-BUSY: Final = 1.0
-"""So many who run or want to for each core leave none for a process that starts."""
 
 pytestmark = [pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
 
@@ -33,23 +28,16 @@ async def holder_of(center: Center) -> EdgeId:
 
 async def killed(center: Center, *, calls: int = 1) -> EdgeId:
     """Kill the edge that holds the calls; return when its next life has taken them up."""
-    edge, machine = await holder_of(center), Machine()
+    edge = await holder_of(center)
     supervisor = center.lab.supervisor
-    machine.look()
-    looking = asyncio.create_task(machine.run())
-    try:
-        began_s = time.monotonic()
-        supervisor.kill(f"edge-{edge}")
-        starts = supervisor.starts(f"edge-{edge}")
-        await until(lambda: supervisor.starts(f"edge-{edge}") > starts, "the edge starts again")
-        await supervisor.wait_ready(f"edge-{edge}", LATE_S)
-        assert (await center.ask(edge, "stock"))["calls"] == calls
-        took_s = time.monotonic() - began_s
-    finally:
-        looking.cancel()
-    busy = machine.measure()["runnable_per_core"]
-    print(f"taken over {took_s:.2f} s after the kill, {busy:.1f} runnable per core")  # noqa: T201
-    assert took_s < (TAKEOVER_S if busy <= BUSY else LATE_S)
+    began_s = time.monotonic()
+    supervisor.kill(f"edge-{edge}")
+    starts = supervisor.starts(f"edge-{edge}")
+    await until(lambda: supervisor.starts(f"edge-{edge}") > starts, "the edge is started again")
+    await supervisor.wait_ready(f"edge-{edge}", LATE_S)
+    assert (await center.ask(edge, "stock"))["calls"] == calls
+    # What it takes is the figure `takeover_s` of the drill edge_killed, on a machine with time.
+    print(f"taken over {time.monotonic() - began_s:.2f} s after the kill")  # noqa: T201
     return edge
 
 
