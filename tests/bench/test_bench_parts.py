@@ -55,7 +55,7 @@ def test_the_edge_benchmark_writes_its_figures(tmp_path: Path) -> None:
 def test_the_profile_of_the_edge_has_shares_steps_and_a_flame_graph(tmp_path: Path) -> None:
     flame = tmp_path / "edge.svg"
     both: Any = run("edge", tmp_path, "--profile", "--flame", str(flame))
-    assert set(both) - {"machine"} == {"direct", "rtpengine"}
+    assert both.keys() >= {"direct", "rtpengine"}
     for found in (both["direct"], both["rtpengine"]):
         assert math.isclose(sum(found["shares"].values()), 1.0)
         for way in found["ways"]:

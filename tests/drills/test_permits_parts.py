@@ -27,7 +27,7 @@ OTHER = experiment_of("site_frozen")
 @pytest.fixture
 async def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(drill_live, "_up", tuple)
+    monkeypatch.setattr(drill_live, "_up", lambda _lab: ())
     async with served() as made:
         yield made
 

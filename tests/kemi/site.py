@@ -108,6 +108,13 @@ class Kamailio:
         answer = self.rpc("htable.get", table, key)
         return str(answer["item"]["value"]) if "item" in answer else None
 
+    def until_there(self, table: str, key: str) -> None:
+        """Wait for a row that the program writes: one of its processes may be behind others."""
+        until = time.monotonic() + 5.0
+        while self.row(table, key) is None:
+            assert time.monotonic() < until, f"no {key} in {table}"
+            time.sleep(0.02)
+
     def log_text(self) -> str:
         """Return what it has logged so far."""
         return self.log.read_text()

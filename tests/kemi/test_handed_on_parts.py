@@ -63,7 +63,7 @@ def test_a_call_goes_out_while_no_edge_lives(site: Site) -> None:
     assert one.wait(180).to_tag
     other.respond(invite, 200, body=SDP)
     assert one.wait(200).body == SDP
-    assert site.row("tally", "sent") is not None
+    site.until_there("tally", "sent")
 
 
 @pytest.mark.parametrize("from_far", [False, True], ids=["from the first", "from the second"])

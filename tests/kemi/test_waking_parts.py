@@ -17,14 +17,6 @@ STILL_S = 3.0
 LATER_S = 3.0
 
 
-def until_it_beats(site: Site) -> None:
-    """Wait for the timer's first time: its process sleeps for a quarter of a second first."""
-    until = time.monotonic() + 5.0
-    while site.row("beat", "last") is None:
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_a_call_from_before_it_woke_up_is_refused_and_one_of_later_is_served(site: Site) -> None:
     trunk, edge, ringing_edge, phone = site.trunk(), site.edge(), site.edge(), site.peer()
     for table, key, value in (
@@ -38,7 +30,7 @@ def test_a_call_from_before_it_woke_up_is_refused_and_one_of_later_is_served(sit
     trunk.send(trunk.request("INVITE", uri, body=SDP, call_id="talks"))
     edge.respond(edge.wait("INVITE"), 200, body=SDP)
     talks = trunk.wait(200)
-    until_it_beats(site)
+    site.until_there("beat", "last")
     with site.still():
         trunk.send(trunk.request("INVITE", uri, body=SDP, call_id="stale"))
         offer(ringing_edge, "alice", "c", (1, 7))
@@ -72,7 +64,7 @@ def test_a_call_from_before_it_woke_up_is_refused_and_one_of_later_is_served(sit
 def test_its_start_and_a_shorter_pause_are_no_awakening(site: Site) -> None:
     trunk, edge = site.trunk(), site.edge()
     site.put("steer", DID, edge.address)
-    until_it_beats(site)
+    site.until_there("beat", "last")
     before = len(site.log_text())
     with site.still():
         trunk.send(trunk.request("INVITE", f"sip:{DID}@{site.address}", body=SDP))
