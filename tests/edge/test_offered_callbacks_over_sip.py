@@ -8,20 +8,18 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from edge.calls.telephony import Telephony
 from edge.sip import events as sip
 from edge.sip.endpoint import SipEndpoint
-from edge.sip.events import Address
 from state import keys
 from state.model import Limit, Outcome, TurnAway
 from tests.edge.calling_back import RULES, TRUNK, places
 from tests.edge.one_edge import SALES, Edge
+from tests.edge.over_sip import HOST, edge_over_sip
 from tests.edge.stage import Center
 from tests.edge.test_offered_callbacks import ASKED
 from tests.integration.people import Leg, Telephone, sdp, until
 
 pytestmark = pytest.mark.parts
-HOST = "127.0.0.1"
 
 
 class Scene:
@@ -64,25 +62,13 @@ async def _scene() -> AsyncIterator[Scene]:
     await made.put(keys.trunk(TRUNK.id), TRUNK)
     limit = Limit(most=0.2, turn_away=TurnAway.CALLBACK)
     await made.change_queue(call_back=ASKED, longest_wait_s=limit)
-    edges: list[Edge] = []
-    endpoint = SipEndpoint.open(
-        local=Address(HOST, 0),
-        product="test",
-        on_event=lambda event: edges[0].switchboard.take(event),  # noqa: PLW0108 - made below
-        contact_user="everline",
-    )
-    edge = Edge("a1", made.store, telephony=Telephony(endpoint))
-    edges.append(edge)
-    made.edges["a1"] = edge
-    await edge.start()
-    scene = Scene(made, edge, endpoint)
-    try:
-        yield scene
-    finally:
-        for telephone in (scene.caller, scene.ann):
-            telephone.close()
-        await edge.kill()
-        endpoint.close()
+    async with edge_over_sip(made) as (edge, endpoint):
+        scene = Scene(made, edge, endpoint)
+        try:
+            yield scene
+        finally:
+            for telephone in (scene.caller, scene.ann):
+                telephone.close()
 
 
 async def test_who_takes_the_offer_hears_the_notice_before_the_bye() -> None:

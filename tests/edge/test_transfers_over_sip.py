@@ -11,18 +11,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from edge.calls.telephony import Telephony
 from edge.sip import events as sip
 from edge.sip.endpoint import SipEndpoint
-from edge.sip.events import Address
 from state import keys
 from state.model import EdgeId, EdgeLife, EdgeState, Outcome, PresenceState, Site, SiteId
 from tests.edge.one_edge import SALES, Edge
+from tests.edge.over_sip import HOST, edge_over_sip
 from tests.edge.stage import Center
 from tests.integration.people import Leg, Telephone, until
 
 pytestmark = pytest.mark.parts
-HOST = "127.0.0.1"
 
 
 class Scene:
@@ -73,29 +71,17 @@ class Scene:
 async def _scene() -> AsyncIterator[Scene]:
     made = Center()
     await made.configure()
-    edges: list[Edge] = []
-    endpoint = SipEndpoint.open(
-        local=Address(HOST, 0),
-        product="test",
-        on_event=lambda event: edges[0].switchboard.take(event),  # noqa: PLW0108 - made below
-        contact_user="everline",
-    )
-    edge = Edge("a1", made.store, telephony=Telephony(endpoint))
-    edges.append(edge)
-    made.edges["a1"] = edge
-    await edge.start()
-    there = EdgeLife(
-        edge=EdgeId("b1"), site=SiteId("b"), sip="-", state=EdgeState.SERVING, started_ms=0
-    )
-    await made.put(keys.edge(there.edge), there)
-    scene = Scene(made, edge, endpoint)
-    try:
-        yield scene
-    finally:
-        for telephone in (scene.caller, scene.ann, scene.bob):
-            telephone.close()
-        await edge.kill()
-        endpoint.close()
+    async with edge_over_sip(made) as (edge, endpoint):
+        there = EdgeLife(
+            edge=EdgeId("b1"), site=SiteId("b"), sip="-", state=EdgeState.SERVING, started_ms=0
+        )
+        await made.put(keys.edge(there.edge), there)
+        scene = Scene(made, edge, endpoint)
+        try:
+            yield scene
+        finally:
+            for telephone in (scene.caller, scene.ann, scene.bob):
+                telephone.close()
 
 
 async def test_refer_is_notified_step_by_step_and_the_transferor_is_hung_up() -> None:
