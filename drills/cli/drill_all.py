@@ -14,9 +14,9 @@ import cyclopts
 import msgspec
 
 from drills import endless
+from drills.cli.drill_all_file import counted, taken_up, unended, with_head, write
 from drills.cli.drill_keys import see_that_it_signs, tell_head
 from drills.cli.drill_labs import Ended, SideBySide, run_some
-from drills.cli.drill_report import compared_with
 from drills.cli.drill_words import Keep, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
@@ -24,29 +24,23 @@ from drills.course import End
 from drills.desk.tables import table
 from drills.desk.words import lasting
 from drills.due import Due, in_one_lab, still_to_do
-from drills.evidence import Evidence, verdict
+from drills.evidence import verdict
 from drills.experiment import MOST_REPEATS, Experiment
-from drills.figures_file import write_figures
 from drills.lacks import Lacks
 from drills.lever import Lever
 from drills.only_one import only_one
-from drills.sealing import TamperedError, fingerprint
 from drills.setup.say import note
-from drills.shelf import HOME, Head, Shelf, Trial, tamper
+from drills.shelf import HOME, Shelf, Trial, tamper
 from drills.sources import PRODUCT, digest
 from drills.tally import (
     Done,
     Most,
     Tally,
     Total,
-    done,
-    interrupted,
-    read_back,
     summed,
     tally,
     total_of,
 )
-from state.codec import UNREADABLE
 
 MOST_MISSING = 3
 UNTRIED: Final = Trial(0, 0, {})
@@ -132,7 +126,7 @@ def all_(  # noqa: PLR0913 - the options of one command
         # Of what was interrupted there is no evidence that could be tried.
         tried = [each.run for each in many.runs if each.end is not End.INTERRUPTED]
         answer = many.tally(tamper(shelf, tried))
-        _write(json, _with_head(answer, shelf.head()))
+        write(json, with_head(answer, shelf.head()))
     _print_tally(answer, tuple(many.in_vain()), tuple(many.done_since()))
     tell_head(shelf)
     held_all = 0 < answer.total.done == answer.total.held
@@ -256,12 +250,12 @@ class Many:
         """
         for run in ended.runs:
             self._take(shelf, run)
-        for each in _interrupted(shelf, self._total.since, self._wanted, self.runs):
+        for each in unended(shelf, self._total.since, self._wanted, self.runs):
             if (each.drill, each.seed) not in busy:
                 note(f"drill all: {each.drill}, {each.seed}: INTERRUPTED: {each.why}")
                 self.runs.append(each)
         self._count(is_lost=not ended.runs)
-        _write(self._file, self.tally())
+        write(self._file, self.tally())
         if ended.status not in {Exit.OK, Exit.FAILED}:
             return True
         self._in_vain = 0 if ended.runs else self._in_vain + 1
@@ -318,7 +312,7 @@ class Many:
 
     def _take(self, shelf: Shelf, run: str) -> None:
         evidence = shelf.read(run)
-        new = _done(shelf, evidence)
+        new = counted(shelf, evidence)
         # Of one that was tried in vain only what became of it at last is told. What was begun
         # stays, or whoever stops what goes badly would have good figures.
         self.runs = [each for each in self.runs if each.was_begun or each.due != new.due]
@@ -344,101 +338,8 @@ class Many:
         note(f"drill all: {total.done} of {total.due} runs, {broken} broken{left}")
 
 
-def _done(shelf: Shelf, evidence: Evidence) -> Done:
-    return done(evidence, [each.told() for each in compared_with(shelf, evidence).worse])
-
-
 def _left_s(ends_s: float | None) -> float | None:
     return None if ends_s is None else ends_s - time.monotonic()
-
-
-def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code: str) -> Tally:
-    """Return what there is to go on from.
-
-    With what has come to the shelf since the file was written, whose command was killed meanwhile;
-    without what was never begun, which is tried again, as is what was stopped half-way or
-    interrupted, and stays; and, if `code` is said, without what was done with any other.
-    """
-    last, key = shelf.head().run, fingerprint(shelf.public_key())
-    if file is None or not file.exists():
-        found = tally((), 0, 0, total=Total(since=last, key=key))
-        _write(file, found)
-        return found
-    try:
-        before = msgspec.json.decode(file.read_bytes(), type=Tally)
-    except (OSError, *UNREADABLE) as error:
-        raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
-    if wrong := _of_another_because(before, shelf, key):
-        raise CommandError(f"{file} is {wrong}: say its --keep, or another file", Exit.USAGE)
-    kept = [each for each in read_back(before.runs) if _counts(each, code) or each.stays]
-    have = {each.due for each in kept if each.counts}
-    if again := len({each.due for each in before.runs} - have):
-        note(f"drill all: {again} runs of {file} are done again")
-    plans = {each.plan_hash for each in wanted}
-    for each in _missed(before, shelf):
-        is_new = _counts(each, code) and each.due not in have
-        if each.plan_hash in plans and each.seed and (is_new or each.stays):
-            have |= {each.due} if each.counts else set()
-            kept.append(each)
-    # What runs just now may still come to an end.
-    if not Lever(shelf.home).is_running():
-        kept += _interrupted(shelf, before.total.since, wanted, kept)
-    total = msgspec.structs.replace(before.total, key=key)
-    return msgspec.structs.replace(before, runs=tuple(kept), total=total)
-
-
-def _of_another_because(before: Tally, shelf: Shelf, key: str) -> str:
-    """Return why a file is of another folder than this; empty: it is of this, by all it says."""
-    if before.total.key:
-        if before.total.key == key:
-            return ""
-        return f"of a folder whose key is {before.total.key}, and that of {shelf.home} is {key}"
-    # One of an earlier version has noted no key: its runs show whose it is.
-    if before.runs and not {each.run for each in before.runs}.intersection(shelf.runs()):
-        return f"of another folder: {shelf.home} has none of its {len(before.runs)} runs"
-    return ""
-
-
-def _interrupted(
-    shelf: Shelf, since: str, wanted: Sequence[Experiment], known: Sequence[Done]
-) -> list[Done]:
-    """Return what was begun on the shelf after a piece, of what is wanted, and has no end there."""
-    plans, have = {each.plan_hash for each in wanted}, {each.run for each in known}
-    found = (each for each in shelf.unended(since) if each.plan_hash in plans and each.seed)
-    return [interrupted(each) for each in found if each.run not in have]
-
-
-def _counts(run: Done, code: str) -> bool:
-    return run.counts and code in {"", run.code}
-
-
-def _missed(before: Tally, shelf: Shelf) -> Iterator[Done]:
-    """Yield the runs on the shelf that are not in the file since nobody lived to write it.
-
-    Of labs side by side one that stands may have brought some before the newest in the file: what
-    the others brought is written down when they are down.
-    """
-    known = {each.run for each in before.runs}
-    for run in shelf.runs():
-        if run > before.total.since and run not in known:
-            try:
-                yield _done(shelf, shelf.read(run))
-            except (TamperedError, OSError) as error:
-                note(f"drill all: the evidence of {run} does not count: {error}")
-
-
-def _with_head(answer: Tally, head: Head) -> Tally:
-    """Return the sums with what shows later that no piece was taken away: kept elsewhere."""
-    evidence = msgspec.structs.replace(answer.evidence, head_run=head.run, head_hash=head.hash)
-    return msgspec.structs.replace(answer, evidence=evidence)
-
-
-def _write(file: Path | None, answer: Tally) -> None:
-    if file is not None:
-        try:
-            write_figures(file, answer)
-        except OSError as error:
-            raise CommandError(f"{file} cannot be written: {error.strerror}", Exit.USAGE) from error
 
 
 def _seconds(most: Most, places: int) -> str:

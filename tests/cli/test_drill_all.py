@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from drills.beginning import Beginning
 from drills.cli import drill_all, drill_labs
-from drills.cli.drill_all import all_, taken_up
+from drills.cli.drill_all import all_
+from drills.cli.drill_all_file import taken_up
 from drills.cli.drill_labs import SideBySide
 from drills.cli.errors import CommandError, Exit
 from drills.course import ASKED, PULLED, End

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from drills.cli.drill_all import taken_up
+from drills.cli.drill_all_file import taken_up
 from drills.cli.errors import CommandError
 from drills.demo import phones
 from drills.experiment import ExperimentError
