@@ -7,13 +7,17 @@ import functools
 import inspect
 import selectors
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 from state.model import Now
 
 P = ParamSpec("P")
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 WALL_MS = 1_700_000_000_000
+LONGEST_WORK_S = 30.0
+"""Real seconds that one piece of a thread's work may take."""
 
 
 class StuckError(AssertionError):
@@ -21,15 +25,19 @@ class StuckError(AssertionError):
 
 
 class _Selector(selectors.SelectSelector):
-    """Sleeps by moving the loop's time on."""
+    """Sleeps by moving the loop's time on, but waits for threads that are at work."""
 
     def __init__(self) -> None:
         super().__init__()
         self.slept_s = 0.0
+        self.at_work = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or timeout == 0:
+            return ready
+        # Threads wake the loop when they are done; how long they take is no time of the test.
+        if self.at_work and (ready := super().select(LONGEST_WORK_S)):
             return ready
         if timeout is None:
             raise StuckError("everybody waits, and no timer would wake anybody")
@@ -45,6 +53,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._slow)
         self._threads = ThreadPoolExecutor()
         self.set_default_executor(self._threads)
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+    ) -> asyncio.Future[T]:
+        """Let a thread do it, and time stand still until it has."""
+        future = super().run_in_executor(executor, func, *args)
+        self._slow.at_work += 1
+        future.add_done_callback(self._is_done)
+        return future
+
+    def _is_done(self, _: asyncio.Future[Any]) -> None:
+        self._slow.at_work -= 1
 
     def time(self) -> float:
         """Return the virtual time, which starts at 1000."""
