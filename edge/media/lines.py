@@ -35,7 +35,7 @@ def lines_of(sdp: bytes) -> list[str]:
 
 def joined(lines: list[str]) -> bytes:
     """Return the description that has these lines."""
-    return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
+    return "\r\n".join([*lines, ""]).encode("utf-8", "surrogateescape")
 
 
 def grouped(lines: Iterable[str]) -> list[list[str]]:

@@ -134,14 +134,16 @@ def first_spoken(sections: tuple[Section, ...]) -> int:
 
 def codecs(section: Section) -> list[tuple[str, str]]:
     """Return its formats and encodings, the preferred first, but for events (RFC 4733)."""
-    named = ((item, section.encodings.get(item, "")) for item in section.formats)
-    return [each for each in named if not each[1].startswith(EVENTS)]
+    return [each for each in _named(section) if not each[1].startswith(EVENTS)]
 
 
 def events(section: Section) -> list[tuple[str, str]]:
     """Return the formats and encodings of its events (RFC 4733)."""
-    named = ((item, section.encodings.get(item, "")) for item in section.formats)
-    return [each for each in named if each[1].startswith(EVENTS)]
+    return [each for each in _named(section) if each[1].startswith(EVENTS)]
+
+
+def _named(section: Section) -> list[tuple[str, str]]:
+    return [(item, section.encodings.get(item, "")) for item in section.formats]
 
 
 def keys_apart(sdp: bytes) -> bool:
