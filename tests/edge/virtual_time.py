@@ -55,7 +55,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.set_default_executor(self._threads)
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """Let a thread do it, and time stand still until it has."""
         future = super().run_in_executor(executor, func, *args)
