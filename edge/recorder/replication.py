@@ -42,6 +42,8 @@ AGAIN_BYTES_S: Final = 2_000_000
 """What is copied again leaves the line between sites to calls and to what is new."""
 MOST_AGAIN: Final = AGAIN_BYTES_S * PERIOD_S
 """Bytes that may be copied again in one turn."""
+LOOK_AGAIN_S: Final = 60.0
+"""How soon a manifest that could not be read is read anew: it may have been put right since."""
 
 log = structlog.get_logger()
 
@@ -74,8 +76,8 @@ class Replicator:
         self._recorders = recorders
         self._tls = tls
         self._ledger = ledger
-        self._passed_over: set[str] = set()
-        """What the store has and this recorder cannot read."""
+        self._passed_over: dict[str, float] = {}
+        """What the store has and this recorder cannot read, and when it is looked at again."""
         self._due: dict[tuple[str, str], _Due] = {}
         """By tenant and recording."""
         self._stuck: dict[str, str] = {}
@@ -208,7 +210,7 @@ class Replicator:
     async def _look(self) -> dict[tuple[str, str], _Due]:
         """Return what the store has and has not been counted; what is gone from it is not due."""
         due: dict[tuple[str, str], _Due] = {}
-        in_a_row = 0
+        in_a_row, now_s = 0, time.monotonic()
         noted = len(self._ledger.copies)
         for tenant in await self._store.tenants():
             async for recording in self._store.manifests(tenant):
@@ -218,7 +220,7 @@ class Replicator:
                     noted -= 1
                     if not self._stands(copy):
                         due[each] = _Due(copy.samples, copy.site, is_again=True)
-                elif name in self._passed_over:
+                elif self._passed_over.get(name, now_s) > now_s:
                     continue
                 elif each in self._due:
                     due[each] = self._due[each]
@@ -231,9 +233,14 @@ class Replicator:
                         due[each] = _Due(0)
                         self._not_given.add(each)
                         in_a_row += 1
+        self._forget_passed(now_s)
         if noted > 0:
             await self._forget_gone()
         return due
+
+    def _forget_passed(self, now_s: float) -> None:
+        """Forget what was to be looked at again by now: it has been deleted, or was whole."""
+        self._passed_over = {name: at_s for name, at_s in self._passed_over.items() if at_s > now_s}
 
     async def _forget_gone(self) -> None:
         """Forget where copies are of what was deleted here."""
@@ -249,7 +256,7 @@ class Replicator:
         except FileNotFoundError:
             return  # it was deleted at this moment
         if account is None:
-            self._passed_over.add(f"{tenant}/{recording}")
+            self._passed_over[f"{tenant}/{recording}"] = time.monotonic() + LOOK_AGAIN_S
         elif account.recorder == self._recorder:
             due[tenant, recording] = _Due(account.samples)
         else:
@@ -261,7 +268,8 @@ class Replicator:
         try:
             return manifest.read(signed, self._recorders)
         except CustodyError as error:
-            log.error("manifest_not_sent", call=recording, because=str(error))  # noqa: TRY400 - one line
+            if f"{tenant}/{recording}" not in self._passed_over:  # else it has been said
+                log.error("manifest_not_sent", call=recording, because=str(error))  # noqa: TRY400 - one line
             return None
 
     # ---- sending ---------------------------------------------------------------------------------
@@ -275,7 +283,7 @@ class Replicator:
         except FileNotFoundError:
             return  # it was deleted since: the next look leaves it out
         if account is None:
-            self._passed_over.add(f"{tenant}/{recording}")
+            self._passed_over[f"{tenant}/{recording}"] = time.monotonic() + LOOK_AGAIN_S
             self._ledger.forget([f"{tenant}/{recording}"])
             self._due.pop(which, None)
             return

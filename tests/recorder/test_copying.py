@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 from obstore.exceptions import GenericError
+from structlog.testing import capture_logs
 
 from custody.store import RecordingStore
+from edge.recorder import replication
 from edge.recorder.ledger import Ledger
 from edge.recorder.peers import NotKeptError, Peers
 from edge.recorder.receiving import Kept
@@ -46,6 +49,7 @@ class Site:
     """A site with recordings to copy, and a peer that takes all."""
 
     def __init__(self, archive: Archive, folder: Path, patching: pytest.MonkeyPatch) -> None:
+        self.archive = archive
         opened = RecordingStore.open(str(archive.store))
         self.store = SpoiltStore(opened._store, [archive.store])  # noqa: SLF001 - a folder's
         self.replicator = Replicator(
@@ -148,3 +152,23 @@ async def test_a_store_that_is_away_is_not_asked_for_every_recording(
     site.store.spoilt = frozenset()
     await site.turn()
     assert site.replicator.count == len(CALLS)
+
+
+async def test_a_manifest_that_was_put_right_is_copied_after_all(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(replication, "time", SimpleNamespace(monotonic=lambda: now_s))
+    manifest = site.archive.store / "main" / "manifests" / f"{CALLS[0]}.json"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[: len(whole) // 2])
+    with capture_logs() as told:
+        for now_s in (0.0, replication.LOOK_AGAIN_S):  # noqa: B007 - read by the clock
+            await site.turn()
+        manifest.write_bytes(whole)
+        await site.turn()
+        assert site.replicator.count == len(CALLS) - 1, "it is not read in every turn"
+        now_s = 2 * replication.LOOK_AGAIN_S
+        await site.turn()
+    assert site.replicator.count == len(CALLS)
+    assert [each["event"] for each in told].count("manifest_not_sent") == 1, "said once"
