@@ -44,6 +44,7 @@ class Callback:
         self.records = records
         self.stage = Stage.WAITING
         self.leg: LegId | None = None
+        """None: the caller is not dialled yet, or their leg is over."""
         self.way = way
         self.rules = rules
         self.decision: Decision | None = None

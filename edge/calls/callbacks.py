@@ -248,8 +248,10 @@ class Callbacks:
             await self._give_up(back, NOT_REACHED)
             return
         decision, token = back.decision, back.token
-        if back.stage is not Stage.ANSWERED or decision is None or token is None:
-            return  # they hung up meanwhile
+        # Their goodbye may have come in this very turn, and its task not have had its own.
+        has_left = back.stage is not Stage.ANSWERED or back.leg is None
+        if has_left or decision is None or token is None:
+            return
         self._dialled.hand_over(leg)
         self._forget(back)
         self._switchboard.take_called_back(

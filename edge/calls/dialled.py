@@ -125,5 +125,6 @@ class DialledLegs:
 
     def _over(self, back: Callback, leg: LegId, cause: str) -> None:
         del self._of_leg[leg]
+        back.leg = None
         if back.stage is not Stage.OVER:
             self._on_over(back, cause)
