@@ -19,7 +19,7 @@ from edge.calls.media_failure import MediaEffect, failure
 from edge.calls.pair_media import PairMedia
 from edge.calls.played import Played, Sounds
 from edge.media.edits import asked_offer, open_to_all, with_events, with_ours
-from edge.media.errors import MediaError, MediaExhausted, SdpError
+from edge.media.errors import MediaError, MediaExhausted, MediaUnavailable, SdpError
 from edge.media.facing import standing_answer
 from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
@@ -35,7 +35,7 @@ class _Ahead(NamedTuple):
 
     said: bytes
     """By the caller: of this it is."""
-    told: bytes | MediaExhausted
+    told: bytes | MediaExhausted | MediaUnavailable
 
 
 class CallMedia:
@@ -165,8 +165,12 @@ class CallMedia:
         async with self._turn:
             said = self._said.get(Side.CALLER)
             is_up = Side.CALLER in self._told and not self._is_closed and not self._is_joined
-            if said is None or not is_up or self._ahead is not None:
+            is_known = self._ahead is not None and not isinstance(
+                self._ahead.told, MediaUnavailable
+            )
+            if said is None or not is_up or is_known:
                 return
+            self._ahead = None
             try:
                 told = await self._engine.offer_to_agent(self._call, said)
             except MediaExhausted as error:
@@ -174,6 +178,8 @@ class CallMedia:
                 self._ahead = _Ahead(said, error)
             except MediaError as error:
                 # It is asked again when there is an agent, and what comes of that counts.
+                if isinstance(error, MediaUnavailable):
+                    self._ahead = _Ahead(said, error)
                 log.info("media_not_ahead", call=self._call, error=str(error))
             else:
                 self._ahead = _Ahead(said, told)
@@ -185,6 +191,9 @@ class CallMedia:
             return await self._engine.offer_to_agent(self._call, said)
         if isinstance(ahead.told, MediaExhausted):
             raise ahead.told
+        if isinstance(ahead.told, MediaUnavailable):
+            # The agent, reserved meanwhile, has waited for that answer: not once more as long.
+            return await self._engine.offer_to_agent(self._call, said, is_again=True)
         return ahead.told
 
     async def _last_heard(self) -> ev.LastHeard:

@@ -58,7 +58,14 @@ class DirectMedia:
         """Nobody is there to play: it is over at once."""
         return 0.0
 
-    async def offer_to_agent(self, call: str, caller_sdp: bytes, *, agent: Party = AGENT) -> bytes:  # noqa: ARG002 - one agent
+    async def offer_to_agent(
+        self,
+        call: str,  # noqa: ARG002 - the same for all
+        caller_sdp: bytes,
+        *,
+        agent: Party = AGENT,  # noqa: ARG002 - one agent
+        is_again: bool = False,  # noqa: ARG002 - nobody is waited for
+    ) -> bytes:
         """Offer the caller's own session."""
         return caller_sdp
 

@@ -38,8 +38,10 @@ class Relay(Protocol):
         """Play a file; return its length in seconds."""
         ...
 
-    async def offer_to_agent(self, call: str, caller_sdp: bytes, *, agent: Party = AGENT) -> bytes:
-        """Return the offer for an agent."""
+    async def offer_to_agent(
+        self, call: str, caller_sdp: bytes, *, agent: Party = AGENT, is_again: bool = False
+    ) -> bytes:
+        """Return the offer for an agent. What is asked `is_again` is given up soon."""
         ...
 
     async def join(self, call: str, agent_sdp: bytes, *, agent: Party = AGENT) -> bytes:

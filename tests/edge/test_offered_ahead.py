@@ -21,6 +21,8 @@ from tests.edge.virtual_time import in_virtual_time
 
 FIRST = fx.PrepareAgent(attempt=Attempt(1), agent=AgentId("ann"))
 SECOND = fx.PrepareAgent(attempt=Attempt(2), agent=AgentId("bob"))
+PATIENCE_S, SOON_S = 3.0, 1.0
+"""As long as an engine waits for a call that is taken, and for one that asks again."""
 MOVED_SDP = CALLER_SDP.replace(b"192.0.2.", b"198.51.100.")
 
 
@@ -30,11 +32,19 @@ class CountingMedia(TroubledMedia):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[bytes] = []
+        self.silent_for = 0
+        """So many of these have no answer."""
 
-    async def offer_to_agent(self, call: str, caller_sdp: bytes, *, agent: Party = AGENT) -> bytes:
+    async def offer_to_agent(
+        self, call: str, caller_sdp: bytes, *, agent: Party = AGENT, is_again: bool = False
+    ) -> bytes:
         """Count it."""
         self.asked.append(caller_sdp)
-        return await super().offer_to_agent(call, caller_sdp, agent=agent)
+        if self.silent_for:
+            self.silent_for -= 1
+            await asyncio.sleep(SOON_S if is_again else PATIENCE_S)
+            raise MediaUnavailable("no answer")
+        return await super().offer_to_agent(call, caller_sdp, agent=agent, is_again=is_again)
 
 
 @pytest.fixture
@@ -131,6 +141,34 @@ async def test_a_relay_that_gave_no_answer_is_asked_again_when_there_is_an_agent
     relay.fails_with["offer_to_agent"] = MediaUnavailable("no answer")
     await media.look_ahead()
     assert isinstance(await media.carry_out(FIRST), ev.AgentMediaReady)
+
+
+@in_virtual_time
+async def test_an_agent_who_has_waited_for_a_silent_relay_waits_no_second_time_as_long(
+    relay: CountingMedia, media: CallMedia
+) -> None:
+    await media.carry_out(fx.OpenMedia(sdp=CALLER_SDP))
+    relay.silent_for = 2
+    clock = asyncio.get_running_loop().time
+    began_s = clock()
+    ahead = asyncio.create_task(media.look_ahead())
+    await asyncio.sleep(0)
+    assert await media.carry_out(FIRST) == ev.MediaLost()
+    assert clock() - began_s == pytest.approx(PATIENCE_S + SOON_S)
+    await ahead
+
+
+@in_virtual_time
+async def test_the_next_agent_is_asked_for_anew_with_all_patience(
+    relay: CountingMedia, media: CallMedia
+) -> None:
+    """Nobody came of the first question: the relay may have been silent for that moment alone."""
+    await media.carry_out(fx.OpenMedia(sdp=CALLER_SDP))
+    relay.silent_for = 1
+    await media.look_ahead()
+    await media.look_ahead()
+    assert isinstance(await media.carry_out(FIRST), ev.AgentMediaReady)
+    assert len(relay.asked) == 2
 
 
 @in_virtual_time

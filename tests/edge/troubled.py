@@ -226,10 +226,12 @@ class TroubledMedia(DirectMedia):
         await super().play(call, file, times=times, listener=listener)
         return 1.0 if times == 1 else 0.0
 
-    async def offer_to_agent(self, call: str, caller_sdp: bytes, *, agent: Party = AGENT) -> bytes:
+    async def offer_to_agent(
+        self, call: str, caller_sdp: bytes, *, agent: Party = AGENT, is_again: bool = False
+    ) -> bytes:
         """Offer as it came."""
         await self._step("offer_to_agent")
-        return await super().offer_to_agent(call, caller_sdp, agent=agent)
+        return await super().offer_to_agent(call, caller_sdp, agent=agent, is_again=is_again)
 
     async def join(self, call: str, agent_sdp: bytes, *, agent: Party = AGENT) -> bytes:
         """Send the agent what the caller says."""

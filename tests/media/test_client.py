@@ -161,6 +161,7 @@ async def test_a_call_that_is_taken_outlives_a_relay_that_is_silent_for_too_long
         for new in (
             engine.hold_caller("new", CALLER_SDP, is_new=True),
             engine.offer_caller("late"),
+            engine.offer_to_agent("taken", CALLER_SDP, is_again=True),
             engine.has("taken"),
         ):
             with pytest.raises(MediaUnavailable, match=r"in 0\.2 s"):

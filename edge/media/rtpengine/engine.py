@@ -31,7 +31,8 @@ class MediaEngine:
     and `SdpError` for a description that cannot be used.
 
     In time is `timeout_s` a command for new callers, whom another site can still take, and for
-    questions; `patience_s` for calls that are taken, which would end for want of an answer.
+    questions, also one that is put again; `patience_s` for calls that are taken, which would end
+    for want of an answer.
     """
 
     def __init__(
@@ -94,15 +95,18 @@ class MediaEngine:
 
     # -- an agent is rung and joined
 
-    async def offer_to_agent(self, call: str, caller_sdp: bytes, *, agent: Party = AGENT) -> bytes:
+    async def offer_to_agent(
+        self, call: str, caller_sdp: bytes, *, agent: Party = AGENT, is_again: bool = False
+    ) -> bytes:
         """Return the offer for an INVITE to an agent. The caller's music goes on.
 
         If the agent refuses, do nothing: offer to the next one. The agent is not heard before
-        `join`.
+        `join`. `is_again`: the same has been asked, with patience, and there was no answer.
         """
+        ask = self._ask_soon if is_again else self._ask
         name = self._name(call)
-        reply = await self._ask(plan.offer(name, CALLER, agent, caller_sdp))
-        await self._ask(plan.block(name, agent))
+        reply = await ask(plan.offer(name, CALLER, agent, caller_sdp))
+        await ask(plan.block(name, agent))
         return _sdp(reply)
 
     async def join(self, call: str, agent_sdp: bytes, *, agent: Party = AGENT) -> bytes:
