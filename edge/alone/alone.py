@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 import structlog
 
 from edge.acd.abandoned import Holds, abandoned, holds_all
+from edge.acd.merged_rests import with_rests_left
 from edge.acd.plan import Held
 from edge.acd.token import Token, alone_token
 from edge.alone.closed import SETTLED_S, closed
@@ -321,7 +322,12 @@ class Alone:
             async with asyncio.timeout(MERGE_S):
                 now_there = self._mirror.snapshot
                 await merge(
-                    self._shared, overlay, now_there, self._edge, self._done, holds=self._holds
+                    self._shared,
+                    with_rests_left(overlay, began_s),
+                    now_there,
+                    self._edge,
+                    self._done,
+                    holds=self._holds,
                 )
                 await self._until_shown(self._done)
         except (StoreError, TimeoutError) as error:

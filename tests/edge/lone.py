@@ -10,6 +10,7 @@ from pathlib import Path
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.granting import reserved
 from edge.acd.match import match
+from edge.acd.merged_rests import with_rests_left
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import connected, ended, offer_failed
 from edge.acd.token import Token
@@ -270,7 +271,8 @@ class Bench:
         """Write what was done alone, and go on by the shared store."""
         await self.read()
         assert self.store.overlay is not None
-        done = await merge(self.shared, self.store.overlay, self.mirror.snapshot, A1)
+        overlay = with_rests_left(self.store.overlay, self.clock.now().mono_s)
+        done = await merge(self.shared, overlay, self.mirror.snapshot, A1)
         await self.read()
         self.store.end(done.revisions, done.ranks)
         return done

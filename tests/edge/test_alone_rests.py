@@ -1,0 +1,85 @@
+"""Who talked while their site was alone rests as long as they would have, merge or not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.acd.agent_state import AgentState, agent_states
+from edge.acd.attendance import RestChange
+from edge.acd.ending import AgentPart, Ending
+from edge.acd.reservation import ended
+from edge.acd.token import Token
+from edge.calls.records import Landed
+from edge.duties.presence import PresenceKeeper
+from state.model import Outcome, SiteId, WorkEnd
+from tests.edge.lone import A1, ANN, Bench, configured
+from tests.edge.virtual_time import in_virtual_time
+
+TOKEN = Token(epoch=2, revision=1)
+WRAP_UP_S = 60.0
+PART = AgentPart(end=WorkEnd.TALKED, rest_s=WRAP_UP_S)
+ENDING = Ending(outcome=Outcome.ANSWERED, cause="agent_hung_up")
+
+
+async def talked_alone() -> Bench:
+    """Return an edge that is alone, and whose agent has just talked to a caller."""
+    bench = await configured()
+    bench.store.begin()
+    records = await bench.waits()
+    await bench.give(records, TOKEN)
+    written = await records.write(
+        lambda held, at: None if held is None else ended(held, ENDING, PART, at)
+    )
+    assert isinstance(written, Landed)
+    return bench
+
+
+def keeper(bench: Bench) -> PresenceKeeper:
+    return PresenceKeeper(
+        store=bench.store,
+        clock=bench.clock,
+        edge=A1,
+        site=SiteId("a"),
+        snapshot=lambda: bench.store.snapshot,
+        is_alone=lambda: bench.store.is_alone,
+    )
+
+
+def state(bench: Bench) -> AgentState:
+    return agent_states(bench.store.snapshot, bench.clock.now())[ANN]
+
+
+@pytest.mark.parametrize("talked_before_s", [WRAP_UP_S + 1, 20.0])
+@in_virtual_time
+async def test_nobody_rests_anew_as_their_site_merges(talked_before_s: float) -> None:
+    bench = await talked_alone()
+    await asyncio.sleep(talked_before_s)
+    before = state(bench)
+    await bench.merge()
+    assert state(bench) is before
+    await asyncio.sleep(max(0.0, WRAP_UP_S + 1 - talked_before_s))
+    assert state(bench) is AgentState.READY
+
+
+@in_virtual_time
+async def test_who_has_finished_their_wrap_up_alone_is_ready_after_the_merge() -> None:
+    bench = await talked_alone()
+    await asyncio.sleep(10.0)
+    await keeper(bench).change_rest(ANN, RestChange.FINISH, 0.0)
+    assert state(bench) is AgentState.READY
+    await bench.merge()
+    assert state(bench) is AgentState.READY
+
+
+@in_virtual_time
+async def test_a_wrap_up_that_was_prolonged_alone_lasts_on_after_the_merge() -> None:
+    bench = await talked_alone()
+    await asyncio.sleep(10.0)
+    await keeper(bench).change_rest(ANN, RestChange.EXTEND, 30.0)
+    await bench.merge()
+    await asyncio.sleep(WRAP_UP_S + 19)
+    assert state(bench) is AgentState.WRAP_UP
+    await asyncio.sleep(2.0)
+    assert state(bench) is AgentState.READY
