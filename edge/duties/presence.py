@@ -33,7 +33,9 @@ from state.keys import Kind
 from state.model import (
     FIRST_EPOCH,
     AgentId,
+    CallId,
     EdgeId,
+    Entry,
     Presence,
     Rested,
     SiteId,
@@ -121,6 +123,9 @@ class PresenceKeeper:
         self._due: set[AgentId] | None = None
         """Whom to look at; None: everybody. Looking at ten thousand for each who signs in, or takes
         a break, would take more of an edge than their calls."""
+        self._untold: dict[tuple[CallId, AgentId], tuple[Presence, Entry[Work]]] = {}
+        """Rests that were changed while this site was alone: the ledger is told of them later. By
+        call and agent; the last change counts."""
         self._wake = Wake()
 
     def set_registered(self, agents: frozenset[AgentId]) -> None:
@@ -211,16 +216,12 @@ class PresenceKeeper:
             presence = NoRest.NOT_RESTING
         if isinstance(presence, NoRest) or held is None or work is None:
             raise CommandError(f"no rest of {agent!r} to change: {presence}")
-        key = keys.presence(agent)
-        compare = ModIs(key=key, mod_revision=held.mod_revision)
+        compare = ModIs(key=keys.presence(agent), mod_revision=held.mod_revision)
         try:
-            compares, puts = await self._told(presence)
-            written = await self._store.txn(
-                (compare, *compares), (Put(key=key, value=encode(presence)), *puts)
-            )
+            is_written, _ = await self._put(presence, compare)
         except StoreError as error:
             raise CommandError(f"the rest of {agent!r} was not changed: {error}") from error
-        if not written.succeeded:
+        if not is_written:
             raise CommandError(f"the presence of {agent!r} has just changed: ask again")
         log.info("rest_changed", agent=agent, change=change, rest_s=presence.rest_s)
         return max(0.0, work.seen_s + presence.rest_s - now.mono_s)
@@ -236,6 +237,7 @@ class PresenceKeeper:
             try:
                 await self._write_moves(registered if among is None else registered & among)
                 await self._write_due(registered, among)
+                await self._tell_untold()
             except StoreError as error:
                 log.warning("presence_not_written", site=self._site, error=str(error))
                 self.wake()
@@ -256,28 +258,49 @@ class PresenceKeeper:
 
     async def _write_presence(self, presence: Presence, replaces: int) -> None:
         key = keys.presence(presence.agent)
-        compare = standing(key, replaces)
-        compares, puts = await self._told(presence)
-        result = await self._store.txn(
-            (compare, *compares), (Put(key=key, value=encode(presence)), *puts)
-        )
-        if result.succeeded:
+        is_written, is_told = await self._put(presence, standing(key, replaces))
+        if is_written:
             log.info("presence", agent=presence.agent, state=presence.state, reason=presence.reason)
-        elif compares:
+        elif is_told:
             # Another home edge has told of the same call: the presence may be as it was.
             self._look_at((presence.agent,))
         # A failed compare means else that the snapshot was old: the newer one will wake us.
 
-    async def _told(self, presence: Presence) -> tuple[tuple[Compare, ...], tuple[Put, ...]]:
-        """Return what tells the ledger of a wrap-up that this presence changes, if it does.
+    async def _put(self, presence: Presence, same: Compare) -> tuple[bool, bool]:
+        """Write a presence; tell whether it is written, and whether the ledger was to be told."""
+        rest = self._rest_changed(presence)
+        is_later = rest is not None and self._is_alone()
+        compares, puts = ((), ()) if rest is None or is_later else await self._told(presence, rest)
+        put = Put(key=keys.presence(presence.agent), value=encode(presence))
+        result = await self._store.txn((same, *compares), (put, *puts))
+        if result.succeeded and rest is not None and rest.value.call is not None and is_later:
+            self._untold[rest.value.call, presence.agent] = presence, rest
+        return result.succeeded, bool(compares)
 
-        Without a quorum nothing is told of it: the ledger then has the wrap-up as it was to be.
-        """
+    def _rest_changed(self, presence: Presence) -> Entry[Work] | None:
+        """Return from which talk the agent rests, if this presence changes for how long."""
         snapshot = self._snapshot()
         held, work = snapshot.presences.get(presence.agent), snapshot.works.get(presence.agent)
         said = None if held is None else (held.value.rest_of, held.value.rest_s)
         is_news = said != (presence.rest_of, presence.rest_s)
-        if not is_news or self._is_alone() or work is None or work.value.call is None:
+        return work if is_news and work is not None and work.value.call is not None else None
+
+    async def _tell_untold(self) -> None:
+        """Tell the ledger what was changed while this site was alone."""
+        for which, (presence, work) in tuple(self._untold.items()):
+            if self._is_alone():
+                return
+            compares, puts = await self._told(presence, work)
+            if puts and not (await self._store.txn(compares, puts)).succeeded:
+                self._wake.set()  # another home edge has told of the same call
+            elif self._untold[which] == (presence, work):
+                del self._untold[which]
+
+    async def _told(
+        self, presence: Presence, work: Entry[Work]
+    ) -> tuple[tuple[Compare, ...], tuple[Put, ...]]:
+        """Return what tells the ledger of a wrap-up that this presence changes, if it does."""
+        if work.value.call is None:
             return (), ()
         key = keys.rested(work.value.call)
         found = next(iter((await self._store.range(key)).records), None)

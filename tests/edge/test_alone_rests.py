@@ -13,9 +13,11 @@ from edge.acd.reservation import ended
 from edge.acd.token import Token
 from edge.calls.records import Landed
 from edge.duties.presence import PresenceKeeper
-from state.model import Outcome, SiteId, WorkEnd
-from tests.edge.lone import A1, ANN, Bench, configured
-from tests.edge.virtual_time import in_virtual_time
+from state import keys
+from state.codec import decode
+from state.model import AgentId, Outcome, Rested, RestTaken, SiteId, WorkEnd
+from tests.edge.lone import A1, ANN, CALL, Bench, configured
+from tests.edge.virtual_time import in_virtual_time, until
 
 TOKEN = Token(epoch=2, revision=1)
 WRAP_UP_S = 60.0
@@ -83,3 +85,32 @@ async def test_a_wrap_up_that_was_prolonged_alone_lasts_on_after_the_merge() -> 
     assert state(bench) is AgentState.WRAP_UP
     await asyncio.sleep(2.0)
     assert state(bench) is AgentState.READY
+
+
+@pytest.mark.parametrize("is_told_of_another", [True, False])
+@in_virtual_time
+async def test_a_wrap_up_that_was_changed_alone_is_told_beside_the_calls_record_after_the_merge(
+    *, is_told_of_another: bool
+) -> None:
+    bench = await talked_alone()
+    ben = RestTaken(agent=AgentId("ben"), since_ms=1, rest_s=2.0)
+    if is_told_of_another:
+        await bench.put(keys.rested(CALL), Rested(call=CALL, rests=(ben,), at_ms=2))
+    home = keeper(bench)
+    home.set_registered(frozenset({ANN}))
+    running = asyncio.create_task(home.run())
+    await asyncio.sleep(10.0)
+    await home.change_rest(ANN, RestChange.EXTEND, 5.0)
+    await asyncio.sleep(10.0)
+    await home.change_rest(ANN, RestChange.FINISH, 0.0)
+    assert (await bench.has(keys.rested(CALL))) is is_told_of_another
+    await bench.merge()
+    home.wake()
+    await until(lambda: not home._untold, "the ledger is told")  # noqa: SLF001 - nothing else tells
+    (found,) = (await bench.shared.range(keys.rested(CALL))).records
+    told = decode(Rested, found.value, found.key)
+    rests = {each.agent: each.rest_s for each in told.rests}
+    assert rests == {ANN: pytest.approx(20.0)} | ({ben.agent: 2.0} if is_told_of_another else {})
+    assert (await bench.record()).ended_ms in {each.since_ms for each in told.rests}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
