@@ -11,7 +11,7 @@ import structlog
 
 from edge.acd.call_events import Side
 from edge.media.edits import asked_offer
-from edge.media.errors import MediaError
+from edge.media.errors import MediaError, UnknownCall
 from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
@@ -33,6 +33,7 @@ class PairMedia:
         """What each side last said of itself."""
         self._told: dict[Side, bytes] = {}
         """What each side was last told."""
+        self._is_closed = False
 
     async def prepare(self, asker: bytes) -> bytes:
         """Take the asker's offer; return the one for the colleague."""
@@ -78,12 +79,16 @@ class PairMedia:
     async def close(self) -> None:
         """Take it out of the relay."""
         async with self._turn:
+            self._is_closed = True
             try:
                 await self._relay.release(self._name)
             except MediaError as error:
                 log.warning("media_failed", call=self._name, step="close", error=str(error))
 
     async def _renegotiated(self, side: Side, sdp: bytes | None) -> bytes:
+        if self._is_closed:
+            # With an offer the relay would take it in anew, and nobody let go of it again.
+            raise UnknownCall(f"{self._name} is over")
         if sdp is None:
             return asked_offer(self._told[side])
         other = Side.AGENT if side is Side.CALLER else Side.CALLER
