@@ -290,7 +290,8 @@ class CallMedia:
         if self.ears.silenced.may_be:
             # Who comes has not asked for it, and would wonder.
             await self.ears.silence(on=False)
-        told = await self._engine.join(self._call, sdp)
+        # Nobody tells the caller when an agent who holds just now resumes.
+        told = open_to_all(await self._engine.join(self._call, sdp))
         self._is_joined = True
         self._told[Side.CALLER] = told
         return told

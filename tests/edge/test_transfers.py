@@ -494,6 +494,24 @@ async def test_a_wish_passes_the_caller_on_and_hears_how_it_gets_on() -> None:
 
 
 @in_virtual_time
+async def test_a_caller_who_comes_back_to_an_agent_who_still_holds_is_heard_when_they_resume() -> (
+    None
+):
+    """Her resuming is answered here: the caller is told of it by nobody, and would not send."""
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        theirs, first, bob = await _passing(made, a1)
+        a1.sip.decline(bob)
+        await a1.answer_ours(first, "ann is asked back", sdp=HOLD)
+        await a1.reinvited(theirs, "the caller is brought back to ann")
+        offer = a1.sip.open[theirs].told[-1]
+        assert audio(offer).direction is Direction.SENDRECV
+        a1.sip.answer_ours(theirs)
+        await until(lambda: _state(a1, ANN) is AgentState.HOLD, "it is seen that ann holds")
+        await _over(made, a1, theirs)
+
+
+@in_virtual_time
 async def test_an_agent_who_passed_on_from_hold_and_has_the_caller_back_is_seen_talking() -> None:
     async with center("ann", "bob") as made:
         a1 = made.edges["a1"]
