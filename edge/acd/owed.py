@@ -104,8 +104,13 @@ def held_of(owed: Owed, snapshot: Snapshot, edge: EdgeId) -> Held | None:
     if entry is None or entry.value.holder != edge:
         return None
     offers = [each for each in snapshot.offers.values() if each.value.call == owed.call]
-    held = [given_agent(snapshot, each) for each in offers[:3]]
-    given, transferor, consulted = (*held, None, None, None)[:3]
+    told, leaving = owed.ticket, owed.leaving
+    had = {told.agent, *(talk.agent for talk in told.talks), leaving and leaving.agent}
+    # Whoever neither had the caller nor was to have them was asked about them.
+    asked = next((each for each in offers if each.value.agent not in had), None)
+    held = [given_agent(snapshot, each) for each in offers if each is not asked]
+    given, transferor = (*held, None, None)[:2]
+    consulted = None if asked is None else given_agent(snapshot, asked)
     return Held(ticket=entry, given=given, transferor=transferor, consulted=consulted)
 
 

@@ -244,7 +244,10 @@ def agent_freed(
 ) -> Plan:
     """Plan to free the agents of a call whose end is not known yet: its ticket stays."""
     of_all = [
-        freeing_of(each, part_of(each, part, leaving), at) for each in held.agents or (given,)
+        freeing_of(
+            each, part_of(each, part, leaving) if each is not held.consulted else WITHDRAWN, at
+        )
+        for each in held.agents or (given,)
     ]
     return Plan(
         compares=tuple(compare for each in of_all for compare in each.compares),
@@ -259,7 +262,8 @@ def ended(
 ) -> Plan:
     """Plan for the end: the record instead of the ticket; agents who are held are freed.
 
-    `part` says how, but of one who was `leaving`; it is ignored when nobody is held.
+    `part` says how, but of one who was `leaving`, or is consulted: whom they have asked is as free
+    as before. It is ignored when nobody is held.
     """
     return _closing(held, ending, part, at, guard=(), leaving=leaving)
 
@@ -380,7 +384,9 @@ def _closing(  # noqa: PLR0913  what is held, how it ended, and on which conditi
     compares: tuple[Compare, ...] = (Absent(key=put.key), same_ticket(held.ticket))
     success: tuple[Put | Delete, ...] = (put, Delete(key=keys.ticket(record.call)))
     for given in held.agents:
-        freeing = freeing_of(given, part_of(given, part, leaving), at)
+        # Who was consulted has not talked with the caller, however that call ends.
+        own = part_of(given, part, leaving) if given is not held.consulted else WITHDRAWN
+        freeing = freeing_of(given, own, at)
         compares += freeing.compares
         success += freeing.success
     kept = place_kept(held.ticket, ending, at, is_guess=is_guess)

@@ -73,11 +73,17 @@ def still_held(
     own = (o for o in offers if o is not None and (o.value.call, o.value.edge) == (call, holder))
     of_call = [_given(offer, found, known.get(offer.value.agent), at) for offer in own]
     # Beside one there may be the agent who has passed the caller on to them, or whom they consult.
-    given, transferor, consulted = (*of_call, None, None, None)[:3]
+    asked = None if before is None or before.consulted is None else _agent(before.consulted)
+    consulted = next((each for each in of_call if _agent(each) == asked), None)
+    given, transferor = (*(each for each in of_call if each is not consulted), None, None)[:2]
     return Held(ticket=entry, given=given, transferor=transferor, consulted=consulted)
 
 
 # ---- parts ---------------------------------------------------------------------------------------
+
+
+def _agent(given: GivenAgent) -> AgentId:
+    return given.offer.value.agent
 
 
 def _given(offer: Entry[Offer], found: Found, known: GivenAgent | None, at: Now) -> GivenAgent:

@@ -12,7 +12,7 @@ import pytest
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.fallen_silent import AGAIN_S, LOOK_S, PATIENCE_BY_RIGHT_S
 from edge.sip.events import LegId
-from state.model import AgentId, CallRecord, Outcome, PresenceState
+from state.model import AgentId, CallRecord, Outcome, PresenceState, WorkEnd
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
 from tests.edge.lines import asked, speak
 from tests.edge.one_edge import RING_S, Edge
@@ -207,6 +207,30 @@ async def test_a_call_that_ends_meanwhile_ends_the_consultation_too(who: str, st
         record = await scene.over()
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, ANN)
         assert not scene.edge.sip.rung("bob")
+
+
+@pytest.mark.parametrize("stage", ["rings", "talks"])
+@pytest.mark.parametrize("who", ["caller", "agent"])
+@in_virtual_time
+async def test_a_colleague_whose_goodbye_comes_after_the_end_of_the_call_has_no_wrap_up(
+    who: str, stage: str
+) -> None:
+    """They were asked, and have not talked with the caller."""
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        bob = await (scene.rings() if stage == "rings" else scene.talk())
+        sip = scene.edge.sip
+        sip.hang_up(scene.theirs if who == "caller" else scene.ours)
+        for leg in (scene.theirs, scene.ours, scene.asking):
+            sip.hang_up(leg)
+        await until(lambda: not scene.edge.snapshot.tickets, "the call is over")
+        sip.vanish(bob)
+        await until(lambda: BOB not in scene.edge.snapshot.offers, "bob is let go")
+        work = scene.edge.snapshot.works[BOB].value
+        assert (work.end, work.calls, work.rest_s) == (WorkEnd.WITHDRAWN, 0, 0.0)
+        assert _state(scene.edge, BOB) is AgentState.READY
+        assert _state(scene.edge, ANN) is AgentState.WRAP_UP
+        await scene.over()
 
 
 @in_virtual_time
@@ -564,6 +588,23 @@ async def test_a_record_that_is_owed_of_a_caller_who_was_handed_over_names_who_h
         record = await made.record(first, scene.theirs)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
         assert [talk.agent for talk in record.talks] == [ANN, BOB]
+
+
+@in_virtual_time
+async def test_a_record_that_is_owed_frees_the_colleague_without_a_wrap_up(tmp_path: Path) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        first = await made.edge("a1", tmp_path)
+        scene = await _asks(made)
+        await scene.talk()
+        first.store.is_away = True
+        first.sip.hang_up(scene.theirs)
+        await settle()
+        second = await made.next_life(first, tmp_path)
+        record = await made.record(first, scene.theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, ANN)
+        await until(lambda: not second.snapshot.offers, "both are free")
+        works = {agent: work.value.end for agent, work in second.snapshot.works.items()}
+        assert works == {ANN: WorkEnd.TALKED, BOB: WorkEnd.WITHDRAWN}
 
 
 @pytest.mark.parametrize("declines", ["before the REFER", "after the REFER"])
