@@ -77,11 +77,11 @@ CHECKS = tuple(
     )
 )
 NEEDS_NOTHING = ("-m", "not parts and not lab")
-APART = "tests/control_plane"
-"""Whose hermetic tests take as long as all others together: a center is begun for each of them."""
+APART = tuple(f"tests/{each}" for each in ("control_plane", "sip", "state", "steering"))
+"""Whose hermetic tests run in the second lane, so that both take about as long."""
 HERMETIC = Group(
     "hermetic tests",
-    (*NEEDS_NOTHING, f"--ignore={APART}"),
+    (*NEEDS_NOTHING, *(f"--ignore={each}" for each in APART)),
     is_tests=True,
     yields=True,
     lane=FIRST,
@@ -90,9 +90,9 @@ PARTS = Group(
     "tests on real parts", ("-m", "parts and not lab"), is_tests=True, real=True, lane=FIRST
 )
 LAB = Group("tests in the lab", ("-m", "lab"), is_tests=True, real=True, lane=SECOND)
-CENTERS = Group(
-    "hermetic tests of the control plane",
-    (*NEEDS_NOTHING, APART),
+HERMETIC_APART = Group(
+    "hermetic tests, second lane",
+    (*NEEDS_NOTHING, *APART),
     is_tests=True,
     yields=True,
     lane=SECOND,
@@ -124,10 +124,10 @@ def run(
 
     ruff, mypy and the import contracts, then the hermetic tests (no
     network), then those that start single servers; beside all of these, in
-    a second lane, those in the lab of three sites, then the hermetic ones
-    of the control plane. Each line says whose it is. Nothing stops at the
-    first failure. Up to five failed tests of real servers run once more
-    when all else is done, and are named.
+    a second lane, those in the lab of three sites, then other hermetic
+    ones. Each line says whose it is. Nothing stops at the first failure. Up
+    to five failed tests of real servers run once more when all else is
+    done, and are named.
 
     The last line sums up: "N passed, N failed"; a failed check counts as a
     failure. Exit code 0 only if nothing failed and something was tested.
@@ -159,10 +159,10 @@ def choose(
             *((*CHECKS, HERMETIC) if fast else ()),
             *((PARTS,) if parts else ()),
             *((LAB,) if lab else ()),
-            *((CENTERS,) if fast else ()),
+            *((HERMETIC_APART,) if fast else ()),
         ]
     else:
-        chosen = [*CHECKS, HERMETIC, PARTS, LAB, CENTERS]
+        chosen = [*CHECKS, HERMETIC, PARTS, LAB, HERMETIC_APART]
     if not only:
         return chosen
     return [

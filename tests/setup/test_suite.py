@@ -13,9 +13,9 @@ from drills.cli import lane
 from drills.cli.errors import Exit
 from drills.cli.suite import (
     APART,
-    CENTERS,
     CHECKS,
     HERMETIC,
+    HERMETIC_APART,
     LAB,
     PARTS,
     Group,
@@ -38,10 +38,10 @@ def names(groups: list[Group]) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (set(), [*CHECKS, HERMETIC, PARTS, LAB, CENTERS]),
-        ({"fast"}, [*CHECKS, HERMETIC, CENTERS]),
+        (set(), [*CHECKS, HERMETIC, PARTS, LAB, HERMETIC_APART]),
+        ({"fast"}, [*CHECKS, HERMETIC, HERMETIC_APART]),
         ({"parts"}, [PARTS]),
-        ({"fast", "lab"}, [*CHECKS, HERMETIC, LAB, CENTERS]),
+        ({"fast", "lab"}, [*CHECKS, HERMETIC, LAB, HERMETIC_APART]),
     ],
     ids=lambda value: "-".join(sorted(value)) or "all" if isinstance(value, set) else "",
 )
@@ -56,7 +56,7 @@ def test_paths_run_without_checks_and_k_reaches_every_group_of_tests() -> None:
     [group] = choose((ROOT / "tests",), fast=False, parts=False, lab=False, only="ring")
     assert group.command == (str(ROOT / "tests"), "-k", "ring")
     chosen = choose((), fast=False, parts=False, lab=False, only="ring")
-    assert names(chosen) == names([HERMETIC, PARTS, LAB, CENTERS])
+    assert names(chosen) == names([HERMETIC, PARTS, LAB, HERMETIC_APART])
     assert all(group.command[-2:] == ("-k", "ring") for group in chosen)
 
 
@@ -67,9 +67,9 @@ def test_every_test_belongs_to_exactly_one_group() -> None:
             fits = [eval(mark, {"parts": parts, "lab": lab}) for mark in marks]  # noqa: S307
             assert fits.count(True) == 1
     mark = HERMETIC.command[:2]
-    assert HERMETIC.command == (*mark, f"--ignore={APART}")
-    assert CENTERS.command == (*mark, APART)
-    assert (ROOT / APART).is_dir()
+    assert HERMETIC.command == (*mark, *(f"--ignore={each}" for each in APART))
+    assert HERMETIC_APART.command == (*mark, *APART)
+    assert all((ROOT / each).is_dir() for each in APART)
 
 
 @pytest.mark.parametrize(
