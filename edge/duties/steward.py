@@ -14,6 +14,7 @@ import structlog
 
 from edge.alone.sister import Lone
 from edge.duties.doubted_gates import DoubtedGates
+from edge.duties.lost_phones import LostPhones
 from edge.duties.presence import PresenceKeeper
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
@@ -127,6 +128,7 @@ class Steward:
             to_load=self._to_load,
         )
         self._doubted = DoubtedGates(self._proxy, snapshot)
+        self._lost_phones = LostPhones(self._proxy, keeper)
 
     @property
     def is_in_step(self) -> bool:
@@ -198,6 +200,7 @@ class Steward:
             group.create_task(self._judge())
             group.create_task(self._tell())
             group.create_task(self._doubted.run())
+            group.create_task(self._lost_phones.run())
 
     async def _judge(self) -> None:
         """Look once a second whether a site's standing changes: it may by the passing of time."""

@@ -73,7 +73,7 @@ class Desk:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
-async def _center() -> Center:
+async def center_without_presence() -> Center:
     center = Center()
     await center.configure()
     for name in (ANN, BOB):
@@ -82,7 +82,7 @@ async def _center() -> Center:
     return center
 
 
-async def _lives(center: Center, name: str) -> None:
+async def lives(center: Center, name: str) -> None:
     life = EdgeLife(
         edge=EdgeId(name),
         site=SiteId(name[0]),
@@ -93,22 +93,22 @@ async def _lives(center: Center, name: str) -> None:
     await center.put(keys.edge(EdgeId(name)), life)
 
 
-async def _wishes(center: Center, readiness: Readiness = Readiness.READY) -> None:
+async def wishes_to_be(center: Center, readiness: Readiness = Readiness.READY) -> None:
     await center.put(keys.wish(ANN), Wish(agent=ANN, readiness=readiness))
 
 
 @in_virtual_time
 async def test_an_agent_is_ready_when_registered_and_wishing_to_be_in_whatever_order() -> None:
-    center = await _center()
-    await _lives(center, "a1")
+    center = await center_without_presence()
+    await lives(center, "a1")
     desk = Desk(center, "a1")
-    await _wishes(center)
+    await wishes_to_be(center)
     desk.keeper.set_registered(frozenset())
     await asyncio.sleep(0.1)
     assert desk.state() is None
     desk.keeper.note(ANN, registered=True)
     await until(lambda: desk.state() is PresenceState.READY, "ready")
-    await _wishes(center, Readiness.PAUSED)
+    await wishes_to_be(center, Readiness.PAUSED)
     await until(lambda: desk.state() is PresenceState.PAUSED, "paused")
     desk.keeper.note(ANN, registered=False)
     await until(lambda: desk.state() is PresenceState.SIGNED_OUT, "signed out")
@@ -119,12 +119,12 @@ async def test_an_agent_is_ready_when_registered_and_wishing_to_be_in_whatever_o
 
 @in_virtual_time
 async def test_only_the_home_edge_writes_and_the_next_one_goes_on_when_it_dies() -> None:
-    center = await _center()
+    center = await center_without_presence()
     desks = {}
     for name in ("a1", "a2"):
-        await _lives(center, name)
+        await lives(center, name)
         desks[name] = Desk(center, name)
-    await _wishes(center)
+    await wishes_to_be(center)
     for desk in desks.values():
         desk.keeper.set_registered(frozenset({ANN}))
     first = desks["a1"]
@@ -143,10 +143,10 @@ async def test_only_the_home_edge_writes_and_the_next_one_goes_on_when_it_dies()
 
 @in_virtual_time
 async def test_an_event_that_was_lost_is_made_up_for_by_the_next_reading() -> None:
-    center = await _center()
-    await _lives(center, "a1")
+    center = await center_without_presence()
+    await lives(center, "a1")
     desk = Desk(center, "a1")
-    await _wishes(center)
+    await wishes_to_be(center)
     desk.keeper.note(ANN, registered=True)  # before the first reading: it is in that
     desk.keeper.set_registered(frozenset({ANN}))
     await until(lambda: desk.state() is PresenceState.READY, "ready")
@@ -157,10 +157,10 @@ async def test_an_event_that_was_lost_is_made_up_for_by_the_next_reading() -> No
 
 @in_virtual_time
 async def test_what_happens_while_the_table_is_read_is_newer_than_what_is_read() -> None:
-    center = await _center()
-    await _lives(center, "a1")
+    center = await center_without_presence()
+    await lives(center, "a1")
     desk = Desk(center, "a1")
-    await _wishes(center)
+    await wishes_to_be(center)
     desk.keeper.set_registered(frozenset({BOB}))
     await asyncio.sleep(0.1)
     desk.keeper.reading()
@@ -174,10 +174,10 @@ async def test_what_happens_while_the_table_is_read_is_newer_than_what_is_read()
 
 @in_virtual_time
 async def test_registrations_that_are_renewed_write_nothing() -> None:
-    center = await _center()
-    await _lives(center, "a1")
+    center = await center_without_presence()
+    await lives(center, "a1")
     desk = Desk(center, "a1")
-    await _wishes(center)
+    await wishes_to_be(center)
     desk.keeper.set_registered(frozenset({ANN}))
     await until(lambda: desk.state() is PresenceState.READY, "ready")
     before = desk.store.txns
@@ -191,10 +191,10 @@ async def test_registrations_that_are_renewed_write_nothing() -> None:
 
 @in_virtual_time
 async def test_a_store_in_trouble_is_asked_again_and_not_stormed() -> None:
-    center = await _center()
-    await _lives(center, "a1")
+    center = await center_without_presence()
+    await lives(center, "a1")
     desk = Desk(center, "a1")
-    await _wishes(center)
+    await wishes_to_be(center)
     await until(lambda: ANN in desk.mirror.snapshot.wishes, "seen")
     desk.store.loses_answers = 3
     desk.store.rejects = 5
@@ -206,10 +206,10 @@ async def test_a_store_in_trouble_is_asked_again_and_not_stormed() -> None:
 
 @in_virtual_time
 async def test_a_mirror_that_is_late_makes_no_storm_of_writes() -> None:
-    center = await _center()
-    await _lives(center, "a1")
+    center = await center_without_presence()
+    await lives(center, "a1")
     desk = Desk(center, "a1")
-    await _wishes(center)
+    await wishes_to_be(center)
     await until(lambda: ANN in desk.mirror.snapshot.wishes, "seen")
     desk.store.watch_latency_s = 2.0
     desk.keeper.set_registered(frozenset({ANN}))
@@ -225,12 +225,12 @@ async def test_a_mirror_that_is_late_makes_no_storm_of_writes() -> None:
 
 @in_virtual_time
 async def test_an_agent_moved_to_another_site_is_written_by_its_edge() -> None:
-    center = await _center()
+    center = await center_without_presence()
     for name in ("a1", "b1"):
-        await _lives(center, name)
+        await lives(center, name)
     desk = Desk(center, "a1")
     await center.agent("ann", site="b")
-    await _wishes(center)
+    await wishes_to_be(center)
     desk.keeper.set_registered(frozenset({ANN}))
     await asyncio.sleep(1)
     assert desk.store.txns == 0
@@ -241,14 +241,14 @@ async def test_an_agent_moved_to_another_site_is_written_by_its_edge() -> None:
 async def test_an_agent_whose_site_died_is_at_home_where_their_phone_has_come_and_goes_back() -> (
     None
 ):
-    center = await _center()
+    center = await center_without_presence()
     desks = {}
     for name in ("a1", "b1"):
-        await _lives(center, name)
+        await lives(center, name)
         desks[name] = Desk(center, name)
         desks[name].keeper.set_registered(frozenset())
     there, here = desks["a1"], desks["b1"]
-    await _wishes(center)
+    await wishes_to_be(center)
     there.keeper.note(ANN, registered=True)
     await until(lambda: here.state() is PresenceState.READY, "ready at a")
     # The site dies: its edge, and with it what it knew of her.
@@ -260,7 +260,7 @@ async def test_an_agent_whose_site_died_is_at_home_where_their_phone_has_come_an
     await until(lambda: here.site() == "b", "ready at b")
     assert here.mirror.snapshot.agents[ANN].value.site == "b"
     # Its next life does not get her back for being there, but for having her telephone.
-    await _lives(center, "a1")
+    await lives(center, "a1")
     again = Desk(center, "a1")
     again.keeper.set_registered(frozenset())
     await asyncio.sleep(0.1)
@@ -277,8 +277,8 @@ async def test_an_agent_whose_site_died_is_at_home_where_their_phone_has_come_an
 
 @in_virtual_time
 async def test_nobody_is_moved_in_a_call_but_right_after_it() -> None:
-    center = await _center()
-    await _lives(center, "b1")
+    center = await center_without_presence()
+    await lives(center, "b1")
     desk = Desk(center, "b1")
     desk.mirror.subscribe(
         lambda _, deltas: desk.freed.extend(filter(desk.keeper.frees_guest, deltas))
@@ -304,10 +304,10 @@ async def test_nobody_is_moved_in_a_call_but_right_after_it() -> None:
 async def test_who_signs_in_is_looked_at_and_not_all_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    center = await _center()
+    center = await center_without_presence()
     for number in range(50):
         await center.agent(f"agent{number}")
-    await _lives(center, "a1")
+    await lives(center, "a1")
     desk = Desk(center, "a1")
     desk.keeper.set_registered(frozenset())
     await asyncio.sleep(1.0)
@@ -320,12 +320,12 @@ async def test_who_signs_in_is_looked_at_and_not_all_others(
         return home_edge(snapshot, agent)
 
     monkeypatch.setattr("edge.duties.presence.home_edge", counted)
-    await _wishes(center)
+    await wishes_to_be(center)
     desk.keeper.note(ANN, registered=True)
     await until(lambda: desk.state() is PresenceState.READY, "ready")
     await settle(20)
     assert set(looked_at) == {ANN}
-    await _lives(center, "a2")
+    await lives(center, "a2")
     await until(lambda: len(set(looked_at)) > 50, "another edge takes over some")
     await desk.end()
 
@@ -333,11 +333,11 @@ async def test_who_signs_in_is_looked_at_and_not_all_others(
 @pytest.mark.parametrize("seed", range(4))
 @in_virtual_time
 async def test_whatever_changes_nothing_stays_due(seed: int) -> None:
-    rng, center = random.Random(seed), await _center()  # noqa: S311 - the same each time
+    rng, center = random.Random(seed), await center_without_presence()  # noqa: S311 - the same each time
     names = [AgentId(f"agent{number}") for number in range(5)]
     for name in names:
         await center.agent(name)
-    await _lives(center, "a1")
+    await lives(center, "a1")
     desk = Desk(center, "a1")
     registered: set[AgentId] = set()
     desk.keeper.set_registered(frozenset())
@@ -357,7 +357,7 @@ async def test_whatever_changes_nothing_stays_due(seed: int) -> None:
             case 5:
                 await center.agent(agent, site=rng.choice("ab"))
             case _:
-                await _lives(center, rng.choice(["a2", "b1"]))
+                await lives(center, rng.choice(["a2", "b1"]))
                 await center.store.txn((), (Delete(key=keys.edge(EdgeId("a2"))),))
         if rng.random() < 0.5:
             await settle(rng.randrange(20))
