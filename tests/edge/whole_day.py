@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -57,7 +57,7 @@ class Played:
 
 
 @dataclass
-class _Day:
+class Day:
     """A plan being played."""
 
     plan: Plan
@@ -69,6 +69,8 @@ class _Day:
     ends: dict[str, End] = field(default_factory=dict)
     engines: dict[str, SoundEngine] = field(default_factory=dict)
     probing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    agents: dict[str, LeavingAgent] = field(default_factory=dict)
+    callers: list[LeavingCaller] = field(default_factory=list)
     zero_s: float = 0.0
 
     async def play(self) -> Played:
@@ -186,7 +188,9 @@ class _Day:
             transfer=float(bool(plan.passes_on_to)),
             transfer_to=f"sip:{plan.passes_on_to}@everline" if plan.passes_on_to else "",
         )
-        return LeavingAgent(told, line, cast("RtpClock", self.air), self._report(), seed=1)
+        made = LeavingAgent(told, line, cast("RtpClock", self.air), self._report(), seed=1)
+        self.agents[plan.name] = made
+        return made
 
     async def _call(self, number: int, plan: Calls, line: NetLine) -> None:
         host = SITES[plan.edge[0]]
@@ -203,6 +207,7 @@ class _Day:
             silence_s=phones.CALLER_SILENCE_S,
         )
         caller = LeavingCaller(told, line, cast("RtpClock", self.air), self._report())
+        self.callers.append(caller)
         caller.leaves_s = None if plan.leaves_s is None else self.zero_s + plan.leaves_s
         await caller.run(self.zero_s + plan.at_s)
 
@@ -316,8 +321,8 @@ def _planned(index: int, plan: Calls) -> PlannedCall:
     )
 
 
-def play(plan: Plan) -> Played:
-    """Play a plan in virtual time."""
+def play(plan: Plan, make: Callable[[Plan, Path], Day] = Day) -> Played:
+    """Play a plan in virtual time; `make`: another kind of day."""
     faults: list[dict[str, Any]] = []
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -325,6 +330,6 @@ def play(plan: Plan) -> Played:
         asyncio.Runner(loop_factory=VirtualLoop) as runner,
     ):
         runner.get_loop().set_exception_handler(lambda _, each: faults.append(each))
-        played = runner.run(_Day(plan, Path(folder)).play())
+        played = runner.run(make(plan, Path(folder)).play())
     played.faults = faults
     return played
