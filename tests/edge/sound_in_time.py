@@ -60,7 +60,8 @@ class Air:
             ear.sent += 1
             relay = self.relays.get(ear.remote[0])
             if relay is not None and relay.is_up and self.net.hears(ear.host, relay.host):
-                relay.take(ear.remote[1], ear.payload, ear.payload_type, now_s)
+                source = (ear.host, ear.port)
+                relay.take(source, ear.remote[1], ear.payload, ear.payload_type, now_s)
         for relay in self.relays.values():
             if relay.is_up:
                 relay.play(now_s)
@@ -118,7 +119,10 @@ class Party:
 
     port: int
     """Where they send to."""
+    source: Place | None = None
+    """Where they are, by their word: who sends from elsewhere is heard by nobody."""
     remote: Place | None = None
+    """There, if they listen."""
     peer: str = ""
     packets: int = 0
     last_s: int = 0
@@ -132,10 +136,11 @@ class Party:
         try:
             section = audio(sdp.encode())
         except SdpError:
-            self.remote = None
+            self.source = self.remote = None
             return
+        self.source = (section.host, section.port)
         listens = not section.is_on_hold and section.port not in {0, 9}
-        self.remote = (section.host, section.port) if listens else None
+        self.remote = self.source if listens else None
 
 
 @dataclass
@@ -156,14 +161,18 @@ class SoundRelay:
 
     # -- packets
 
-    def take(self, port: int, payload: bytes, payload_type: int, now_s: float) -> None:
-        """Hand on a packet that has come to a port."""
+    def take(
+        self, source: Place, port: int, payload: bytes, payload_type: int, now_s: float
+    ) -> None:
+        """Hand on a packet that has come to a port (`strict source`)."""
         call, tag = self._by_port.get(port, ("", ""))
         party = self.calls.get(call, {}).get(tag)
         if party is None:
             return
-        party.packets += 1
         party.last_s = _wall_s()
+        if source != party.source:
+            return
+        party.packets += 1
         peer = self.calls[call].get(party.peer)
         if not party.is_blocked and peer is not None and peer.remote is not None:
             self.air.send(self.host, peer.remote, payload, payload_type, now_s)
