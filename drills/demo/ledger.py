@@ -19,6 +19,7 @@ from drills.demo.cut_off import (
     agent_ended_nothing,
     agent_was_heard,
     caller_ended_nothing,
+    came_too_late,
     dead_line,
     left_before,
     met_nobody,
@@ -192,7 +193,7 @@ def _answering(caller: CallerReport, agents: Sequence[AgentReport]) -> tuple[Age
     """
     found = [each for each in agents if each.answered_ms is not None and each.call == caller.call]
     found.sort(key=lambda each: each.invite_ms)
-    while found and met_nobody(caller, found[-1]):
+    while found and (met_nobody(caller, found[-1]) or came_too_late(caller, found[-1])):
         found.pop()
     return tuple(found)
 
