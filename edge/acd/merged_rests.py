@@ -3,7 +3,8 @@
 A rest is counted by each reader from the moment it sees the work record (`Work`). What was done
 without a quorum the others see when it is merged, and so would this edge's own mirror: an agent
 would rest anew for talks that were over long ago, or whose wrap-up they have finished, which stands
-in a presence on the copy alone. So the store is told what is left of it.
+in a presence on the copy alone. So the store is told what is left of it. (Whoever did not see it
+being merged, but finds it in a listing, counts that from the end of the talk, and so too short.)
 """
 
 from __future__ import annotations

@@ -208,7 +208,9 @@ class Mirror:
         # is.
         age_s = max((now.wall_ms - copy.saved_ms) / 1000, self._settings.stale_after_s + 1)
         self._proved_s = now.mono_s - age_s
-        snapshot, deltas = replace(self._snapshot, copy.records, copy.revision, now.mono_s)
+        snapshot, deltas = replace(
+            self._snapshot, copy.records, copy.revision, now.mono_s, now.wall_ms
+        )
         log.info("mirror_starts_from_disk", revision=copy.revision, age_s=round(age_s, 1))
         self._turn(snapshot, deltas)
 
@@ -255,7 +257,8 @@ class Mirror:
             async for page in found:
                 revision = page.revision
                 async for some in in_pieces(page.records):
-                    made.take(some, self._clock.now().mono_s)
+                    at = self._clock.now()
+                    made.take(some, at.mono_s, at.wall_ms)
         now = self._clock.now()
         snapshot, deltas = made.finish(revision)
         self.counters.lists += 1

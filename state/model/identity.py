@@ -44,7 +44,8 @@ class Entry(Struct, Generic[T_co], frozen=True, kw_only=True, eq=False):
     create_revision: int
     mod_revision: int
     seen_s: float
-    """When this process first saw this `mod_revision`, on its monotonic clock."""
+    """When this process first saw this `mod_revision`, on its monotonic clock. Of a work
+    record that it found: from when the rest is counted, maybe before (`state.snapshot.rests`)."""
     is_found: bool = False
     """This process did not see it being written, but found it in a listing: it may be older than
     `seen_s` says. Two entries are equal whatever it is."""

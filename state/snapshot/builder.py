@@ -13,6 +13,7 @@ from state.model import AgentId, CallId, Entry
 from state.raw import Change, KeyValue
 from state.snapshot.delta import Delta
 from state.snapshot.home import at_home, configured
+from state.snapshot.rests import runs_from_s
 from state.snapshot.snapshot import FIELDS, Snapshot
 
 
@@ -46,8 +47,18 @@ class Builder:
                 )
             )
 
-    def put(self, record: KeyValue, *, is_found: bool = False, seen_s: float | None = None) -> None:
-        """Let `record` stand at its key. `is_found`: it may have stood there for long."""
+    def put(
+        self,
+        record: KeyValue,
+        *,
+        is_found: bool = False,
+        seen_s: float | None = None,
+        wall_ms: int | None = None,
+    ) -> None:
+        """Let `record` stand at its key. `is_found`: it may have stood there for long.
+
+        `wall_ms`: when it was found; None: how long ago it was written is known.
+        """
         self._map("raw")[record.key] = record
         try:
             value = decode_at(record.key, record.value)
@@ -56,11 +67,12 @@ class Builder:
             self._place(record.key, None)
             return
         self._be_readable(record.key)
+        seen_s = self._seen_s if seen_s is None else seen_s
         entry = Entry(
             value=value,
             create_revision=record.create_revision,
             mod_revision=record.mod_revision,
-            seen_s=self._seen_s if seen_s is None else seen_s,
+            seen_s=seen_s if wall_ms is None else runs_from_s(value, seen_s, wall_ms),
             is_found=is_found,
         )
         self._place(record.key, entry)

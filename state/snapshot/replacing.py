@@ -24,9 +24,10 @@ class Replacing:
         self.listed: dict[str, int] = {}
         """The mod_revision of each key so far."""
 
-    def take(self, records: Iterable[KeyValue], seen_s: float) -> None:
+    def take(self, records: Iterable[KeyValue], seen_s: float, wall_ms: int | None = None) -> None:
         """Take in a piece of the listing, seen at this process's monotonic time.
 
+        `wall_ms`: the same by the wall clock, for rests that have begun before (`runs_from_s`).
         Records that are the same keep their entries, `seen_s` included; the others are `is_found`.
         A store that was restored gives the revisions that it had given once more, to other values.
         """
@@ -39,7 +40,7 @@ class Replacing:
                 or held.mod_revision != record.mod_revision
                 or held.value != record.value
             ):
-                put(record, is_found=True, seen_s=seen_s)
+                put(record, is_found=True, seen_s=seen_s, wall_ms=wall_ms)
 
     def finish(self, revision: int) -> tuple[Snapshot, tuple[Delta, ...]]:
         """Return the snapshot that holds just what was taken, and what changed against the old."""
@@ -50,14 +51,18 @@ class Replacing:
 
 
 def replace(
-    snapshot: Snapshot, listing: Iterable[KeyValue], revision: int, seen_s: float
+    snapshot: Snapshot,
+    listing: Iterable[KeyValue],
+    revision: int,
+    seen_s: float,
+    wall_ms: int | None = None,
 ) -> tuple[Snapshot, tuple[Delta, ...]]:
     """Return the snapshot that holds exactly `listing`, and what changed against the old one.
 
     As `Replacing` makes it, at one go.
     """
     made = Replacing(snapshot)
-    made.take(listing, seen_s)
+    made.take(listing, seen_s, wall_ms)
     return made.finish(revision)
 
 

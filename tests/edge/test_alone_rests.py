@@ -16,6 +16,7 @@ from edge.duties.presence import PresenceKeeper
 from state import keys
 from state.codec import decode
 from state.model import AgentId, Outcome, Rested, RestTaken, SiteId, WorkEnd
+from state.snapshot.rests import RESTS_ON_S
 from tests.edge.lone import A1, ANN, CALL, Bench, configured
 from tests.edge.virtual_time import in_virtual_time, until
 
@@ -78,10 +79,10 @@ async def test_who_has_finished_their_wrap_up_alone_is_ready_after_the_merge() -
 @in_virtual_time
 async def test_a_wrap_up_that_was_prolonged_alone_lasts_on_after_the_merge() -> None:
     bench = await talked_alone()
-    await asyncio.sleep(10.0)
+    await asyncio.sleep(RESTS_ON_S)
     await keeper(bench).change_rest(ANN, RestChange.EXTEND, 30.0)
     await bench.merge()
-    await asyncio.sleep(WRAP_UP_S + 19)
+    await asyncio.sleep(WRAP_UP_S + 30 - RESTS_ON_S - 1)
     assert state(bench) is AgentState.WRAP_UP
     await asyncio.sleep(2.0)
     assert state(bench) is AgentState.READY
