@@ -145,20 +145,16 @@ def met_nobody(caller: CallerReport, agent: AgentReport) -> bool:
     return not caller.heard_nothing
 
 
-def came_too_late(caller: CallerReport, agent: AgentReport) -> bool:
-    """Tell whether an agent picked up after they had been given up, and the call went on for long.
+def came_too_late(caller: CallerReport, agent: AgentReport, before: AgentReport) -> bool:
+    """Tell whether an agent was hung up on, and had met nobody, while one from `before` went on.
 
-    An edge that dies while it rings somebody cancels nothing; its next life brings the caller to
-    another, or back to who had passed them on, and hangs up on who answers the former one.
+    An edge that dies while it rings the target of a transfer cancels nothing. Its next life brings
+    the caller back to who had passed them on, and hangs up on the target, who has answered.
     """
-    if agent.end is not End.FAR_END or agent.answered_ms is None or agent.ended_ms is None:
+    if agent.end is not End.FAR_END or agent.ended_ms is None or before.busy_until_ms is None:
         return False
-    until_ms = caller.ended_ms if caller.hung_up_ms is None else caller.hung_up_ms
     is_heard = agent.last_heard_ms is not None or agent.sent in caller.heard
-    if is_heard or until_ms is None or _were_joined(caller, agent):
-        return False
-    was_told_at_once = agent.ended_ms - agent.answered_ms <= AT_ONCE_MS
-    return was_told_at_once and until_ms - agent.ended_ms > SILENT_MS
+    return not is_heard and before.busy_until_ms > agent.ended_ms
 
 
 def parted_as_joined(caller: CallerReport, agent: AgentReport) -> bool:

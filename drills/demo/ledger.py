@@ -193,9 +193,13 @@ def _answering(caller: CallerReport, agents: Sequence[AgentReport]) -> tuple[Age
     """
     found = [each for each in agents if each.answered_ms is not None and each.call == caller.call]
     found.sort(key=lambda each: each.invite_ms)
-    while found and (met_nobody(caller, found[-1]) or came_too_late(caller, found[-1])):
+    while found and (met_nobody(caller, found[-1]) or _was_outlasted(caller, found)):
         found.pop()
     return tuple(found)
+
+
+def _was_outlasted(caller: CallerReport, found: Sequence[AgentReport]) -> bool:
+    return len(found) > 1 and came_too_late(caller, found[-1], found[-2])
 
 
 def _audio(caller: CallerReport, agent: AgentReport, earlier: Sequence[AgentReport]) -> Audio:

@@ -164,11 +164,14 @@ def test_an_agent_who_passes_a_caller_on_by_a_dead_relay_and_leaves_has_not_ende
     _one_story(Plan(callers=(Calls(),), agents=(passing_on, BOB), breaks=(gone,)))
 
 
-def test_who_picks_up_for_an_edge_that_is_gone_does_not_say_how_the_call_ended() -> None:
+@pytest.mark.parametrize(("at_s", "for_s"), [(2.222, 0.05), (2.5235, 1.0)])
+def test_who_picks_up_for_an_edge_that_is_gone_does_not_say_how_the_call_ended(
+    at_s: float, for_s: float
+) -> None:
     """Its next life has brought the caller back to the agent who had passed them on."""
     passing_on = replace(ANN, talk_s=4.0, passes_on_to="bob")
     late = replace(BOB, answers_s=0.3)
-    gone = Breaks(what="edge", which="a1", at_s=2.222, for_s=0.05)
+    gone = Breaks(what="edge", which="a1", at_s=at_s, for_s=for_s)
     played = _one_story(Plan(callers=(Calls(),), agents=(passing_on, late), breaks=(gone,)))
     (row,) = played.ledger.rows
     assert row.by_edges is Outcome.ANSWERED
