@@ -164,7 +164,8 @@ async def show(ask: Named) -> RequestView:
 
 async def approve(ask: Named) -> RequestView:
     """Say yes: it may be done once, within the hour (a drill: within the day)."""
-    if await store.are_of_one(ask, await _find(ask), ask.subject.id):
+    asked = await _find(ask)
+    if await store.are_of_one(ask, asked.act, asked.by, ask.subject.id):
         raise ApiError(NOT_ANOTHER)
     return await _decide(ask, State.APPROVED)
 

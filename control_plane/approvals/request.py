@@ -18,6 +18,9 @@ USED_WITHIN_MS: Final = 3_600_000
 DRILLED_WITHIN_MS: Final = 24 * 3_600_000
 """A drill is approved by day and begins in its window at night."""
 GLASS_MS: Final = 30 * 60_000
+MADE_BY_NEITHER: Final = frozenset({Permission.DRILL_RUN.value, Permission.POLICY_APPLY.value})
+"""Of these acts who does them and who says yes must not be of one making: who may do them may be
+who makes the people that may say yes."""
 
 
 class State(StrEnum):
@@ -62,14 +65,6 @@ class Request(Struct, frozen=True, kw_only=True):
     def used_within_ms(self) -> int:
         """Return for how long a yes to it is good."""
         return DRILLED_WITHIN_MS if self.act == Permission.DRILL_RUN else USED_WITHIN_MS
-
-    @property
-    def asks_who_made_whom(self) -> bool:
-        """Whether it matters that who asks and who decides are not of one making.
-
-        It does for drills: who may run them may be who makes the people that may say yes.
-        """
-        return self.act == Permission.DRILL_RUN
 
     def approval(self, *, still_may: bool, are_of_one: bool = False) -> Approval | None:
         """Return what the policy's conditions look at; None: nobody has said yes.

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.ask import Ask
 from control_plane.approvals import makers
-from control_plane.approvals.request import Request, State
+from control_plane.approvals.request import MADE_BY_NEITHER, Request, State
 from control_plane.approvals.tables import ApprovalRow, RequestRow
 from control_plane.errors import FORBIDDEN, ApiError
 from control_plane.ids import fresh
@@ -122,7 +122,7 @@ async def bring(ask: AnyAsk) -> None:
             return  # it is for whoever has asked, and for nobody else
         approval = request.approval(
             still_may=await _still_may(ask, request.decided_by),
-            are_of_one=await are_of_one(ask, request, request.decided_by),
+            are_of_one=await are_of_one(ask, request.act, request.by, request.decided_by),
         )
         ask.around = replace(ask.around, approval=approval, purpose=request.purpose)
         return
@@ -142,15 +142,16 @@ async def bring(ask: AnyAsk) -> None:
         is_used=row.used_ms is not None,
         same_line=bool(row.by_team) and row.by_team == ask.subject.team,
         still_may=await _still_may(ask, row.by),
+        are_of_one=await are_of_one(ask, row.act, ask.subject.id, row.by),
     )
     ask.around = replace(ask.around, approval=approval)
 
 
-async def are_of_one(ask: AnyAsk, request: Request, who: str) -> bool:
+async def are_of_one(ask: AnyAsk, act: str, asker: str, who: str) -> bool:
     """Return whether who decides has made who asks, or was made by them, if that matters."""
-    if not (request.asks_who_made_whom and who):
+    if not (act in MADE_BY_NEITHER and who):
         return False
-    return await makers.are_of_one(ask.db, ask.tenant, request.by, who)
+    return await makers.are_of_one(ask.db, ask.tenant, asker, who)
 
 
 async def _still_may(ask: AnyAsk, who: str) -> bool:

@@ -127,6 +127,31 @@ async def test_somebody_has_to_be_left_who_approves_other_lines(
     assert (await propose(admin, mild)).status == 201, "another one can still approve"
 
 
+@pytest.mark.parametrize("is_asked_for", [True, False], ids=["asked-for", "said-beforehand"])
+async def test_one_person_is_not_both_by_an_account_that_they_made(
+    center: Center, *, is_asked_for: bool
+) -> None:
+    admin, password = await center.administrator(), "they know it, having chosen it"
+    draft = {"login": "second", "name": "S", "roles": [Role.MANAGER], "password": password}
+    assert (await admin.post("/v1/users", draft)).status == 201
+    signed_in = {"tenant": "main", "login": "second", "password": password}
+    reply = await center.ask("POST", "/v1/sessions", signed_in)
+    second = Person(center, reply.json["user"], reply.json["access_token"])
+    made = (await propose(admin, NO_NOTES)).json
+    number, digest = str(made["number"]), made["digest"]
+    if is_asked_for:
+        wanted = {"act": "policy:apply", "things": [number], "digest": digest, "why": "asked"}
+        approval = (await admin.post("/v1/approval-requests", wanted)).json["id"]
+        said = await second.post(f"/v1/approval-requests/{approval}/approve", None)
+        assert said.error_id == "not-a-second-person"
+    else:
+        yes = {"act": "policy:apply", "thing": number, "digest": digest}
+        approval = (await second.post("/v1/approvals", yes)).json["id"]
+    path, headers = f"/v1/policy/versions/{number}/apply", {"Everline-Approval": approval}
+    assert (await admin.ask("POST", path, None, headers)).error_id == "forbidden"
+    assert (await apply(center, admin, made)).status == 200, "another one can say yes"
+
+
 async def test_a_line_that_will_not_do_is_named(center: Center) -> None:
     admin = await center.administrator()
     refused = await propose(admin, "p, role:agent, main, customer, export, always, allow")
