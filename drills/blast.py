@@ -51,13 +51,18 @@ def dead_lines(fault: Fault) -> SiteId | None:
 
 
 def named_sites(method: Iterable[Fault]) -> frozenset[str] | None:
-    """Return the sites that a method names; None: any, since it says who leads, or not."""
+    """Return the sites that a method names; None: any.
+
+    Any where a fault says who leads, or not, and where it names none: `etcd`, as one whose space is
+    used up, and `carrier` are every site's.
+    """
     found: set[str] = set()
     for fault in method:
-        if "{" in fault.target:
-            return None
         # `b`, `a-b`, `a>b`, `etcd-b`, `edge-b1`, `agents-b`
-        found |= {part[0] for part in re.split("[->]", fault.target) if _SITE.fullmatch(part)}
+        named = {part[0] for part in re.split("[->]", fault.target) if _SITE.fullmatch(part)}
+        if "{" in fault.target or not named:
+            return None
+        found |= named
     return frozenset(found)
 
 

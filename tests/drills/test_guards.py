@@ -283,9 +283,13 @@ def test_a_lab_of_its_own_needs_nobodys_approval() -> None:
         (["carrier-a"], {"a"}),
         (["control-plane-a", "agents-b"], {"a", "b"}),
         (["a", "{leader}"], None),
+        (["etcd"], None),
+        (["carrier"], None),
+        (["a", "etcd"], None),
+        ([], set()),
     ],
 )
-def test_a_method_names_its_sites_unless_it_says_who_leads(
+def test_a_method_names_its_sites_unless_it_says_who_leads_or_is_at_all_of_them(
     targets: list[str], sites: set[str] | None
 ) -> None:
     method = [Fault(kind=FaultKind.FREEZE, target=each, ttl_s=1.0) for each in targets]
