@@ -17,6 +17,8 @@ PLAIN: Final = ("name", "email", "address", "language", "notes")
 LISTS: Final = ("numbers", "tags")
 LONGEST: Final = 65_536
 STRAY: Final = "cannot be read: a quote is not closed, or is followed by no comma"
+NUL: Final = "holds a NUL"
+"""PostgreSQL keeps none in a text: one field would cost the whole batch, and end the import."""
 Record: TypeAlias = list[str] | str
 """Its fields, or why it cannot be read."""
 
@@ -143,6 +145,8 @@ def draft(
     if len(cells) != len(names):
         return (Fault(at, "", f"should have {len(names)} fields"),)
     values = dict(zip(names, cells, strict=True))
+    if found := tuple(Fault(at, name, NUL) for name, value in values.items() if "\0" in value):
+        return found
     try:
         return CustomerDraft.model_validate(_shaped(values, region))
     except ValueError as error:

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.customers.lines import LONGEST, STRAY, HeaderError, Record, header, records
+from control_plane.customers.lines import (
+    LONGEST,
+    NUL,
+    STRAY,
+    Fault,
+    HeaderError,
+    Record,
+    draft,
+    header,
+    records,
+)
 
 LONG = "cannot be read: it is longer than 64 KiB"
 NOT_UTF8 = "cannot be read: it is not UTF-8"
@@ -81,3 +91,9 @@ async def test_what_a_csv_writer_writes_is_read_as_it_was(rows: list[list[str]],
 def test_a_first_line_that_is_none_says_what_it_should_be(first: Record) -> None:
     with pytest.raises(HeaderError, match=r"UTF-8 with commas.*name, email"):
         header(first, ())
+
+
+async def test_a_nul_is_a_fault_of_its_field_and_not_for_the_database_to_find() -> None:
+    _, (at, cells) = await read(b"name,notes,email,pin\n", b"Anna,a\0b,\0@example.org,\0\n")
+    found = draft(at, ("name", "notes", "email", "pin"), cells, "DE")
+    assert found == (Fault(2, "notes", NUL), Fault(2, "email", NUL), Fault(2, "pin", NUL))
