@@ -145,16 +145,14 @@ def met_nobody(caller: CallerReport, agent: AgentReport) -> bool:
     return not caller.heard_nothing
 
 
-def came_too_late(caller: CallerReport, agent: AgentReport, before: AgentReport) -> bool:
-    """Tell whether an agent was hung up on, and had met nobody, while one from `before` went on.
+def brought_back(agent: AgentReport, before: AgentReport) -> bool:
+    """Tell whether an agent had left when the one `before` them heard the caller still.
 
-    An edge that dies while it rings the target of a transfer cancels nothing. Its next life brings
-    the caller back to who had passed them on, and hangs up on the target, who has answered.
+    The target of a transfer hangs up before they are joined; or answers an edge that has died as it
+    rang them, and is hung up on by its next life. The caller is back with who passed them on.
     """
-    if agent.end is not End.FAR_END or agent.ended_ms is None or before.busy_until_ms is None:
-        return False
-    is_heard = agent.last_heard_ms is not None or agent.sent in caller.heard
-    return not is_heard and before.busy_until_ms > agent.ended_ms
+    left_ms, heard_ms = agent.busy_until_ms, before.last_heard_ms
+    return left_ms is not None and heard_ms is not None and heard_ms > left_ms
 
 
 def parted_as_joined(caller: CallerReport, agent: AgentReport) -> bool:

@@ -18,8 +18,8 @@ from drills.demo.cut_off import (
     DeadLine,
     agent_ended_nothing,
     agent_was_heard,
+    brought_back,
     caller_ended_nothing,
-    came_too_late,
     dead_line,
     left_before,
     met_nobody,
@@ -193,13 +193,13 @@ def _answering(caller: CallerReport, agents: Sequence[AgentReport]) -> tuple[Age
     """
     found = [each for each in agents if each.answered_ms is not None and each.call == caller.call]
     found.sort(key=lambda each: each.invite_ms)
-    while found and (met_nobody(caller, found[-1]) or _was_outlasted(caller, found)):
+    while found and (met_nobody(caller, found[-1]) or _was_brought_back(found)):
         found.pop()
     return tuple(found)
 
 
-def _was_outlasted(caller: CallerReport, found: Sequence[AgentReport]) -> bool:
-    return len(found) > 1 and came_too_late(caller, found[-1], found[-2])
+def _was_brought_back(found: Sequence[AgentReport]) -> bool:
+    return len(found) > 1 and brought_back(found[-1], found[-2])
 
 
 def _audio(caller: CallerReport, agent: AgentReport, earlier: Sequence[AgentReport]) -> Audio:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 from typing import Final
+from unittest import mock
 
 import pytest
 from msgspec.structs import replace
@@ -177,6 +178,17 @@ def test_who_picks_up_for_an_edge_that_is_gone_does_not_say_how_the_call_ended(
     assert row.by_edges is Outcome.ANSWERED
     assert row.agent is not None
     assert row.agent.agent == "ann"
+
+
+@pytest.mark.parametrize("leaves_s", [3.05, 3.15])
+def test_a_target_who_hangs_up_before_they_are_joined_does_not_say_how_the_call_ended(
+    leaves_s: float,
+) -> None:
+    """The relay takes its time."""
+    passing_on = replace(ANN, talk_s=4.0, passes_on_to="bob")
+    hasty = replace(BOB, leaves_s=leaves_s)
+    with mock.patch("tests.edge.sound_in_time.ASKED_S", 0.06):
+        _one_story(Plan(callers=(Calls(),), agents=(passing_on, hasty)))
 
 
 def test_who_leaves_their_music_while_an_agent_s_answer_is_lost_has_only_waited() -> None:
