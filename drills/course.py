@@ -22,8 +22,11 @@ class Made(Struct, frozen=True, kw_only=True):
     id: int
     fault: Fault
     at_ms: int
+    """When its making began: some of it may have been there from then."""
     until_ms: int
     """By its time to live."""
+    done_ms: int | None = None
+    """When all of it was there; None: it is just being made, or somebody stopped that."""
     healed_ms: int | None = None
     by: str = ""
     """Who undid it: `timer`, or whoever asked. Where it could not be undone, who tried it last, and

@@ -110,6 +110,9 @@ class FaultAgent:
             is_late = timer is not None and (doing.cancelled() or not doing.done())
             if not is_late:
                 doing.result()
+                self._made[number] = msgspec.structs.replace(
+                    self._made[number], done_ms=self._clock.now().wall_ms
+                )
         except (LabError, OSError) as error:
             left = await self._take_back(number)
             raise FaultError(f"{fault.told()}: {error}{left}") from error

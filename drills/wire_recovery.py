@@ -95,17 +95,22 @@ def heard_ns(wire: Wire, voices: Collection[int], sip_call_id: str) -> int | Non
 
 
 def _began_ns(seen: Seen, t0_ms: int, dead: Iterable[SiteId]) -> int | None:
-    """Return when the fault began. Of one that kills no site no packet tells: when it was made."""
-    sites, t0_ns = tuple(dead), t0_ms * _NS_IN_MS
+    """Return when the fault began. Of one that kills no site no packet tells: when it was made.
+
+    A busy machine takes seconds to kill a site: until that is done it may send.
+    """
+    sites = tuple(dead)
     if not sites:
-        return t0_ns
+        return t0_ms * _NS_IN_MS
+    first_done = (each.done_ms for each in seen.course.made if each.at_ms == t0_ms)
+    done_ms = max((each for each in first_done if each is not None), default=t0_ms)
     heard = [seen.wire.sent_ns] if seen.lines is None else [seen.wire.sent_ns, seen.lines.sent_ns]
     silent = (
         fell_silent_ns(
             sorted(
                 chain.from_iterable(each.get(seen.addresses.get(site, ""), ()) for each in heard)
             ),
-            t0_ns,
+            done_ms * _NS_IN_MS,
         )
         for site in sites
     )

@@ -221,6 +221,20 @@ async def test_a_fault_ends_by_its_own_timer_whoever_asked_for_it(fault: Fault) 
     assert 0 <= made.healed_ms - made.until_ms <= 1000
 
 
+class _Slow(_Spy):
+    """A machine that takes its time."""
+
+    async def set_etcd_full(self, *, is_full: bool) -> None:
+        await asyncio.sleep(1.5)
+        await super().set_etcd_full(is_full=is_full)
+
+
+@in_virtual_time
+async def test_a_fault_tells_when_it_was_wholly_made() -> None:
+    made = await agent_of(_Slow()).make(Fault(kind=FaultKind.FILL_ETCD, target="etcd", ttl_s=5.0))
+    assert made.done_ms == made.at_ms + 1_500
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind} {fault.target}")
 @in_virtual_time
 async def test_a_fault_is_undone_at_once_when_asked_and_only_once(fault: Fault) -> None:

@@ -105,6 +105,24 @@ def test_when_a_fault_began_is_told_by_the_packets_too(before_ms: int, error_ms:
     assert figures(one)["rto_error_ms"] == pytest.approx(error_ms, abs=0.01)
 
 
+def test_a_site_that_takes_seconds_to_be_killed_fell_silent_within_these() -> None:
+    whole = seen()
+    (kill,) = whole.course.made
+    slow = replace(whole.course, made=(replace(kill, done_ms=KILL_MS + 2_000),))
+    lives = [at_ms * NS_IN_MS for at_ms in range(KILL_MS - 1_000, KILL_MS + 1_501, 20)]
+    sent = {**whole.wire.sent_ns, ADDRESSES[DEAD]: lives}
+    lines = AgentLines(
+        sign_ins=tuple(
+            SignIn(at_ns=(KILL_MS + at_ms) * NS_IN_MS, agent="alba", is_registered=at_ms > 3_000)
+            for at_ms in (3_000, 6_000)
+        )
+    )
+    one = replace(whole, wire=replace(whole.wire, sent_ns=sent), lines=lines, course=slow)
+    found = figures(one)
+    assert found["rto_capture_s"] is not None
+    assert found["sign_in_capture_s"] == pytest.approx(4.5)
+
+
 def test_of_a_site_that_sends_on_no_recovery_is_borne_out() -> None:
     whole = seen(KILL_SITE)
     lives = [at_ms * NS_IN_MS for at_ms in range(KILL_MS - 1_000, KILL_MS + 9_000, 20)]
