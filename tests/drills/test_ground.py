@@ -28,7 +28,8 @@ from drills.fault import Fault, FaultKind
 from drills.guards import Verdict, decide
 from drills.lab import replicas
 from drills.lever import Lever
-from drills.library import experiment_of
+from drills.library import experiment_of, experiments
+from drills.runner import LOOK_EVERY_S, STEADY_FOR
 from drills.schedule.book import Book
 from drills.schedule.calendar import Blackout
 from state.clock import SystemClock
@@ -266,6 +267,17 @@ async def test_a_drill_about_calls_once_the_dust_has_settled_begins_while_some_a
     assert last_s - loop.time() > SETTLED_AFTER_S + 1.0
     shown = experiment_of("carrier_floods")
     assert calls_after_s(shown) == CALLS_AFTER_S, "it expects nothing of them apart"
+
+
+@pytest.mark.parametrize("name", sorted(experiments()))
+def test_a_fault_that_is_late_by_seconds_leaves_the_calls_that_its_drill_is_judged_by(
+    name: str,
+) -> None:
+    experiment = experiment_of(name)
+    load = experiment.load
+    steady_s = load.before_s + STEADY_FOR * LOOK_EVERY_S
+    spare_s = load.calls / load.calls_per_s - steady_s - calls_after_s(experiment)
+    assert spare_s >= 4.0 or load.burst_per_s, f"{spare_s:g} s"
 
 
 @pytest.mark.parametrize(
