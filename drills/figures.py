@@ -85,8 +85,11 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["failed"] = failed_after(all_callers(seen), t0_ms)
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))
     answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, after, dead)
+    # Where nothing of the shared state was heard nobody knows what it said.
     answers |= {
-        "untrue_agent_s": untrue_agent_s(seen, t0_ms) if was_rung else None,
+        "untrue_agent_s": (
+            untrue_agent_s(seen, t0_ms) if was_rung and (seen.offers or seen.words.agents) else None
+        ),
         "noticed_s": noticed_s(seen),
     }
     answers["ttl_overrun_s"] = _overrun_s(course)

@@ -255,3 +255,8 @@ def test_evidence_says_of_whom_what_was_untrue_where_that_was_for_too_long() -> 
     assert told[0] == f"untrue of agents of {DEAD}: within reach, by edge {first} (without end)"
     assert told[2].endswith(f"{last} (without end)")
     assert not [each for each in evidence_of_run(seen()).findings if each.startswith("untrue")]
+
+
+def test_of_a_store_that_was_never_heard_nobody_knows_what_it_said_of_agents() -> None:
+    assert figures(seen())["untrue_agent_s"] is not None
+    assert figures(replace(seen(offers=()), words=Words()))["untrue_agent_s"] is None
