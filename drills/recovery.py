@@ -119,9 +119,10 @@ def recording_rto_s(
 def recording_lost_s(seen: Seen) -> float | None:
     """Return for how long people talked, in answered calls, of which there is no recording.
 
-    Gaps of those that open, and the whole talk of those that do not; None: nobody listened.
+    Gaps of those that open, and the whole talk of those that do not; None: nobody listened,
+    or there was none to listen to.
     """
-    if seen.recorded is None:
+    if not seen.recorded:
         return None
     talked_s: dict[str, float] = {
         row.caller.call: (row.caller.ended_ms - row.caller.joined_ms) / _MS

@@ -331,6 +331,8 @@ def test_seconds_without_a_recording_are_gaps_and_the_talks_of_which_there_is_no
     )
     answers = figures(replace(seen(), recorded=found))
     assert answers["recording_lost_s"] == pytest.approx(0.5 + talk_s)
+    none_due = figures(replace(seen(), recorded=()))
+    assert none_due["recording_lost_s"] is None, "of no recording nothing can be missing"
 
 
 def test_talk_that_was_cut_off_counts_until_nobody_was_heard_and_less_what_is_recorded() -> None:
