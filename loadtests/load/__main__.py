@@ -14,6 +14,7 @@ import secrets
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -76,6 +77,17 @@ def main(argv: list[str]) -> int:
     except (LoadError, CenterError, LimitsError, DeskError, ExperimentError) as error:
         tell("failed", why=str(error))
         return 1
+    except Exception as error:  # noqa: BLE001 - the log goes with the lab: whoever waits hears it
+        traceback.print_exc()
+        tell("failed", why=_fault(error))
+        return 1
+
+
+def _fault(error: Exception) -> str:
+    """Return what is wrong with us, and where."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
+    return f"a fault of the load's own, {type(error).__name__} in {where}: {error}"
 
 
 async def _until_stopped(start: Start) -> int:
@@ -119,6 +131,9 @@ async def carry_out(start: Start) -> int:
         await asyncio.to_thread(_keep, start, report)
     except OSError as error:
         report = replace(report, held=False, unwritten=str(error))
+    except Exception as error:  # noqa: BLE001 - a page that cannot be drawn: the figures are told
+        traceback.print_exc()
+        report = replace(report, held=False, unwritten=_fault(error))
     tell("done", report=report)
     return 0 if report.held else 1
 

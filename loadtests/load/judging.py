@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct, field
 
@@ -20,6 +22,8 @@ from loadtests.load.report import Report
 from loadtests.load.sums import why_too_few
 from state.clock import SystemClock
 
+T = TypeVar("T")
+
 
 class Seen(Struct, kw_only=True):
     """What is seen while people are there."""
@@ -33,26 +37,35 @@ class Seen(Struct, kw_only=True):
 def report_of(
     plan: Plan, limits: Limits, incomplete: tuple[str, ...], after: After, seen: Seen
 ) -> Report:
-    """Return the report of what was seen and found. `incomplete`: why it is not a whole load's."""
+    """Return the report of what was seen and found. `incomplete`: why it is not a whole load's.
+
+    A part that cannot be reckoned, by a fault of ours, is left out, and the load not whole: hours
+    of looks are not thrown away for it.
+    """
+    parts = _Parts()
     rows = locusts.rows(plan.folder)
     done = locusts.done(plan.folder)
     ran = locusts.ran(plan.folder)
     began_ms = 0 if ran is None else ran.began_ms
-    complained = complaints.complaints(seen.logs.errors, done)
-    grown, books = growth.worst(seen.rounds) | growth.center(seen.held), after.books
+    complained = parts.get("errors", lambda: complaints.complaints(seen.logs.errors, done)) or ()
+    grown = parts.get("growth", lambda: growth.worst(seen.rounds) | growth.center(seen.held)) or {}
+    books = after.books
     told = after.figures() | growth.figures(grown)
     told |= figures.people(rows, shapes.caller_hours(plan.request))
     told |= faults.figures(seen.planned, done)
     if ran is not None and ran.runnable_per_core is not None:
         told["machine.runnable_per_core"] = round(ran.runnable_per_core, 1)
     now = SystemClock().now()
-    died = deaths(seen.rounds, done, now.wall_ms - round(1000 * now.mono_s))
+    zero_ms = now.wall_ms - round(1000 * now.mono_s)
+    died = parts.get("deaths", lambda: deaths(seen.rounds, done, zero_ms)) or ()
     told["errors.died"] = float(len(died))
     found = figures.figures(rows, told | complaints.figures(complained, seen.logs.cut))
     judged = figures.judge(limits, found)
     asked = plan.request
     lacking = why_too_few(volume(plan), per_s=asked.sipp_per_s, seconds=asked.seconds)
-    incomplete = (*incomplete, *after.unknown, *filter(None, (lacking,)))
+    said = locusts.said(plan.folder)
+    over_time = parts.get("trends", lambda: trends.reckon(said, done, began_ms, asked.seconds))
+    incomplete = (*incomplete, *after.unknown, *filter(None, (lacking,)), *parts.lacking)
     return Report(
         shape=plan.request.shape,
         request=plan.request,
@@ -71,8 +84,25 @@ def report_of(
         died=died[:20],
         faults=tuple(each.told() for each in done if not each.problem),
         refused_faults=tuple(each.told() for each in done if each.problem),
-        trends=trends.reckon(locusts.said(plan.folder), done, began_ms, plan.request.seconds),
+        trends=over_time,
     )
+
+
+class _Parts:
+    """What is reckoned one by one, so that one fault of ours costs one part."""
+
+    def __init__(self) -> None:
+        self.lacking: list[str] = []
+        """What could not be reckoned, and why."""
+
+    def get(self, what: str, reckon: Callable[[], T]) -> T | None:
+        """Return what is reckoned, None if it cannot be; where it broke is in the log."""
+        try:
+            return reckon()
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            traceback.print_exc()
+            self.lacking.append(f"{what} could not be reckoned: {type(error).__name__}: {error}")
+            return None
 
 
 def keep(report: Report, page: Path, *, json: str | None, html: str | None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -110,9 +110,9 @@ def reckon(
         slice_s=width_s,
         slices=last + 1,
         rows={
-            name: tuple(_slice(name, number, rows) for number, rows in sorted(by_slice.items()))
+            name: slices
             for name, by_slice in sorted(rows_of.items())
-            if not name.startswith(_ENDED)
+            if not name.startswith(_ENDED) and (slices := tuple(_slices(name, by_slice)))
         },
         ended={
             name.removeprefix(_ENDED): tuple(
@@ -146,15 +146,18 @@ def _began_ms(told: Told, row: Row) -> int:
             return ended_ms
 
 
-def _slice(name: str, number: int, rows: Sequence[Row]) -> Slice:
-    values = sorted(row.value_ms for row in rows if row.value_ms is not None)
-    return Slice(
-        number=number,
-        count=len(rows),
-        failed=sum(1 for row in rows if row.fault),
-        median=_percentile(values, _MEDIAN),
-        tail=_percentile(values, 1 - _TAIL if name.startswith(MOS) else _TAIL),
-    )
+def _slices(name: str, by_slice: Mapping[int, Sequence[Row]]) -> Iterator[Slice]:
+    """Yield those in which something has a value: some rows only count, or failed untimed."""
+    for number, rows in sorted(by_slice.items()):
+        values = sorted(row.value_ms for row in rows if row.value_ms is not None)
+        if values:
+            yield Slice(
+                number=number,
+                count=len(rows),
+                failed=sum(1 for row in rows if row.fault),
+                median=_percentile(values, _MEDIAN),
+                tail=_percentile(values, 1 - _TAIL if name.startswith(MOS) else _TAIL),
+            )
 
 
 def _percentile(values: Sequence[float], share: float) -> float:

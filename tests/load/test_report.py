@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from drills.fault import Fault, FaultKind
-from loadtests.load import judging, locusts
+from loadtests.load import judging, locusts, trends
 from loadtests.load.after import After
 from loadtests.load.books import Books
 from loadtests.load.faults import Done
@@ -67,6 +67,18 @@ def test_fault_that_the_lever_refused_is_not_told_as_made(tmp_path: Path, seen: 
     assert report.held
     assert report.faults == ("at 20 s: edge_killed: kill edge-a1",)
     assert report.refused_faults == ("at 90 s: edge_killed: kill edge-a1: the lever is pulled",)
+
+
+def test_part_that_cannot_be_reckoned_costs_that_part_and_the_verdict(
+    tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(tmp_path, ROW)
+    monkeypatch.setattr(trends, "reckon", lambda *_: [].pop())
+    report = report_of(plan(tmp_path), LIMITS, (), After(books=None, left={}, unknown=()), seen)
+    assert report.rows == (ROW,)
+    assert [each.held for each in report.limits] == [True]
+    assert report.incomplete == ("trends could not be reckoned: IndexError: pop from empty list",)
+    assert not report.held
 
 
 def test_load_whose_volume_never_came_does_not_hold(tmp_path: Path, seen: Seen) -> None:

@@ -69,6 +69,13 @@ def slices(found: Trends, name: str) -> dict[float, Slice]:
     return {each.number * found.slice_s: each for each in found.rows[name]}
 
 
+def test_what_only_counts_has_no_slice_and_stops_nothing() -> None:
+    busy = agent(10.0, cause="busy", answered_ms=None)
+    found = trends([caller(10.0), busy, agent(20.0)])
+    assert "SIP agent rung in a talk" not in found.rows
+    assert found.rows["SIP ring"]
+
+
 def test_each_row_has_median_and_95th_percentile_of_what_was_in_the_slice() -> None:
     found = trends(caller(10.0 + n / 100, set_up_ms=n) for n in range(1, 41))
     (at_s,) = slices(found, "SIP set-up")
