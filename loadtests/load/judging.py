@@ -39,15 +39,15 @@ def report_of(
 ) -> Report:
     """Return the report of what was seen and found. `incomplete`: why it is not a whole load's.
 
-    A part that cannot be reckoned, by a fault of ours, is left out, and the load not whole: hours
-    of looks are not thrown away for it.
+    A part that cannot be reckoned, by a fault of ours, is left out with its figures, and the load
+    not whole: hours of looks are not thrown away for it.
     """
     parts = _Parts()
     rows = locusts.rows(plan.folder)
     done = locusts.done(plan.folder)
     ran = locusts.ran(plan.folder)
     began_ms = 0 if ran is None else ran.began_ms
-    complained = parts.get("errors", lambda: complaints.complaints(seen.logs.errors, done)) or ()
+    complained = parts.get("errors", lambda: complaints.complaints(seen.logs.errors, done))
     grown = parts.get("growth", lambda: growth.worst(seen.rounds) | growth.center(seen.held)) or {}
     books = after.books
     told = after.figures() | growth.figures(grown)
@@ -57,9 +57,12 @@ def report_of(
         told["machine.runnable_per_core"] = round(ran.runnable_per_core, 1)
     now = SystemClock().now()
     zero_ms = now.wall_ms - round(1000 * now.mono_s)
-    died = parts.get("deaths", lambda: deaths(seen.rounds, done, zero_ms)) or ()
-    told["errors.died"] = float(len(died))
-    found = figures.figures(rows, told | complaints.figures(complained, seen.logs.cut))
+    died = parts.get("deaths", lambda: deaths(seen.rounds, done, zero_ms))
+    if died is not None:
+        told["errors.died"] = float(len(died))
+    if complained is not None:
+        told |= complaints.figures(complained, seen.logs.cut)
+    found = figures.figures(rows, told)
     judged = figures.judge(limits, found)
     asked = plan.request
     lacking = why_too_few(volume(plan), per_s=asked.sipp_per_s, seconds=asked.seconds)
@@ -80,8 +83,8 @@ def report_of(
         contradicted_calls=() if books is None else books.contradicted[:20],
         mixed_up_calls=() if books is None else books.mixed_up[:20],
         growth=grown,
-        complaints=complained,
-        died=died[:20],
+        complaints=complained or (),
+        died=(died or ())[:20],
         faults=tuple(each.told() for each in done if not each.problem),
         refused_faults=tuple(each.told() for each in done if each.problem),
         trends=over_time,

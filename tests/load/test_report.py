@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from drills.fault import Fault, FaultKind
-from loadtests.load import judging, locusts, trends
+from loadtests.load import complaints, judging, locusts, trends
 from loadtests.load.after import After
 from loadtests.load.books import Books
 from loadtests.load.faults import Done
@@ -78,6 +78,21 @@ def test_part_that_cannot_be_reckoned_costs_that_part_and_the_verdict(
     assert report.rows == (ROW,)
     assert [each.held for each in report.limits] == [True]
     assert report.incomplete == ("trends could not be reckoned: IndexError: pop from empty list",)
+    assert not report.held
+
+
+def test_errors_that_cannot_be_reckoned_are_not_measured_and_not_none(
+    tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(tmp_path, ROW)
+    for room, name in ((complaints, "complaints"), (judging, "deaths")):
+        monkeypatch.setattr(room, name, lambda *_: [].pop())
+    names = ("errors.unexplained", "errors.died")
+    limits = read_limits(
+        "".join(f'[[limit]]\nfigure = "{n}"\nat_most = 0\n' for n in names), "here"
+    )
+    report = report_of(plan(tmp_path), limits, (), After(books=None, left={}, unknown=()), seen)
+    assert [(each.held, each.found) for each in report.limits] == [(False, "not measured")] * 2
     assert not report.held
 
 
