@@ -21,6 +21,9 @@ LOOK_S: Final = 1.0
 GONE_S: Final = 5.0
 """Longer than Kamailio takes to be started anew, and about as long as telephones wait for it before
 they register elsewhere."""
+NEVER_HEARD_S: Final = 15.0
+"""So long a Kamailio may take that an edge has not heard in its life: both may have just been
+started with their machine, or their site. Whoever had it before may have written whom it had."""
 
 
 class Asked(Protocol):
@@ -58,16 +61,18 @@ class LostPhones:
     async def run(self) -> None:
         """Say once that nobody is registered, each time that Kamailio is gone by both its ways.
 
-        Who is there again is read when it is back, and it may have stood still and lost nobody. Of
-        one that has not been heard in this life nobody knows whom it has.
+        Who is there again is read when it is back, and it may have stood still and lost nobody.
         """
         loop = asyncio.get_running_loop()
-        heard_s: float | None = None
+        heard_s: float | None = loop.time()
+        patience_s = NEVER_HEARD_S
         while True:
             await asyncio.sleep(LOOK_S)
             if self._proxy.is_connected:
-                heard_s = loop.time()
-            elif heard_s is not None and loop.time() - heard_s >= GONE_S and await self._is_gone():
+                heard_s, patience_s = loop.time(), GONE_S
+            elif heard_s is not None and loop.time() - heard_s >= patience_s:
+                if not await self._is_gone():
+                    continue
                 log.warning("phones_lost", away_s=round(loop.time() - heard_s, 1))
                 heard_s = None
                 self._keeper.reading()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge.duties.lost_phones import GONE_S, LOOK_S, LostPhones
+from edge.duties.lost_phones import GONE_S, LOOK_S, NEVER_HEARD_S, LostPhones
 from edge.proxy.errors import ProxyUnreachableError
 from state.model import PresenceState
 from tests.edge.test_presence import ANN, Desk, center_without_presence, lives, wishes_to_be
@@ -72,12 +72,31 @@ async def test_nobody_is_lost_of_whom_kamailio_may_know_yet(how: str) -> None:
     for _ in range(3):
         kamailio.die()
         kamailio.answers = how == "only the stream is broken"
-        await asyncio.sleep(GONE_S - LOOK_S if how == "started anew" else 4 * GONE_S)
         if how == "not heard yet":
+            await asyncio.sleep(NEVER_HEARD_S - LOOK_S)
             break
+        await asyncio.sleep(GONE_S - LOOK_S if how == "started anew" else 4 * GONE_S)
         kamailio.is_connected = kamailio.answers = True
         await asyncio.sleep(2 * LOOK_S)
     assert desk.state() is PresenceState.READY
+    losing.cancel()
+    await asyncio.gather(losing, return_exceptions=True)
+    await desk.end()
+
+
+@in_virtual_time
+async def test_whom_an_edge_before_had_is_given_up_by_one_that_never_hears_kamailio() -> None:
+    center, kamailio = await center_without_presence(), Kamailio()
+    kamailio.die()
+    await lives(center, "a1")
+    before, desk = Desk(center, "a1"), Desk(center, "a1")
+    before.keeper.set_registered(frozenset({ANN}))
+    await wishes_to_be(center)
+    await until(lambda: desk.state() is PresenceState.READY, "ready, by the life before")
+    await before.end()
+    losing = asyncio.create_task(LostPhones(kamailio, desk.keeper).run())
+    lost_s = NEVER_HEARD_S + 2 * LOOK_S
+    await until(lambda: desk.state() is PresenceState.SIGNED_OUT, "given up", within_s=lost_s)
     losing.cancel()
     await asyncio.gather(losing, return_exceptions=True)
     await desk.end()
