@@ -51,17 +51,23 @@ def _version(connection: Connection) -> str | None:
 
 async def _apply(database: Database) -> None:
     async with database.engine.connect() as connection:
-        if not database.is_sqlite:
+        if database.is_sqlite:
+            # Alembic alters a table by making it anew, and what refers to it would go with the old
+            # one (https://www.sqlite.org/lang_altertable.html#otheralter).
+            await connection.execute(text("PRAGMA foreign_keys = OFF"))
+            await connection.execute(text("BEGIN IMMEDIATE"))
+        else:
             await connection.execute(text("SELECT set_config('lock_timeout', '60s', false)"))
             await connection.execute(text("SELECT pg_advisory_lock(:id)"), {"id": LOCK})
             await connection.commit()
-        else:
-            await connection.execute(text("BEGIN IMMEDIATE"))
         try:
             await connection.run_sync(_upgrade)
             await connection.commit()
         finally:
-            if not database.is_sqlite:
+            if database.is_sqlite:
+                await connection.rollback()
+                await connection.execute(text("PRAGMA foreign_keys = ON"))
+            else:
                 await connection.execute(text("SELECT pg_advisory_unlock(:id)"), {"id": LOCK})
                 await connection.commit()
 

@@ -21,6 +21,7 @@ from control_plane.db.database import Database
 from control_plane.db.migrate import HERE, config, migrate, newest
 from control_plane.db.tables import Table
 from control_plane.errors import DatabaseUnavailableError
+from control_plane.recordings.tables import TagRow
 from control_plane.settings import DRIVERS
 from control_plane.users.tables import UserRow
 from tests.control_plane.center import Center, running, settings
@@ -90,6 +91,31 @@ async def test_who_has_somebody_s_numbers_refuses_what_they_refused_after_an_upd
     refused = {"callback": False}
     assert said == {"ada": refused, "bo": refused | {"news": True}, "cy": refused}
     assert before == {"m1": {"callback": None}, "m2": {"callback": True}}
+
+
+async def test_recordings_keep_their_tags_in_an_update(empty_database_url: str) -> None:
+    """SQLite alters a table by making it anew: what refers to its rows goes when it is dropped."""
+    database = _open(empty_database_url)
+    try:
+        async with database.write() as connection:
+            await connection.run_sync(lambda made: command.upgrade(config(made), "0021"))
+        async with database.write() as connection:
+            call = (
+                "INSERT INTO calls (id, tenant, did, queue, site, agent, agent_site, team,"
+                " employer, caller, outcome, arrived_ms, ended_ms, revision, record) VALUES"
+                " ('x', 'x', '', '', '', '', '', '', '', '', '', 1, 1, 1, '{}')"
+            )
+            await connection.execute(text(call))
+            tag = "INSERT INTO recording_tags (tenant, tag, call) VALUES ('x', 'kept', 'x')"
+            await connection.execute(text(tag))
+        await migrate(database)
+        async with database.write() as connection:
+            tags = select(TagRow.tag)
+            assert (await connection.execute(tags)).scalars().all() == ["kept"]
+            await connection.execute(text("DELETE FROM calls"))
+            assert not (await connection.execute(tags)).all(), "as ever, they go with their call"
+    finally:
+        await database.close()
 
 
 async def test_a_database_that_lacks_nothing_is_not_migrated(
