@@ -16,9 +16,9 @@ from control_plane.approvals import http as approvals
 from control_plane.approvals.request import Request
 from control_plane.events.ring import News, event
 from control_plane.live import look, views
+from control_plane.live.call_schemas import CallerView
 from control_plane.live.look import AgentFacts, CallFacts, QueueFacts, SiteFacts
 from control_plane.live.places import queue_thing
-from control_plane.live.schemas import CallerView
 from control_plane.permissions import Permission
 from control_plane.readiness.schemas import ReadinessView
 from control_plane.readiness.watch import Standing

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from control_plane.api.model import instant
 from control_plane.calls.store import PastCall
+from control_plane.live.call_schemas import CandidateView, ExplanationView, PassedOverView
 from control_plane.live.look import CallFacts, call_of, live_call
-from control_plane.live.schemas import CandidateView, ExplanationView, PassedOverView
 from control_plane.live.talks import tenant_of
 from control_plane.live.views import call_thing
 from control_plane.permissions import Permission

@@ -17,9 +17,9 @@ from control_plane.calls.store import PastCall
 from control_plane.customers.talking import TALKING
 from control_plane.errors import not_found
 from control_plane.live import accounts, look, views
+from control_plane.live.call_schemas import CallListing, CallPath, CallView, ExplanationView
 from control_plane.live.desk import LIVE
 from control_plane.live.look import CallFacts, Whose
-from control_plane.live.schemas import CallListing, CallPath, CallView, ExplanationView
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from state.model import CallId

@@ -15,10 +15,10 @@ from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
 from control_plane.calls import store
 from control_plane.errors import UNAVAILABLE, ApiError, Problem, invalid
+from control_plane.live.call_schemas import CallPath, CallView, CodeChange
 from control_plane.live.calls import find, thing, view
 from control_plane.live.desk import writable
 from control_plane.live.look import CallFacts
-from control_plane.live.schemas import CallPath, CallView, CodeChange
 from control_plane.permissions import Permission
 from edge.acd.coding import codes_in
 from state import keys

@@ -13,9 +13,9 @@ from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
 from control_plane.errors import ApiError, Problem
 from control_plane.live import look, views, writing
+from control_plane.live.call_schemas import CallPath, PauseQuery, RecordingPauseView
 from control_plane.live.calls import find
 from control_plane.live.desk import writable
-from control_plane.live.schemas import CallPath, PauseQuery, RecordingPauseView
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from state import keys

@@ -14,9 +14,10 @@ from control_plane.customers.schemas import CustomerView
 from control_plane.customers.talking import TALKING
 from control_plane.errors import BAD_CURSOR, ApiError, DatabaseUnavailableError, not_found
 from control_plane.live import look, views
+from control_plane.live.agent_schemas import AgentListing, AgentLiveView, AgentPath
+from control_plane.live.call_schemas import PopView
 from control_plane.live.desk import follower_of
 from control_plane.live.look import AgentFacts
-from control_plane.live.schemas import AgentListing, AgentLiveView, AgentPath, PopView
 from control_plane.live.talks import Talk
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing

@@ -15,7 +15,7 @@ from control_plane.live import look, views
 from control_plane.live.desk import follower_of
 from control_plane.live.lately import Past, lately
 from control_plane.live.look import AloneFacts, QueueFacts
-from control_plane.live.schemas import (
+from control_plane.live.place_schemas import (
     LiveQueues,
     LiveSites,
     QueueLiveView,

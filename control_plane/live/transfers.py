@@ -13,9 +13,9 @@ from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
 from control_plane.errors import ApiError, Problem
 from control_plane.live import look, writing
+from control_plane.live.call_schemas import CallPath, TransferBegin, TransferState, TransferView
 from control_plane.live.calls import thing
 from control_plane.live.desk import follower_of, writable
-from control_plane.live.schemas import CallPath, TransferBegin, TransferState, TransferView
 from control_plane.permissions import Permission
 from state import keys
 from state.model import (

@@ -13,12 +13,10 @@ from msgspec.structs import asdict
 
 from control_plane.api.model import instant
 from control_plane.customers.numbers import MASK, e164, mask_number
+from control_plane.live.agent_schemas import AgentLiveView, AgentWorkView
+from control_plane.live.call_schemas import CallerView, CallView
 from control_plane.live.look import AgentFacts, AloneFacts, CallFacts, QueueFacts, SiteFacts
-from control_plane.live.schemas import (
-    AgentLiveView,
-    AgentWorkView,
-    CallerView,
-    CallView,
+from control_plane.live.place_schemas import (
     EdgeView,
     EstimatesView,
     QueueLiveView,

@@ -13,10 +13,16 @@ from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
 from control_plane.errors import ApiError, Problem, invalid
 from control_plane.live import look, views, writing
+from control_plane.live.agent_schemas import (
+    AgentPath,
+    Missing,
+    StateChange,
+    StateView,
+    WrapUpChange,
+)
 from control_plane.live.desk import writable
 from control_plane.live.follower import Follower
 from control_plane.live.people import thing
-from control_plane.live.schemas import AgentPath, Missing, StateChange, StateView, WrapUpChange
 from control_plane.permissions import Permission
 from edge.acd.attendance import LONGEST_REST_S, RestChange, pause_codes_instead, wanted
 from edge.acd.eligibility import live_sites, rest_ends_s, rest_of_s

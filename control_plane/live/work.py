@@ -10,9 +10,9 @@ from control_plane.api.model import Nothing
 from control_plane.api.route import Check, Method, Route, Routes, Tx
 from control_plane.errors import UNAVAILABLE, ApiError
 from control_plane.live import look, views
+from control_plane.live.agent_schemas import AgentsWork, WorkQuery
 from control_plane.live.desk import follower_of
 from control_plane.live.lately import lately
-from control_plane.live.schemas import AgentsWork, WorkQuery
 from control_plane.permissions import Permission
 from edge.acd.handling import works
 from state.model import AgentId

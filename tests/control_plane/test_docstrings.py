@@ -8,7 +8,7 @@ from control_plane.api import docstrings
 from control_plane.api.openapi import document
 from control_plane.api.paging import Listing
 from control_plane.app import ROUTES
-from control_plane.live.schemas import CallListing
+from control_plane.live.call_schemas import CallListing
 from state.model import Queue
 
 DOCUMENT: dict[str, Any] = document(ROUTES, "1", docstrings.of_fields)
