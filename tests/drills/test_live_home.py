@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from drills.cli import drill_live, drill_schedule
-from drills.cli.drill_schedule import Starting
+from drills.cli import drill_live, drill_starting
+from drills.cli.drill_starting import Starting
 from drills.cli.errors import Exit
 from drills.drill.live import LiveGround
 from drills.facts import Facts
@@ -46,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     place = tmp_path / "home"
     monkeypatch.setattr(drill_live, "HOME", place)
-    monkeypatch.setattr(drill_schedule, "HOME", place)
+    monkeypatch.setattr(drill_starting, "HOME", place)
     monkeypatch.setattr(drill_live, "_facts", facts)
     monkeypatch.setattr(drill_live, "_approval", approval)
     return place

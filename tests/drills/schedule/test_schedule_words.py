@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from drills.cli import drill_schedule
-from drills.cli.drill_schedule import Starting, add, blackout
+from drills.cli.drill_schedule import add, blackout
+from drills.cli.drill_starting import Starting
 from drills.cli.errors import CommandError, Exit
 from drills.course import End
 from drills.library import FOLDER
