@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
 from aiohttp import web
 
-from control_plane.approvals import store as approvals
-from control_plane.approvals.store import REQUEST
-from control_plane.audit.store import changed_since, newest
 from control_plane.calls import store as calls
 from control_plane.errors import DatabaseUnavailableError
+from control_plane.events import logged
 from control_plane.events.endings import Ended, Endings
 from control_plane.events.listener import Listener, Over
-from control_plane.events.newsroom import Newsroom, customer_news, request_news
+from control_plane.events.newsroom import Newsroom
 from control_plane.events.ring import Batch, News, Ring, told, told_together
 from control_plane.live import look
 from control_plane.live.calls import past
@@ -40,14 +39,6 @@ REST: Final = 9
 """How many times as long as it took nothing is told of queues again."""
 LOOK_S: Final = 1.0
 """How often changed customers are looked for, while somebody listens for them."""
-AGAIN: Final = 200
-"""Entries of the audit log that are read again: numbers do not always become visible in order."""
-
-
-_LOGGED: Final = ("approvals", "customers")
-"""Topics whose news stand in the audit log."""
-_KINDS: Final = ("approval", "customer", "glass")
-"""Of the things there."""
 
 
 class Hub:
@@ -63,8 +54,7 @@ class Hub:
         self._newsroom = Newsroom(follower.to)
         self._endings = Endings(follower, self._tell)
         self._revision = 0
-        self._seen_audit: dict[int, None] = {}
-        self._audited: int | None = None
+        self._log = logged.LogNews(services.database)
         self._is_closing = False
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -96,6 +86,7 @@ class Hub:
         self._newsroom.begin(snapshot, self._follower.clock.now())
         self._ring.begin(snapshot.revision)
         self._revision = snapshot.revision
+        self._log.begin_anew(self._revision)
 
     def take(self, snapshot: Snapshot, deltas: Iterable[Delta]) -> None:
         """Hear of a new snapshot."""
@@ -164,7 +155,8 @@ class Hub:
 
     async def welcome(self, listener: Listener, cursor: int | None) -> None:
         """Let somebody listen, from `cursor` on where that can still be."""
-        missed = None if cursor is None else await self._missed(cursor)
+        await self._hear_of_the_log(listener)
+        missed = None if cursor is None else await self._missed(cursor, listener.topics)
         is_resumed = missed is not None
         topics = b",".join(b'"%b"' % each.encode() for each in sorted(listener.topics))
         listener.put(
@@ -182,8 +174,18 @@ class Hub:
         if self._is_closing:
             listener.end(Over.GOING_AWAY)
 
-    async def _missed(self, cursor: int) -> tuple[Batch, ...] | None:
+    async def _hear_of_the_log(self, listener: Listener) -> None:
+        """Follow the log from before the greeting on: what a list shows was written by then."""
+        if listener.topics.isdisjoint(logged.TOPICS):
+            return
+        self._log.want(self._follower.clock.now().mono_s)
+        with contextlib.suppress(DatabaseUnavailableError):
+            await self._log.begin(self._revision)
+
+    async def _missed(self, cursor: int, topics: frozenset[str]) -> tuple[Batch, ...] | None:
         """Return what came after `cursor`; None: that can no longer be told."""
+        if not (topics.isdisjoint(logged.TOPICS) or self._log.has_after(cursor)):
+            return None
         if cursor > self._revision:
             # Of another control plane, which was ahead; or of a shared state that is no more.
             try:
@@ -326,47 +328,22 @@ class Hub:
                 each.put(b'{"type":"list_anew","revision":%d}' % self._revision)
 
     async def _look_for_ever(self) -> None:
+        """Find changed customers, and what waits for a second person, in the audit log."""
         while True:
             await asyncio.sleep(LOOK_S)
-            if not any(self._is_wanted(topic) for topic in _LOGGED):
-                self._audited = None
-                continue
-            try:
-                await self._look_into_the_log()
-            except DatabaseUnavailableError:
-                continue
+            with contextlib.suppress(DatabaseUnavailableError):
+                await self._look_into_the_log(self._follower.clock.now())
 
-    async def _look_into_the_log(self) -> None:
-        """Find changed customers, and what waits for a second person, in the audit log.
-
-        Every control plane writes them down there.
-        """
-        async with self._services.database.read() as connection:
-            if self._audited is None:
-                self._audited = await newest(connection)
-                self._seen_audit = {
-                    each.number: None
-                    for each in await changed_since(connection, _KINDS, self._audited - AGAIN)
-                }
-                return
-            found = await changed_since(connection, _KINDS, self._audited - AGAIN)
-            asked = {each.thing for each in found if each.thing.startswith(f"{REQUEST}_")}
-            requests = await approvals.find_all(connection, asked)
-        now_ms = self._follower.clock.now().wall_ms
-        news: list[News] = []
-        for each in found:
-            if each.number in self._seen_audit:
-                continue
-            self._seen_audit[each.number] = None
-            self._audited = max(self._audited, each.number)
-            if each.thing.startswith("cus_"):
-                act = each.action.partition(":")[2]
-                news.append(customer_news(each.tenant, each.thing, act, None))
-            elif each.thing in requests:
-                news.append(request_news(requests[each.thing], now_ms))
-        while len(self._seen_audit) > 4 * AGAIN:
-            self._seen_audit.pop(next(iter(self._seen_audit)))
-        self._publish(tuple(news), is_of_change=False)
+    async def _look_into_the_log(self, now: Now) -> None:
+        wanting = tuple(each for each in self._listeners if each.topics & logged.TOPICS)
+        if wanting:
+            self._log.want(now.mono_s)
+        self._log.rest(now.mono_s)
+        if wanting and self._log.since is None:  # the database was away as they came
+            await self._log.begin(self._revision)
+            for each in wanting:
+                each.put(b'{"type":"list_anew","revision":%d}' % self._revision)
+        self._publish(await self._log.more(now.wall_ms), is_of_change=False)
 
 
 def _word(is_so: bool) -> bytes:  # noqa: FBT001 - of JSON

@@ -9,10 +9,13 @@ import aiohttp
 import pytest
 
 from control_plane import policy
+from control_plane.errors import DatabaseUnavailableError
+from control_plane.events import hub as hub_module
 from control_plane.events import listener as listener_module
 from control_plane.events.endings import Endings
 from control_plane.events.hub import HUB
 from control_plane.events.listener import Listener
+from control_plane.events.logged import LogNews
 from control_plane.permissions import Role
 from control_plane.sessions.store import LONGEST_MS
 from control_plane.subjects import Grant, Subject
@@ -364,6 +367,21 @@ async def test_who_may_no_longer_see_a_call_is_told_that_it_is_gone(scene: Scene
         assert (await ear.of("calls"))["what"] == "gone"
 
 
+ASKED = {"act": "customer:export", "things": ["customers"], "digest": "customers", "why": "x"}
+
+
+async def ask_for_approval(person: Person) -> str:
+    return str((await person.post("/v1/approval-requests", ASKED)).json["id"])
+
+
+async def test_what_is_asked_right_after_the_greeting_is_told(scene: Scene) -> None:
+    """Who listens first and lists then would else never hear of it."""
+    asker, approver = await manager(scene), await scene.center.person(Role.MANAGER, team="south")
+    async with listening(approver, "?topics=approvals") as ear:
+        made = await ask_for_approval(asker)
+        assert (await ear.of("approvals"))["id"] == made
+
+
 # ---- going on ------------------------------------------------------------------------------------
 
 
@@ -383,6 +401,54 @@ async def test_a_stream_goes_on_where_it_was_cut(scene: Scene) -> None:
         assert found == [call_id(number) for number in range(2, 6)]
         await scene.arrive(6)
         assert (await ear.of("calls"))["id"] == call_id(6)
+
+
+async def test_what_was_asked_while_a_stream_was_cut_is_told(scene: Scene) -> None:
+    asker, approver = await manager(scene), await scene.center.person(Role.MANAGER, team="south")
+    on = "?topics=approvals&topics=calls"
+    async with listening(approver, on) as ear:
+        await scene.arrive(1)
+        await ear.of("calls")
+        cursor = ear.cursor
+    await asyncio.sleep(1.5 * hub_module.LOOK_S)  # nobody listens for as long as a look takes
+    made = await ask_for_approval(asker)
+    async with listening(approver, f"{on}&after={cursor}") as ear:
+        assert ear.heard[0]["resumed"] is True
+        assert (await ear.of("approvals"))["id"] == made
+
+
+async def test_who_goes_on_where_nobody_followed_the_log_is_told_to_list_anew(
+    scene: Scene,
+) -> None:
+    """As from a control plane that has died: what was asked meanwhile nobody has seen here."""
+    asker, approver = await manager(scene), await scene.center.person(Role.MANAGER, team="south")
+    async with listening(approver, CALLS) as ear:
+        await scene.arrive(1)
+        await ear.of("calls")
+        cursor = ear.cursor
+    await ask_for_approval(asker)
+    async with listening(approver, f"?topics=approvals&after={cursor}") as ear:
+        assert ear.heard[0]["resumed"] is False
+        assert (await ear.message())["type"] == "list_anew"
+        made = await ask_for_approval(asker)
+        assert (await ear.of("approvals"))["id"] == made
+
+
+async def test_who_came_as_the_database_went_away_lists_anew_once_it_is_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await manager(scene)
+    begin = LogNews.begin
+
+    async def refuse_once(_log: LogNews, _revision: int) -> None:
+        monkeypatch.setattr(LogNews, "begin", begin)
+        raise DatabaseUnavailableError
+
+    monkeypatch.setattr(LogNews, "begin", refuse_once)
+    async with listening(person, "?topics=customers") as ear:
+        assert (await ear.message())["type"] == "list_anew"
+        where = (await person.post("/v1/customers", {"name": "Anna"})).headers["Location"]
+        assert where.endswith((await ear.of("customers"))["id"])
 
 
 @pytest.mark.parametrize("cursor", [0, 10**12])
