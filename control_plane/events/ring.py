@@ -86,7 +86,9 @@ class Ring:
                 return
             oldest = self._batches.popleft()
             self._count -= len(oldest.news)
-            self._floor = max(self._floor or 0, oldest.revision)
+            # Who stands at a revision has heard its change, and maybe not what came without one.
+            heard_at = oldest.revision + (not oldest.is_of_change)
+            self._floor = max(self._floor or 0, heard_at)
 
     def after(self, cursor: int) -> tuple[Batch, ...] | None:
         """Return what came after a revision; None: some of that is no longer here."""

@@ -90,6 +90,16 @@ def test_news_without_a_change_is_told_again_at_its_revision() -> None:
     assert [each.news[0].id for each in ring.after(5) or ()] == ["d"]
 
 
+def test_news_without_a_change_that_was_forgotten_may_have_been_missed_at_its_revision() -> None:
+    ring = Ring()
+    ring.begin(5)
+    ring.add(batch(5, "c", is_of_change=False))
+    ring.add(batch(5, "d", is_of_change=False, at_s=2 * KEPT_S))
+    assert ring.after(5) is None, "whoever left before the first has not heard of it"
+    ring.add(batch(6, "e", at_s=2 * KEPT_S))
+    assert [each.news[0].id for each in ring.after(6) or ()] == []
+
+
 def test_one_message_holds_what_one_revision_changed_and_these_eyes_may_see() -> None:
     def sees(thing: Thing, permission: Permission) -> bool:
         return permission is Permission.CALL_READ and thing.id != "b"
