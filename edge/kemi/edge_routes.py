@@ -67,7 +67,7 @@ class Routes:
             # KSR hands out str. What is no UTF-8 in the fields that we need is no call of ours.
             wire.answer(400, "Bad Request")
         except Exception as error:  # noqa: BLE001 - the top: a fault of ours is a 503, not silence
-            KSR.err(f"request not served: {error!r}\n")
+            KSR.err(f"request not served: {wire.fault(error)}\n")
             wire.answer(wire.UNAVAILABLE, "Internal Failure")
         return 1
 
@@ -371,7 +371,7 @@ class Routes:
             try:
                 obey(json.loads(KSR.pv.get("$evapi(msg)")))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                KSR.err(f"evapi: message not understood: {type(error).__name__}: {error}\n")
+                KSR.err(f"evapi: message not understood: {wire.fault(error)}\n")
         return 1
 
 

@@ -1,6 +1,7 @@
 """Who speaks, and the short answers: what every route needs."""
 
 import re
+import traceback
 from urllib.parse import unquote
 
 import KSR
@@ -75,3 +76,10 @@ def answer(status, reason, retry_after_s=2):
     if status == UNAVAILABLE:
         KSR.hdr.append_to_reply(f"Retry-After: {retry_after_s}\r\n")
     KSR.sl.send_reply(status, reason)
+
+
+def fault(error):
+    """Return what an exception is and where it came from. Its text may quote a caller's number."""
+    frames = traceback.extract_tb(error.__traceback__)[-2:]
+    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames)]
+    return f"{type(error).__name__} at {' < '.join(places)}"

@@ -328,12 +328,15 @@ def test_an_edge_is_known_by_its_port_too(script: Script, world: World) -> None:
 
 
 def test_a_fault_of_ours_is_a_503_and_one_line(script: Script, world: World) -> None:
-    world.tables["gate"]["alice"] = "nonsense"
+    world.tables["gate"]["alice"] = "nonsense.1.idle.c"
     script.request(
         world, source=EDGE, ruri="sip:alice@everline", headers={"X-Everline-Offer": "c 1 7"}
     )
     assert world.was_done("reply") == [(503, "Internal Failure")]
-    assert len(world.was_done("log")) == 1
+    ((line,),) = world.was_done("log")
+    assert "ValueError" in line
+    assert ".py:" in line, "where"
+    assert "nonsense" not in line, "a fault's text may quote what was sent: a caller's number"
     world.call_id = "\xfc"
     script.request(world, source=TRUNK, ruri="sip:4930111@198.18.1.10")
     assert world.was_done("reply") == [(400, "Bad Request")]
