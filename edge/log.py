@@ -6,6 +6,7 @@ stand under `pii.` only; digits, keys and tokens nowhere.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import logging
@@ -16,6 +17,8 @@ from typing import Any, Final
 
 import msgspec
 import structlog
+
+from state.discreet import fault
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=repr)
 
@@ -41,6 +44,32 @@ def configure(level: str, **bound: str) -> None:
         logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_Libraries(logging.WARNING)], force=True)
+
+
+class _Libraries(logging.Handler):
+    """Takes what libraries log: who, how bad and which exception, and never their words.
+
+    They quote what they stumble over, which may be a caller's number.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger().log(
+            record.levelno, "library", name=record.name, **({} if error is None else fault(error))
+        )
+
+
+def note_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no task of ours took, in one line like everything else.
+
+    What a callback was called with stands in the loop's words, and stays out as the fault's do.
+    """
+    error = context.get("exception")
+    fields = fault(error) if isinstance(error, BaseException) else {}
+    what = str(context["message"]).partition("(")[0]
+    structlog.get_logger().error("loop_fault", what=what, **fields)
 
 
 class Stamp:

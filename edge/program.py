@@ -7,7 +7,6 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -48,17 +47,10 @@ def main() -> int:
     return 0
 
 
-def _note_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what no task of ours took, in one line like everything else."""
-    error = context.get("exception")
-    fields = fault(error) if isinstance(error, BaseException) else {}
-    structlog.get_logger().error("loop_fault", what=context["message"], **fields)
-
-
 async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_note_fault)
+    loop.set_exception_handler(log.note_fault)
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     process = EdgeProcess(settings)

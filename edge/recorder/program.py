@@ -75,6 +75,7 @@ def main() -> int:
 async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log.note_fault)
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     start.settle()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from enum import StrEnum
 from pathlib import Path
 
-from edge.log import Stamp, render
+from structlog.testing import capture_logs
+
+from edge.log import Stamp, note_fault, render
 
 
 class Colour(StrEnum):
@@ -54,3 +59,47 @@ def test_a_line_is_stamped_with_its_own_instant_though_the_second_is_kept() -> N
         "2023-11-14T22:13:21.000000Z",
         "2023-11-14T22:13:19.999999Z",
     ]
+
+
+CALLER = "+4930901820"
+STUMBLING = f"""
+import asyncio, logging
+from edge import log
+
+async def stumble():
+    loop = asyncio.get_running_loop()
+    loop.call_soon(int, "{CALLER}x")
+    await asyncio.sleep(0)
+    try:
+        int("{CALLER}x")
+    except ValueError:
+        logging.getLogger("aiohttp.server").exception("not handled: %s", "{CALLER}")
+
+log.configure("info", recorder="a")
+asyncio.run(stumble())
+"""
+
+
+def test_what_libraries_stumble_over_is_told_by_what_it_is_and_never_quoted() -> None:
+    """They log a traceback with the words of the fault, which quote what was sent."""
+    done = subprocess.run([sys.executable, "-P", "-c", STUMBLING], capture_output=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert CALLER.encode() not in done.stderr
+    assert [(each["name"], each["fault"], each["level"]) for each in lines] == [
+        ("asyncio", "ValueError", "error"),
+        ("aiohttp.server", "ValueError", "error"),
+    ]
+
+
+def test_what_no_task_took_is_told_without_what_it_was_called_with() -> None:
+    loop = asyncio.new_event_loop()
+    told = f"Exception in callback Relay.take('{CALLER}')"
+    with capture_logs() as lines:
+        note_fault(loop, {"message": told, "exception": KeyError(CALLER)})
+        note_fault(loop, {"message": "Task was destroyed but it is pending!"})
+    loop.close()
+    assert [(each["what"], each.get("fault")) for each in lines] == [
+        ("Exception in callback Relay.take", "KeyError"),
+        ("Task was destroyed but it is pending!", None),
+    ]
+    assert CALLER not in str(lines)
