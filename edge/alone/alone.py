@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 import structlog
 
 from edge.acd.abandoned import Holds, abandoned, holds_all
-from edge.acd.merged_rests import with_rests_left
+from edge.acd.merged_rests import with_rests_so_far
 from edge.acd.plan import Held
 from edge.acd.token import Token, alone_token
 from edge.alone.closed import SETTLED_S, closed
@@ -323,7 +323,7 @@ class Alone:
                 now_there = self._mirror.snapshot
                 await merge(
                     self._shared,
-                    with_rests_left(overlay, began_s),
+                    with_rests_so_far(overlay, began_s),
                     now_there,
                     self._edge,
                     self._done,

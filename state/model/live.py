@@ -322,7 +322,7 @@ class Work(Struct, frozen=True, kw_only=True):
     """What an agent has done so far. Written, with the deletion of the offer, by that offer's edge.
 
     The agent rests for `rest_s` from the moment each reader saw this record: wrap-up after a call,
-    a pause after an unanswered ring.
+    a pause after an unanswered ring. From `rested_s` before, if it says so.
     """
 
     agent: AgentId
@@ -331,6 +331,8 @@ class Work(Struct, frozen=True, kw_only=True):
     idle_s: float = 0.0
     end: WorkEnd = WorkEnd.TALKED
     rest_s: float = 0.0
+    rested_s: float = 0.0
+    """How much of the rest was over when this was written: what was done without a quorum, say."""
     ended_ms: Whole = 0
     recent_calls: float = 0.0
     """Calls that fade with `busy_s` and `idle_s`: those of about the last hour."""

@@ -9,7 +9,7 @@ from msgspec import structs
 from state.codec import Record, decode_at
 from state.errors import BadKeyError, CodecError
 from state.keys import Kind, build, parse
-from state.model import AgentId, CallId, Entry
+from state.model import AgentId, CallId, Entry, Work
 from state.raw import Change, KeyValue
 from state.snapshot.delta import Delta
 from state.snapshot.home import at_home, configured
@@ -67,7 +67,10 @@ class Builder:
             self._place(record.key, None)
             return
         self._be_readable(record.key)
-        seen_s = self._seen_s if seen_s is None else seen_s
+        if seen_s is None:
+            seen_s = self._seen_s
+            if value.__class__ is Work:
+                seen_s -= max(0.0, value.rested_s)
         entry = Entry(
             value=value,
             create_revision=record.create_revision,

@@ -10,7 +10,7 @@ from pathlib import Path
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.granting import reserved
 from edge.acd.match import match
-from edge.acd.merged_rests import with_rests_left
+from edge.acd.merged_rests import with_rests_so_far
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import connected, ended, offer_failed
 from edge.acd.token import Token
@@ -271,7 +271,7 @@ class Bench:
         """Write what was done alone, and go on by the shared store."""
         await self.read()
         assert self.store.overlay is not None
-        overlay = with_rests_left(self.store.overlay, self.clock.now().mono_s)
+        overlay = with_rests_so_far(self.store.overlay, self.clock.now().mono_s)
         done = await merge(self.shared, overlay, self.mirror.snapshot, A1)
         await self.read()
         self.store.end(done.revisions, done.ranks)

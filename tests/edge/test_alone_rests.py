@@ -8,6 +8,7 @@ import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.attendance import RestChange
+from edge.acd.eligibility import rings_from_s
 from edge.acd.ending import AgentPart, Ending
 from edge.acd.reservation import ended
 from edge.acd.token import Token
@@ -15,6 +16,7 @@ from edge.calls.records import Landed
 from edge.duties.presence import PresenceKeeper
 from state import keys
 from state.codec import decode
+from state.mirror import Mirror
 from state.model import AgentId, Outcome, Rested, RestTaken, SiteId, WorkEnd
 from state.snapshot.rests import RESTS_ON_S
 from tests.edge.lone import A1, ANN, CALL, Bench, configured
@@ -86,6 +88,44 @@ async def test_a_wrap_up_that_was_prolonged_alone_lasts_on_after_the_merge() -> 
     assert state(bench) is AgentState.WRAP_UP
     await asyncio.sleep(2.0)
     assert state(bench) is AgentState.READY
+
+
+@in_virtual_time
+async def test_who_finds_a_merged_rest_in_a_listing_lets_it_last_to_its_end() -> None:
+    bench = await talked_alone()
+    await asyncio.sleep(WRAP_UP_S - 10.0)
+    await bench.merge()
+    found = Mirror(bench.shared, bench.clock)
+    await found._list()  # noqa: SLF001 - one look, in place of a loop
+    states = [agent_states(found.snapshot, bench.clock.now())[ANN]]
+    for seconds in (9.0, 1.0 + RESTS_ON_S):
+        await asyncio.sleep(seconds)
+        states.append(agent_states(found.snapshot, bench.clock.now())[ANN])
+    assert states == [AgentState.WRAP_UP, AgentState.WRAP_UP, AgentState.READY]
+
+
+@in_virtual_time
+async def test_who_is_given_to_a_caller_ahead_is_rung_once_a_merged_rest_is_over() -> None:
+    bench = await talked_alone()
+    await asyncio.sleep(20.0)
+    await bench.merge()
+    snapshot, now = bench.store.snapshot, bench.clock.now()
+    rings_s = rings_from_s(snapshot.works[ANN], snapshot.presences[ANN], now)
+    assert rings_s - now.mono_s == pytest.approx(WRAP_UP_S - 20.0, abs=0.01)
+
+
+@in_virtual_time
+async def test_the_ledger_is_told_all_of_a_wrap_up_that_is_finished_after_the_merge() -> None:
+    bench = await talked_alone()
+    home = keeper(bench)
+    home.set_registered(frozenset({ANN}))
+    await asyncio.sleep(20.0)
+    await bench.merge()
+    await asyncio.sleep(10.0)
+    await home.change_rest(ANN, RestChange.FINISH, 0.0)
+    (found,) = (await bench.shared.range(keys.rested(CALL))).records
+    (told,) = decode(Rested, found.value, found.key).rests
+    assert told.rest_s == pytest.approx(30.0)
 
 
 @pytest.mark.parametrize("is_told_of_another", [True, False])
