@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, inspect, text
 
 from control_plane.db.database import Database
+from control_plane.errors import ControlPlaneError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -27,11 +28,20 @@ VERSIONS: Final = "alembic_version"
 """Alembic's table, of one row."""
 
 
+class SchemaTooNewError(ControlPlaneError):
+    """A newer program has changed the tables: nobody knows what this one would do to them."""
+
+
 async def migrate(database: Database) -> None:
     """Apply what is missing. Whoever comes second waits, and finds nothing to do."""
     async with _file_lock(database):
         async with database.read() as connection:
             found = await connection.run_sync(_version)
+        if found is not None and found > newest():
+            raise SchemaTooNewError(
+                f"the database has version {found} of its tables and this program knows"
+                f" {newest()}: start one that is as new as those that run"
+            )
         if found != newest():
             await _apply(database)
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from control_plane.db import database as database_module
 from control_plane.db import migrate as migrate_module
 from control_plane.db.database import Database
-from control_plane.db.migrate import HERE, config, migrate, newest
+from control_plane.db.migrate import HERE, SchemaTooNewError, config, migrate, newest
 from control_plane.db.tables import Table
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.recordings.tables import TagRow
@@ -136,6 +136,13 @@ async def test_a_schema_of_which_no_version_is_known_is_alembics_matter(
     async with center.services.database.write() as connection:
         await connection.execute(text(before))
     with pytest.raises(DBAPIError, match="exists"):
+        await migrate(center.services.database)
+
+
+async def test_a_program_that_is_older_than_the_database_says_so(center: Center) -> None:
+    async with center.services.database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNewError, match=f"9999.*{newest()}"):
         await migrate(center.services.database)
 
 
