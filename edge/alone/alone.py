@@ -20,9 +20,10 @@ from edge.alone.closed import SETTLED_S, closed
 from edge.alone.kept import Kept
 from edge.alone.merging import ContestedError, Merged, is_shown, merge
 from edge.alone.mode import Because, Mode, Seen, Standing, merged, next_standing
+from edge.alone.moments import revision_at
 from edge.alone.past import Past
 from edge.alone.sister import Holding, contested, is_acceptable, over, telling
-from edge.alone.store import SiteStore, revision_at
+from edge.alone.store import SiteStore
 from edge.proxy.errors import ProxyError
 from edge.proxy.gate import GateEntry, GateState
 from state import keys

@@ -19,6 +19,7 @@ from edge.alone.answers import Answers, as_asked, landed, read_by
 from edge.alone.closed import gone_of, without
 from edge.alone.copy import Read, news_in, reads_of, unless_given_anew, with_held
 from edge.alone.kept import Kept
+from edge.alone.moments import revision_at, with_rest_so_far, written_at_s
 from state import keys
 from state.clock import Clock
 from state.errors import UnavailableError
@@ -41,13 +42,7 @@ from state.store import (
     WatchBatch,
 )
 
-_US = 1_000_000
 NO_RANKS: Final[Mapping[CallId, Rank]] = {}
-
-
-def revision_at(mono_s: float) -> int:
-    """Return the first revision of a copy that is written at a moment of the host's clock."""
-    return ALONE_FROM + int(mono_s * _US)
 
 
 class SiteStore:
@@ -135,8 +130,8 @@ class SiteStore:
         self._own.clear()
         self._kept.begin(written_before)
         for revision, group in groupby(written_before, key=lambda each: each.mod_revision):
-            changes = tuple(group)
-            self._overlay, new = written(self._overlay, changes, revision, now_s, is_ours=True)
+            changes, at_s = tuple(group), written_at_s(revision, now_s)
+            self._overlay, new = written(self._overlay, changes, revision, at_s, is_ours=True)
             self._note_written((each.key for each in changes), revision, is_ours=True)
             self._revision = max(self._revision, revision)
             deltas += new
@@ -191,13 +186,12 @@ class SiteStore:
         """Take in what was done without a transaction of this edge."""
         if self._overlay is None or not changes:
             return
-        revision = self._next()
-        fresh = [replace(change, mod_revision=revision) for change in changes]
+        revision, now_s = self._next(), self._clock.now().mono_s
+        known = changes if is_ours else [with_rest_so_far(change, now_s) for change in changes]
+        fresh = [replace(change, mod_revision=revision) for change in known]
         if not is_ours:
             self._follow_works(fresh)
-        self._overlay, deltas = written(
-            self._overlay, fresh, revision, self._clock.now().mono_s, is_ours=is_ours
-        )
+        self._overlay, deltas = written(self._overlay, fresh, revision, now_s, is_ours=is_ours)
         self._note_written((each.key for each in fresh), revision, is_ours=is_ours)
         if is_ours:
             self._kept.note(fresh)

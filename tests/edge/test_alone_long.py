@@ -15,7 +15,8 @@ from edge.alone.alone import PUT_AWAY_S, Alone
 from edge.alone.closed import SETTLED_S, closed
 from edge.alone.kept import Kept
 from edge.alone.mode import Mode
-from edge.alone.store import SiteStore, revision_at
+from edge.alone.moments import revision_at
+from edge.alone.store import SiteStore
 from edge.calls.records import Landed
 from state import keys
 from state.codec import decode, encode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -12,14 +13,16 @@ from edge.acd.eligibility import rings_from_s
 from edge.acd.ending import AgentPart, Ending
 from edge.acd.reservation import ended
 from edge.acd.token import Token
+from edge.alone.moments import revision_at
 from edge.calls.records import Landed
 from edge.duties.presence import PresenceKeeper
 from state import keys
-from state.codec import decode
+from state.codec import decode, encode
 from state.mirror import Mirror
-from state.model import AgentId, Outcome, Rested, RestTaken, SiteId, WorkEnd
+from state.model import AgentId, Outcome, Rested, RestTaken, SiteId, Work, WorkEnd
+from state.raw import Change
 from state.snapshot.rests import RESTS_ON_S
-from tests.edge.lone import A1, ANN, CALL, Bench, configured
+from tests.edge.lone import A1, ANN, CALL, Bench, configured, living
 from tests.edge.virtual_time import in_virtual_time, until
 
 TOKEN = Token(epoch=2, revision=1)
@@ -32,13 +35,17 @@ async def talked_alone() -> Bench:
     """Return an edge that is alone, and whose agent has just talked to a caller."""
     bench = await configured()
     bench.store.begin()
+    await talk(bench)
+    return bench
+
+
+async def talk(bench: Bench) -> None:
     records = await bench.waits()
     await bench.give(records, TOKEN)
     written = await records.write(
         lambda held, at: None if held is None else ended(held, ENDING, PART, at)
     )
     assert isinstance(written, Landed)
-    return bench
 
 
 def keeper(bench: Bench) -> PresenceKeeper:
@@ -65,6 +72,44 @@ async def test_nobody_rests_anew_as_their_site_merges(talked_before_s: float) ->
     await bench.merge()
     assert state(bench) is before
     await asyncio.sleep(max(0.0, WRAP_UP_S + 1 - talked_before_s))
+    assert state(bench) is AgentState.READY
+
+
+@pytest.mark.parametrize("is_merged", [True, False])
+@in_virtual_time
+async def test_nobody_rests_anew_as_an_edge_is_started_again_that_was_alone(
+    tmp_path: Path, *, is_merged: bool
+) -> None:
+    bench = await configured()
+    async with living(bench, tmp_path) as (way, alone):
+        way.is_away = True
+        await until(lambda: alone.is_alone, "it serves alone")
+        await talk(bench)
+        began_s = bench.clock.now().mono_s
+        await asyncio.sleep(WRAP_UP_S - 20.0)
+    async with living(bench, tmp_path) as (way, alone):
+        way.is_away = not is_merged
+        await until(lambda: bool(alone.merges) if is_merged else alone.is_alone)
+        assert state(bench) is AgentState.WRAP_UP
+        await asyncio.sleep(began_s + WRAP_UP_S + 1.0 - bench.clock.now().mono_s)
+        assert state(bench) is AgentState.READY
+
+
+@in_virtual_time
+async def test_a_rest_that_a_sister_tells_of_late_has_run_since_she_wrote_of_it() -> None:
+    bench = await configured()
+    bench.store.begin()
+    work = Work(agent=ANN, calls=1, end=WorkEnd.TALKED, rest_s=WRAP_UP_S, call=CALL)
+    told = Change(
+        key=keys.work(ANN),
+        value=encode(work),
+        create_revision=0,
+        mod_revision=revision_at(bench.clock.now().mono_s),
+    )
+    await asyncio.sleep(WRAP_UP_S - 20.0)
+    bench.store.note([told], is_ours=False)
+    assert state(bench) is AgentState.WRAP_UP
+    await asyncio.sleep(21.0)
     assert state(bench) is AgentState.READY
 
 
