@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 from control_plane.audit import store as audit
 from control_plane.audit.entry import Entry
 from control_plane.db.database import Database
+from control_plane.db.inserting import inserting
 from control_plane.errors import SettingsError
 from control_plane.ids import fresh
 from control_plane.passwords import hash_password
@@ -36,13 +37,14 @@ async def ensure(database: Database, password_file: Path, *, now_ms: int, site: 
             return False
     hashed = await asyncio.to_thread(hash_password, _password(password_file))
     async with database.write() as connection:
+        # Of several that start at once the others wait here until the first has made both.
+        await connection.execute(
+            inserting(connection, TenantRow)
+            .values(id=TENANT, name="Main", created_ms=now_ms, updated_ms=now_ms, version=1)
+            .on_conflict_do_nothing()
+        )
         if (await connection.execute(select(UserRow.id).limit(1))).first():
             return False
-        await connection.execute(
-            insert(TenantRow).values(
-                id=TENANT, name="Main", created_ms=now_ms, updated_ms=now_ms, version=1
-            )
-        )
         user = store.User(
             id=fresh("usr", now_ms),
             tenant=TENANT,

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
+from control_plane import first
 from control_plane.db import database as database_module
 from control_plane.db import migrate as migrate_module
 from control_plane.db.database import Database
@@ -156,6 +157,25 @@ async def test_instances_that_start_at_once_do_not_collide(empty_database_url: s
     finally:
         for each in databases:
             await each.close()
+
+
+async def test_instances_that_begin_at_once_make_one_administrator(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("the first password")
+    databases = [_open(empty_database_url) for _ in range(4)]
+    try:
+        await migrate(databases[0])
+        made = await asyncio.gather(
+            *(first.ensure(each, file, now_ms=1, site="a") for each in databases)
+        )
+        async with databases[0].read() as connection:
+            assert len((await connection.execute(select(UserRow.id))).all()) == 1
+    finally:
+        for each in databases:
+            await each.close()
+    assert sorted(made) == [False, False, False, True]
 
 
 async def test_the_first_administrator_is_made_once(empty_database_url: str) -> None:
