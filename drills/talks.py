@@ -63,7 +63,7 @@ def talks(seen: Seen, t0_ms: int) -> dict[str, float | None]:
         "talking_touched": len(touched),
         "talking_kept": len(kept),
         "kept_share": len(kept) / len(touched) if is_shown else None,
-        "cleared_s": max(cleared, default=0.0) if touched else None,
+        "cleared_s": max(cleared, default=0.0) if is_shown else None,
         "kept_gap_ms": _kept_gap_ms(seen, went_on, t0_ms) if is_shown else None,
         **_spared(seen, t0_ms),
     }

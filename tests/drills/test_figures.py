@@ -604,7 +604,7 @@ def test_where_nobody_talked_where_it_was_broken_nobody_knows_how_soon_people_ar
     assert kept["cleared_s"] == 0.0, "nobody was cut off"
 
 
-def test_that_talks_of_a_killed_edge_go_on_is_not_known_where_it_held_none() -> None:
+def test_what_becomes_of_talks_of_a_killed_edge_is_not_known_where_it_held_none() -> None:
     talking = next(
         row.caller for row in seen().ledger.placed if row.caller and row.caller.joined_ms
     )
@@ -615,15 +615,16 @@ def test_that_talks_of_a_killed_edge_go_on_is_not_known_where_it_held_none() -> 
     )
     killed = Fault(kind=FaultKind.KILL, target=f"edge-{site}1")
 
-    def kept_share(holder: str) -> float | None:
+    def became(holder: str) -> tuple[float | None, float | None]:
         taken_up = ticket_at(t0_ms + 500, talking.call, 1, holder=EdgeId(f"{site}1"))
         held = ticket_at(t0_ms - 2000, talking.call, 1, holder=EdgeId(holder))
         whole = replace(seen(killed), tickets=(held, taken_up))
-        assert talks(whole, t0_ms)["talking_touched"]
-        return talks(whole, t0_ms)["kept_share"]
+        found = talks(whole, t0_ms)
+        assert found["talking_touched"]
+        return found["kept_share"], found["cleared_s"]
 
-    assert kept_share(f"{site}1") == 1.0
-    assert kept_share(f"{site}2") is None, "only its sister's went on"
+    assert became(f"{site}1") == (1.0, 0.0)
+    assert became(f"{site}2") == (None, None), "only its sister's went on"
 
 
 def test_what_people_of_a_killed_edge_heard_who_went_on_is_measured_by_the_captures() -> None:
