@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.database import Database
 from control_plane.errors import ControlPlaneError
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).parent / "migrations"
 LOCK: Final = 0x65766572
 """Of PostgreSQL's advisory locks: `ever` in ASCII."""
+WAITS: Final = "60s"
+"""For whoever makes the steps now. Who waits longer dies, and its next life waits on."""
+FOR_A_TABLE: Final = "3s"
 VERSIONS: Final = "alembic_version"
 """Alembic's table, of one row."""
 
@@ -61,25 +65,39 @@ def _version(connection: Connection) -> str | None:
 
 async def _apply(database: Database) -> None:
     async with database.engine.connect() as connection:
-        if database.is_sqlite:
-            # Alembic alters a table by making it anew, and what refers to it would go with the old
-            # one (https://www.sqlite.org/lang_altertable.html#otheralter).
-            await connection.execute(text("PRAGMA foreign_keys = OFF"))
-            await connection.execute(text("BEGIN IMMEDIATE"))
-        else:
-            await connection.execute(text("SELECT set_config('lock_timeout', '60s', false)"))
-            await connection.execute(text("SELECT pg_advisory_lock(:id)"), {"id": LOCK})
+        if not database.is_sqlite:
+            await _wait_for_turn(connection)
+            await connection.run_sync(_upgrade)
             await connection.commit()
+            return
+        # Alembic alters a table by making it anew, and what refers to it would go with the old
+        # one (https://www.sqlite.org/lang_altertable.html#otheralter).
+        await connection.execute(text("PRAGMA foreign_keys = OFF"))
+        await connection.execute(text("BEGIN IMMEDIATE"))
         try:
             await connection.run_sync(_upgrade)
             await connection.commit()
         finally:
-            if database.is_sqlite:
-                await connection.rollback()
-                await connection.execute(text("PRAGMA foreign_keys = ON"))
-            else:
-                await connection.execute(text("SELECT pg_advisory_unlock(:id)"), {"id": LOCK})
-                await connection.commit()
+            await connection.rollback()
+            await connection.execute(text("PRAGMA foreign_keys = ON"))
+
+
+async def _wait_for_turn(connection: AsyncConnection) -> None:
+    """Hold PostgreSQL's lock until the transaction ends, in which all steps are made or none.
+
+    A step may take as long as it takes: an index over the calls of years. But none waits longer for
+    a table than all others do who would wait behind it.
+    """
+    await _set(connection, "statement_timeout", "0")
+    await _set(connection, "lock_timeout", WAITS)
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK})
+    await _set(connection, "lock_timeout", FOR_A_TABLE)
+
+
+async def _set(connection: AsyncConnection, setting: str, value: str) -> None:
+    """Let a setting be so until the transaction ends."""
+    words = {"setting": setting, "value": value}
+    await connection.execute(text("SELECT set_config(:setting, :value, true)"), words)
 
 
 def config(connection: Connection) -> Config:

@@ -26,6 +26,7 @@ from control_plane.recordings.tables import TagRow
 from control_plane.settings import DRIVERS
 from control_plane.users.tables import UserRow
 from tests.control_plane.center import Center, running, settings
+from tests.control_plane.postgresql import Server
 
 
 def _open(url: str) -> Database:
@@ -145,6 +146,27 @@ async def test_a_program_that_is_older_than_the_database_says_so(center: Center)
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaTooNewError, match=f"9999.*{newest()}"):
         await migrate(center.services.database)
+
+
+@pytest.mark.parts
+async def test_a_step_may_take_longer_than_any_other_statement(
+    postgresql: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an index over the calls of years does."""
+    monkeypatch.setattr(database_module, "STATEMENT_MS", 200)
+
+    def upgrade(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_sleep(1)"))
+
+    monkeypatch.setattr(migrate_module, "_upgrade", upgrade)
+    database = _open(postgresql.url(postgresql.create()))
+    try:
+        await migrate(database)
+        async with database.write() as connection:
+            for setting, value in (("statement_timeout", "200ms"), ("lock_timeout", "5s")):
+                assert await connection.scalar(text(f"SHOW {setting}")) == value
+    finally:
+        await database.close()
 
 
 async def test_instances_that_start_at_once_do_not_collide(empty_database_url: str) -> None:
