@@ -46,7 +46,11 @@ async def _thing(ask: Exporting) -> Thing:
 
 
 async def _as_it_is(ask: Exporting, recording: str) -> Thing:
+    """Return one in its state; `not_found()` for whoever may not know of it either."""
     call = await finding.call_of(ask, recording)
+    asked = ask.question(Permission.RECORDING_EXPORT, finding.thing_of(call))
+    if not ask.services.authz.may_see(asked):
+        raise not_found()
     return finding.thing_of(call, digest=await finding.digest(ask, recording))
 
 

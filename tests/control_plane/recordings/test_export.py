@@ -8,6 +8,7 @@ import wave
 
 import pytest
 
+from control_plane import policy
 from control_plane.approvals.request import GLASS_MS
 from control_plane.audit import export, verify
 from control_plane.permissions import Role
@@ -78,6 +79,23 @@ async def test_an_export_is_of_exactly_what_was_approved_and_once(
     assert (await give(first, request, CALL, OTHERS)).status in (403, 404)
     assert (await give(first, request, CALL)).status == 200
     assert (await give(first, request, CALL)).status == 403
+
+
+async def test_a_second_one_that_is_hidden_is_as_good_as_none(served: Served) -> None:
+    await served.call(OTHERS, team="south")
+    hidden = [
+        f"p, role:manager, main, recording, {act}, same_team, deny"
+        for act in ("read_metadata", "export")
+    ]
+    own = policy.parse("\n".join(hidden), tenant="main")
+    served.center.services.authz.set_tenant("main", own)
+    first = await served.center.person(Role.MANAGER, team="south", site="a")
+    second = await served.center.person(Role.MANAGER, team="east", site="a")
+    request = await ask(first, act="recording:export", things=[CALL], why="court order 3")
+    assert (await say(second, request)).status == 200
+    told = [await give(first, request, CALL, each) for each in (OTHERS, "f" * 24)]
+    assert [(each.status, each.error_id) for each in told] == [(404, "not-found")] * 2
+    assert (await give(first, request, CALL)).status == 200
 
 
 async def test_without_a_yes_or_the_right_nothing_goes_out(served: Served) -> None:
