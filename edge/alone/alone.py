@@ -17,6 +17,7 @@ from edge.acd.merged_rests import with_rests_so_far
 from edge.acd.plan import Held
 from edge.acd.token import Token, alone_token
 from edge.alone.closed import SETTLED_S, closed
+from edge.alone.guests import guests, own_calls, rest_after
 from edge.alone.kept import Kept
 from edge.alone.merging import ContestedError, Merged, is_shown, merge
 from edge.alone.mode import Because, Mode, Seen, Standing, merged, next_standing
@@ -31,7 +32,7 @@ from state.clock import Clock
 from state.codec import encode
 from state.errors import StoreError
 from state.mirror import Mirror
-from state.model import FIRST_EPOCH, AgentId, CallId, Claim, EdgeId, SiteId
+from state.model import FIRST_EPOCH, AgentId, CallId, Claim, EdgeId, OfferState, SiteId
 from state.raw import Change
 from state.snapshot import Snapshot
 from state.store import Store
@@ -108,6 +109,8 @@ class Alone:
         self._since_ms = now.wall_ms
         self._over_since: dict[EdgeId, dict[str, float]] = {}
         """By sister: what stands in her name here and she has not, and since when."""
+        self._talking: set[CallId] = set()
+        """The calls of other sites in which an agent of ours was seen to talk, alone."""
         self._done = Merged()
         """What the merge that is under way has done so far."""
         self._again_s = now.mono_s
@@ -289,6 +292,7 @@ class Alone:
         if before.mode is Mode.QUORUM and self.mode is Mode.ALONE:
             self._since_ms = now.wall_ms
             self._over_since.clear()
+            self._talking.clear()
             drop = self._abandoned()
             if drop:
                 log.warning("copy_is_old", edge=self._edge, keys=len(drop))
@@ -365,31 +369,24 @@ class Alone:
     async def _free_abandoned(self) -> None:
         """Drop offers of other sites for agents of ours whom the gate knows to be free.
 
-        Their edges can tell neither us nor, perhaps, the store. So with calls of our agents' own
-        that other sites hold: nobody would tell us when they are over.
+        Their edges can tell neither us nor, perhaps, the store. Whoever has talked wraps up. So
+        with calls of our agents' own that other sites hold: nobody would tell us when they are
+        over.
         """
         snapshot = self._store.snapshot
-        gone = [
-            deletion(keys.ticket(call))
-            for agent, calls in snapshot.calling.items()
-            for call in calls
-            if agent in snapshot.agents
-            and snapshot.agents[agent].value.site == self._site
-            and snapshot.tickets[call].value.site != self._site
-        ]
+        gone = [deletion(keys.ticket(call)) for call in own_calls(snapshot, self._site)]
         self._store.note(gone, is_ours=False)
-        for agent, offer in list(snapshot.offers.items()):
-            known, life = snapshot.agents.get(agent), snapshot.edges.get(offer.value.edge)
-            if known is None or known.value.site != self._site:
-                continue
-            if life is not None and life.value.site == self._site:
-                continue
+        for agent, offer in list(guests(snapshot, self._site)):
             try:
                 entry = await self._gate_of(agent)
             except ProxyError:
                 return
+            if entry is not None and entry.state is GateState.TALKING:
+                self._talking.add(offer.value.call)
             if entry is None or entry.state is GateState.IDLE:
                 self._store.note((deletion(keys.offer(agent)),), is_ours=False)
+                if offer.value.state is OfferState.TALKING or offer.value.call in self._talking:
+                    self._store.suppose(rest_after(snapshot, offer, self._clock.now()))
 
 
 def deletion(key: str) -> Change:

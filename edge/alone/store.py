@@ -197,6 +197,14 @@ class SiteStore:
             self._kept.note(fresh)
         self._tell(self._overlay.snapshot, deltas)
 
+    def suppose(self, changes: Sequence[Change]) -> None:
+        """Let something stand here until the store says better: it is not merged with anything."""
+        if self._overlay is None:
+            return
+        marks = self._overlay.written
+        self.note([each for each in changes if each.key not in marks], is_ours=False)
+        self._overlay = replace(self._overlay, written=marks)
+
     def forget(self, calls: Sequence[CallId]) -> None:
         """Let go of calls that came and went: somebody else keeps what is to be merged of them."""
         if self._overlay is None:

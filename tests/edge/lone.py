@@ -14,7 +14,7 @@ from edge.acd.merged_rests import with_rests_so_far
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import connected, ended, offer_failed
 from edge.acd.token import Token
-from edge.alone.alone import Alone
+from edge.alone.alone import Alone, GateOf
 from edge.alone.kept import Kept
 from edge.alone.merging import Merged, merge
 from edge.alone.past import Past
@@ -302,7 +302,7 @@ async def configured() -> Bench:
 
 @asynccontextmanager
 async def living(
-    bench: Bench, folder: Path | None = None
+    bench: Bench, folder: Path | None = None, *, gate_of: GateOf | None = None
 ) -> AsyncIterator[tuple[TroubledStore, Alone]]:
     """Let the edge follow the store, and serve alone if it must. `folder`: for its next life."""
     way = TroubledStore(bench.shared)
@@ -317,7 +317,7 @@ async def living(
         mirror=mirror,
         shared=way,
         store=store,
-        gate_of=_no_gate,
+        gate_of=gate_of or _no_gate,
         on_change=lambda _: None,
         kept=kept,
         past=past,
