@@ -40,6 +40,7 @@ NEVER: Final = "/everline/never"
 """Nothing ever stands there; see `state.space`."""
 OFFER: Final = "/everline/state/offer/"
 WORK: Final = "/everline/state/work/"
+PRESENCE: Final = "/everline/state/presence/"
 TICKET: Final = "/everline/state/ticket/"
 PLACE: Final = "/everline/state/place/"
 

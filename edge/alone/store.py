@@ -19,7 +19,8 @@ from edge.alone.answers import Answers, as_asked, landed, read_by
 from edge.alone.closed import gone_of, without
 from edge.alone.copy import Read, news_in, reads_of, unless_given_anew, with_held
 from edge.alone.kept import Kept
-from edge.alone.moments import revision_at, with_rest_so_far, written_at_s
+from edge.alone.moments import revision_at, written_at_s
+from edge.alone.told_rests import ToldRests
 from state import keys
 from state.clock import Clock
 from state.errors import UnavailableError
@@ -64,6 +65,7 @@ class SiteStore:
         self._ranks: Mapping[CallId, Rank] = {}
         """Where the callers of calls that went through merges stand in the store's line."""
         self._answers = Answers()
+        self._told = ToldRests()
         self._own: dict[str, int] = {}
         """At which of the copy's revisions this edge has written a key last, in their order."""
         mirror.subscribe(self._mirror_turned)
@@ -128,6 +130,7 @@ class SiteStore:
         self._overlay = overlay if written_before else replace(overlay, base=snapshot.raw)
         self._is_merging = False
         self._own.clear()
+        self._told.clear()
         self._kept.begin(written_before)
         for revision, group in groupby(written_before, key=lambda each: each.mod_revision):
             changes, at_s = tuple(group), written_at_s(revision, now_s)
@@ -187,8 +190,9 @@ class SiteStore:
         if self._overlay is None or not changes:
             return
         revision, now_s = self._next(), self._clock.now().mono_s
-        known = changes if is_ours else [with_rest_so_far(change, now_s) for change in changes]
-        fresh = [replace(change, mod_revision=revision) for change in known]
+        if not is_ours:
+            changes = self._told.taken(changes, self._overlay, revision, now_s)
+        fresh = [replace(change, mod_revision=revision) for change in changes]
         if not is_ours:
             self._follow_works(fresh)
         self._overlay, deltas = written(self._overlay, fresh, revision, now_s, is_ours=is_ours)

@@ -113,6 +113,53 @@ async def test_a_rest_that_a_sister_tells_of_late_has_run_since_she_wrote_of_it(
     assert state(bench) is AgentState.READY
 
 
+def tell(bench: Bench, to: Bench, told: dict[str, int]) -> None:
+    """Let a sister hear what has been written at an edge since she was told last."""
+    assert bench.store.overlay is not None
+    own = [(key, at) for key, at in bench.store.own_since(0) if told.get(key) != at]
+    told |= dict(own)
+    records = [bench.store.overlay.record(key) for key, _ in own]
+    to.store.note(
+        [
+            Change(
+                key=key,
+                value=None if each is None else each.value,
+                create_revision=0,
+                mod_revision=at,
+            )
+            for (key, at), each in zip(own, records, strict=True)
+        ],
+        is_ours=False,
+    )
+
+
+@pytest.mark.parametrize("at_home", [True, False], ids=["of the home edge", "of the other"])
+@pytest.mark.parametrize("change", list(RestChange))
+@in_virtual_time
+async def test_both_edges_of_a_site_know_of_a_rest_that_is_changed_alone(
+    change: RestChange, *, at_home: bool
+) -> None:
+    edges = [await configured(), await configured()]
+    home, sister = edges
+    told: list[dict[str, int]] = [{}, {}]
+    for each in edges:
+        each.store.begin()
+    await talk(home if at_home else sister)
+    for _ in range(2):
+        await asyncio.sleep(0.1)
+        tell(home, sister, told[0])
+        tell(sister, home, told[1])
+    await asyncio.sleep(10.0)
+    await keeper(home).change_rest(ANN, change, 30.0)
+    await asyncio.sleep(0.1)
+    tell(home, sister, told[0])
+    if change is RestChange.EXTEND:
+        await asyncio.sleep(WRAP_UP_S + 15.0)
+        assert [state(each) for each in edges] == [AgentState.WRAP_UP] * 2
+        await asyncio.sleep(10.0)
+    assert [state(each) for each in edges] == [AgentState.READY] * 2
+
+
 @in_virtual_time
 async def test_who_has_finished_their_wrap_up_alone_is_ready_after_the_merge() -> None:
     bench = await talked_alone()
