@@ -15,7 +15,7 @@ from control_plane.events import logged
 from control_plane.events.endings import Ended, Endings
 from control_plane.events.listener import Listener, Over
 from control_plane.events.newsroom import Newsroom
-from control_plane.events.ring import Batch, News, Ring, told, told_together
+from control_plane.events.ring import Batch, News, Ring, in_turns, told, told_together
 from control_plane.live import look
 from control_plane.live.calls import past
 from control_plane.live.follower import Follower
@@ -166,13 +166,28 @@ class Hub:
         )
         if cursor is not None and not is_resumed:
             listener.put(b'{"type":"list_anew","revision":%d}' % self._revision)
-        sees = listener.sees(self._services.authz, self._follower.clock.now().wall_ms)
-        for message in told_together(missed or (), listener.topics, listener.tenant, sees):
-            listener.put(message)
+        await self._tell_missed(listener, missed or ())
         self._listeners.add(listener)
         self._is_empty.clear()
         if self._is_closing:
             listener.end(Over.GOING_AWAY)
+
+    async def _tell_missed(self, listener: Listener, missed: tuple[Batch, ...]) -> None:
+        """Tell what somebody has missed, and what came while it was told.
+
+        With a full ring the policy is asked tens of thousands of times: others have their turn in
+        between.
+        """
+        sees = listener.sees(self._services.authz, self._follower.clock.now().wall_ms)
+        while missed:
+            for some in in_turns(missed):
+                for message in told_together(some, listener.topics, listener.tenant, sees):
+                    listener.put(message)
+                await asyncio.sleep(0)
+            later = self._ring.since(missed[-1])
+            if later is None:  # more came than is kept, or the shared state was put back
+                listener.put(b'{"type":"list_anew","revision":%d}' % self._revision)
+            missed = later or ()
 
     async def _hear_of_the_log(self, listener: Listener) -> None:
         """Follow the log from before the greeting on: what a list shows was written by then."""

@@ -100,6 +100,29 @@ class Ring:
             if each.revision > cursor or (each.revision == cursor and not each.is_of_change)
         )
 
+    def since(self, batch: Batch) -> tuple[Batch, ...] | None:
+        """Return what was added after a batch; None: that is no longer here."""
+        found: list[Batch] = []
+        for each in reversed(self._batches):
+            if each is batch:
+                return tuple(reversed(found))
+            found.append(each)
+        return None
+
+
+def in_turns(batches: Iterable[Batch]) -> Iterator[tuple[Batch, ...]]:
+    """Yield the batches, so many at a time as are told in one message."""
+    some: list[Batch] = []
+    count = 0
+    for batch in batches:
+        some.append(batch)
+        count += len(batch.news)
+        if count >= TOGETHER:
+            yield tuple(some)
+            some, count = [], 0
+    if some:
+        yield tuple(some)
+
 
 def frame(revision: int, pieces: tuple[bytes, ...]) -> bytes:
     """Return the message of some news."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import aiohttp
@@ -16,9 +17,10 @@ from control_plane.events.endings import Endings
 from control_plane.events.hub import HUB
 from control_plane.events.listener import Listener
 from control_plane.events.logged import LogNews
-from control_plane.permissions import Role
+from control_plane.events.ring import TOGETHER, News, event
+from control_plane.permissions import Permission, Role
 from control_plane.sessions.store import LONGEST_MS
-from control_plane.subjects import Grant, Subject
+from control_plane.subjects import Grant, Subject, Thing
 from control_plane.who import STALE_S
 from state import keys
 from state.codec import encode
@@ -34,6 +36,7 @@ from tests.control_plane.live.stage import ANNA_CALLS, Scene, call_id
 __all__ = ["database_url"]
 
 CALLS = "?topics=calls"
+MANAGES = frozenset({Grant(role=Role.MANAGER, tenant="main")})
 
 
 async def manager(scene: Scene) -> Person:
@@ -449,6 +452,50 @@ async def test_who_came_as_the_database_went_away_lists_anew_once_it_is_back(
         assert (await ear.message())["type"] == "list_anew"
         where = (await person.post("/v1/customers", {"name": "Anna"})).headers["Location"]
         assert where.endswith((await ear.of("customers"))["id"])
+
+
+async def test_others_have_their_turn_while_somebody_is_told_what_they_missed(
+    scene: Scene,
+) -> None:
+    """As thousands of news are judged; what comes meanwhile is told at the end."""
+    person, hub = await manager(scene), scene.center.app[HUB]
+
+    def about(number: int) -> News:
+        return News(
+            topic="configuration",
+            id=f"n{number}",
+            permission=Permission.CONFIGURATION_READ,
+            thing=Thing(kind="configuration", tenant="main"),
+            render=lambda _mask: event("configuration", f"n{number}", b"null"),
+        )
+
+    cursor = hub.revision
+    for number in range(10 * TOGETHER):
+        hub._publish((about(number),), is_of_change=False)  # noqa: SLF001 - as its parts do
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+            if turns == 1:
+                hub._publish((about(10 * TOGETHER),), is_of_change=False)  # noqa: SLF001
+
+    made = listener_module.Listener(
+        subject=Subject(id=person.id, tenant="main", grants=MANAGES),
+        tenant="main",
+        topics=frozenset({"configuration"}),
+        is_fresh=True,
+        known_s=0.0,
+    )
+    taking = asyncio.create_task(take_turns())
+    await hub.welcome(made, cursor)
+    taking.cancel()
+    assert turns >= 10
+    messages = [json.loads(made.waiting.get_nowait()) for _ in range(made.waiting.qsize())]
+    told = [each["id"] for message in messages[1:] for each in message["events"]]
+    assert told == [f"n{number}" for number in range(10 * TOGETHER + 1)]
 
 
 @pytest.mark.parametrize("cursor", [0, 10**12])
