@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from state import keys
-from state.codec import encode
+from state.codec import decode, encode
 from state.model import (
     AgentId,
     Entry,
@@ -138,6 +138,29 @@ def _filled(agent: GivenAgent | None, revision: int) -> GivenAgent | None:
     created = agent.offer.create_revision or revision
     offer = replace(agent.offer, mod_revision=revision, create_revision=created)
     return replace(agent, offer=offer)
+
+
+def waited(plan: Plan, seconds: float, *, may_be_done: bool = True) -> Plan:
+    """Return a plan that is written so late: the rests that it begins have run meanwhile.
+
+    `may_be_done`: an earlier attempt may have been carried out, and is known by the same proof.
+    """
+    if may_be_done:
+        success = tuple(e if e is plan.proof else _waited(e, seconds) for e in plan.success)
+        return replace(plan, success=success)
+    success = tuple(_waited(each, seconds) for each in plan.success)
+    return replace(plan, success=success, proof=_waited(plan.proof, seconds))
+
+
+_W = TypeVar("_W", bound=Put | Delete)
+
+
+def _waited(operation: _W, seconds: float) -> _W:
+    if not isinstance(operation, Put) or not operation.key.startswith(keys.WORK):
+        return operation
+    work = decode(Work, operation.value, operation.key)
+    rested_s = round(work.rested_s + max(0.0, seconds), 3)
+    return replace(operation, value=encode(replace(work, rested_s=rested_s)))
 
 
 def put_ticket(ticket: Ticket) -> Put:

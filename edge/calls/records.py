@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN
-from edge.acd.plan import Held, Plan, carried_out, held_after
+from edge.acd.plan import Held, Plan, carried_out, held_after, waited
 from edge.acd.reservation import created, created_after_another, offer_failed
 from edge.acd.still_held import agent_named, keys_of, still_held
 from edge.calls.claims import Caller, Claims
@@ -251,7 +251,7 @@ class CallRecords:
         return Caller(is_acknowledged=self.is_acknowledged, has_left=self.has_left)
 
     async def _carry_out(self, plan: Plan, *, wait: bool, patience_s: float = 0.0) -> Written:
-        retry_s = _RETRY_MIN_S
+        retry_s, asked, began_s = _RETRY_MIN_S, plan, self._clock.now().mono_s
         is_open = False
         unsure: Plan | None = None
         while True:
@@ -280,7 +280,9 @@ class CallRecords:
                 return Landed(revision=done[1])
             if plan.otherwise is not None:
                 # By the next time nobody knows who is free. If it had been done, that will show.
-                unsure, plan = plan, plan.otherwise
+                unsure, asked = plan, plan.otherwise
             log.warning("write_waits", call=self._call, error=str(problem), retry_s=retry_s)
             await asyncio.sleep(retry_s)
             retry_s = min(retry_s * 2, _RETRY_MAX_S)
+            late_s = self._clock.now().mono_s - began_s
+            plan = waited(asked, late_s, may_be_done=is_open)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from edge.acd.owed import Owed, debt_paid, held_of
+from edge.acd.plan import waited
 from edge.calls.journal import Journal
 from edge.calls.records import CallRecords, Landed
 from state.clock import Clock
@@ -67,7 +68,9 @@ class Debts:
         records = CallRecords(store=self._store, clock=self._clock, call=owed.call)
         records.restore(held_of(owed, self._snapshot(), self._edge))
         # A write of the former life may have landed after all that the snapshot shows.
-        written = await records.end(lambda held, _: debt_paid(owed, held), self._edge)
+        written = await records.end(
+            lambda held, at: waited(debt_paid(owed, held), at.mono_s - owed.at.mono_s), self._edge
+        )
         del self._owed[owed.call]
         self._journal.forget(owed.call)
         event = "record_written_late" if isinstance(written, Landed) else "record_stood_already"
