@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from control_plane.api import paging
@@ -38,13 +39,20 @@ async def list_agents(ask: Listed) -> Page[AgentLiveView]:
         after = str(paging.decode(query.cursor, _SORT).value)
         if not after:
             raise ApiError(BAD_CURSOR)
-    found = [
+    snapshot = follower.mirror.snapshot
+    own = frozenset(
+        agent
+        for agent, entry in snapshot.agents.items()
+        if agent > after and entry.value.tenant == ask.tenant
+    )
+    found = (
         each
-        for each in look.agents(follower.mirror.snapshot, follower.clock.now())
-        if each.tenant == ask.tenant and each.id > after and _passes(each, query)
-        if ask.sees(views.agent_thing(each))
-    ]
-    page, following = paging.cut(found, query, lambda last: Cursor(_SORT, last.id, last.id))
+        for each in look.agents(snapshot, follower.clock.now(), own)
+        if _passes(each, query) and ask.sees(views.agent_thing(each))
+    )
+    # No more are looked at than are shown, and one by whom it is seen whether there are others.
+    first = tuple(islice(found, query.limit + 1))
+    page, following = paging.cut(first, query, lambda last: Cursor(_SORT, last.id, last.id))
     return Page[AgentLiveView](items=tuple(_view(ask, each) for each in page), next=following)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from control_plane.live import lately, places
-from control_plane.live.look import AloneFacts
+from control_plane.live import lately, look, places
+from control_plane.live.look import AgentFacts, AloneFacts
 from control_plane.permissions import Role
 from state import keys
 from state.codec import encode
@@ -51,6 +52,24 @@ async def test_agents_come_in_pages(scene: Scene) -> None:
     found = [each["id"] for page in (first, second) for each in page["items"]]
     assert (found, second["next"]) == (["ann", "ben", "out"], None)
     assert (await manager.get("/v1/live/agents?sort=-id")).status == 422
+
+
+async def test_a_page_of_agents_looks_at_no_more_than_it_shows_and_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    all_, seen = look.agents, list[str]()
+
+    def counted(*about: Any) -> Iterator[AgentFacts]:  # noqa: ANN401 - as it is there
+        for each in all_(*about):
+            seen.append(each.id)
+            yield each
+
+    monkeypatch.setattr(look, "agents", counted)
+    first = (await manager.get("/v1/live/agents?limit=1")).json
+    assert seen == ["ann", "ben"]
+    await manager.get(f"/v1/live/agents?limit=1&cursor={first['next']}")
+    assert seen == ["ann", "ben", "ben", "out"]
 
 
 async def test_who_sees_which_agent(scene: Scene) -> None:
