@@ -11,8 +11,9 @@ from collections.abc import Callable
 import structlog
 
 from edge.proxy.errors import ProxyError
+from edge.proxy.gate import GateState
 from edge.proxy.proxy import Proxy
-from state.model import AgentId
+from state.model import AgentId, SiteId
 from state.snapshot import Snapshot
 from state.wake import Wake
 
@@ -27,9 +28,18 @@ _AGAIN_S = 1.0
 class DoubtedGates:
     """Those of one site. `run` looks at them until cancelled."""
 
-    def __init__(self, proxy: Proxy, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self,
+        proxy: Proxy,
+        snapshot: Callable[[], Snapshot],
+        *,
+        site: SiteId,
+        is_alone: Callable[[], bool],
+    ) -> None:
         self._proxy = proxy
         self._snapshot = snapshot
+        self._site = site
+        self._is_alone = is_alone
         self._agents: set[AgentId] = set()
         """Whom a gate has just not let ring, or whom nobody has heard hang up."""
         self._due = Wake()
@@ -48,6 +58,9 @@ class DoubtedGates:
 
     def note_offers(self) -> None:
         """Have those looked at whose offers are gone; of the others the call may go on."""
+        if self._is_alone():
+            self._due.set()  # a copy does not know of all offers of others
+            return
         offers = self._snapshot().offers
         gone = {agent for agent in self._unheard if agent not in offers}
         if gone:
@@ -62,10 +75,31 @@ class DoubtedGates:
             agents, self._agents = self._agents, set()
             pause_s = _PAUSE_S
             try:
-                if await self._proxy.settle_gate(agents) is None:
+                if agents and await self._proxy.settle_gate(agents) is None:
                     self._agents |= agents
-                    self._due.set()
                     pause_s = _AGAIN_S
+                if self._unheard and self._is_alone():
+                    await self._free_guests()
             except ProxyError as error:
                 log.warning("gates_not_settled", error=str(error))
+            if self._agents or (self._unheard and self._is_alone()):
+                self._due.set()
+                pause_s = _AGAIN_S
             await asyncio.sleep(pause_s)
+
+    async def _free_guests(self) -> None:
+        """Free those of other sites' callers who have hung up: their edges are not heard here.
+
+        By no token of this site: what its edges make alone, and what they had before, they free.
+        """
+        snapshot = self._snapshot()
+        for agent in tuple(self._unheard):
+            entry, offer = await self._proxy.gate_of(agent), snapshot.offers.get(agent)
+            life = None if offer is None else snapshot.edges.get(offer.value.edge)
+            is_ours = life is not None and life.value.site == self._site
+            if entry is not None and entry.state is not GateState.IDLE:
+                if is_ours or entry.token.is_alone:
+                    continue
+                log.warning("guest_hung_up", agent=agent, token=str(entry.token))
+                await self._proxy.free_gate(agent, entry.token)
+            self._unheard.discard(agent)

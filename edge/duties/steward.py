@@ -127,7 +127,7 @@ class Steward:
             standing=self._standing,
             to_load=self._to_load,
         )
-        self._doubted = DoubtedGates(self._proxy, snapshot)
+        self._doubted = DoubtedGates(self._proxy, snapshot, site=settings.site, is_alone=is_alone)
         self._lost_phones = LostPhones(self._proxy, keeper)
 
     @property
@@ -139,6 +139,7 @@ class Steward:
         """Look again soon: what this edge can reach, or the mode, has changed."""
         if not self._is_alone():
             self._keeper.note_epoch(self._epoch_seen)
+        self._doubted.note_offers()
         self._soon.set()
 
     def note_alone_before(self) -> None:
