@@ -28,6 +28,8 @@ from control_plane.subjects import Thing
 Imported: TypeAlias = Ask[Nothing, ImportQuery, Nothing]
 Exported: TypeAlias = Ask[Nothing, Nothing, Nothing]
 BATCH = 500
+IN_A_ROW = 25
+"""So many records are looked at before others have their turn: each takes 0.2 ms."""
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 OTHER_FILE = "is not as it was sent with this Idempotency-Key before: nothing more is added"
 ELSEWHERE = "the same import goes on elsewhere: nothing more is added here"
@@ -167,6 +169,8 @@ async def _report(
                 progress.faulty += 1
                 for each in made:
                     yield _fault(each)
+            if progress.lines % IN_A_ROW == 0:
+                await asyncio.sleep(0)
             if progress.lines % BATCH == 0:
                 for each in await _keep(ask, progress):
                     yield _fault(each)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from control_plane.customers import files, secrets
+from control_plane.customers import files, lines, secrets
 from control_plane.permissions import Role
 from tests.control_plane.center import Center, Reply
 from tests.control_plane.customers.stage import ANNA, SAID, WHY, add, approval, chain, talk
@@ -364,6 +366,32 @@ async def test_a_line_that_is_too_long_is_told_and_the_rest_is_added(center: Cen
     told = [json.loads(each) for each in reply.body.splitlines()]
     assert (told[0]["line"], told[-1]["added"]) == (3, 2)
     assert "64 KiB" in told[0]["fault"]
+
+
+async def test_others_have_their_turn_while_an_import_looks_at_its_records(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a batch comes at once: each record takes a while to judge."""
+    turns, draft, in_turn = 0, lines.draft, Counter[int]()
+
+    def counted(*about: Any) -> Any:  # noqa: ANN401 - as it is there
+        in_turn[turns] += 1
+        return draft(*about)
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    monkeypatch.setattr(files, "draft", counted)
+    manager = await center.person(Role.MANAGER)
+    file = b"name\n" + b"".join(b"Ada %d\n" % number for number in range(files.BATCH - 1))
+    taking = asyncio.create_task(take_turns())
+    reply = await manager.post("/v1/customer-import", file, {"Content-Type": "text/csv"})
+    taking.cancel()
+    assert json.loads(reply.body.splitlines()[-1])["added"] == files.BATCH - 1
+    assert max(in_turn.values()) <= files.IN_A_ROW
 
 
 @pytest.mark.parametrize("batch", [1, 500])
