@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
-from control_plane.api.ask import Ask
 from control_plane.configuration import telling
 from control_plane.configuration.book import Newest, Outcome
 from control_plane.configuration.desk import DESK
-from control_plane.configuration.document import Edit
-from control_plane.configuration.moving import note_forced
+from control_plane.configuration.moving import AnyAsk, Edits, moved, note_forced
 from control_plane.configuration.publisher import APPLIED_S
 from control_plane.configuration.schemas import Done, MoveView, Reason, Trial
 
 
 async def carry_out(
-    ask: Ask[Any, Any, Any],
-    edits: Callable[[Newest], list[Edit]],
+    ask: AnyAsk,
+    edits: Edits,
     *,
     what: str,
-    moved: MoveView | None = None,
+    sites: Callable[[Newest], Iterable[str]] | None = None,
+    within_s: float | None = None,
 ) -> Done:
-    """Make a version, and wait until every edge goes by it, or the time is over."""
+    """Make a version, and wait until every edge goes by it, or the time is over.
+
+    What it does to traffic is judged first: `sites` and `within_s` as `moving.moved` has them.
+    """
     desk = ask.request.app[DESK]
     trial: Trial = ask.query
     why = ask.body.why if isinstance(ask.body, Reason) else trial.why
-    outcome: Outcome
-    async with ask.services.database.write() as connection:
-        ask.connection = connection
-        await note_forced(ask, moved, why)
-        outcome = await desk.book.write(
-            ask, connection, edits, what=what, why=why, dry_run=trial.dry_run
-        )
+
+    async def write(view: MoveView | None, still: Edits) -> tuple[MoveView | None, Outcome]:
+        async with ask.services.database.write() as connection:
+            ask.connection = connection
+            await note_forced(ask, view, why)
+            return view, await desk.book.write(
+                ask, connection, still, what=what, why=why, dry_run=trial.dry_run
+            )
+
+    view, outcome = await moved(ask, edits, write, sites, within_s=within_s)
     wait_s = APPLIED_S if outcome.is_written else 0.0
     published = await desk.wait(outcome.number, wait_s)
     told = telling.written(outcome, ask.tenant)
@@ -42,5 +46,5 @@ async def carry_out(
         findings=told.findings,
         changes=told.changes,
         publication=published,
-        move=moved,
+        move=view,
     )

@@ -19,7 +19,7 @@ from control_plane.configuration.errors import (
     PLAN_ACTIVE,
     PLAN_NOT_ACTIVE,
 )
-from control_plane.configuration.moving import PLAN_WAITS_S, judged
+from control_plane.configuration.moving import PLAN_WAITS_S
 from control_plane.configuration.nouns import ACTIVATIONS
 from control_plane.configuration.schemas import Done, ItemPath, MoveTrial, PlanState, Reason
 from control_plane.errors import ApiError, not_found
@@ -43,8 +43,13 @@ async def activate(ask: AnyAsk) -> Done:
         }
         return [Edit(section=ACTIVATIONS, id=plan, body=body)]
 
-    moved = await judged(ask, edits, lambda now: _drained_by(ask.at.id, now), within_s=PLAN_WAITS_S)
-    return await carry_out(ask, edits, what="activated", moved=moved)
+    return await carry_out(
+        ask,
+        edits,
+        what="activated",
+        sites=lambda now: _drained_by(ask.at.id, now),
+        within_s=PLAN_WAITS_S,
+    )
 
 
 def _drained_by(plan: str, now: Newest) -> tuple[str, ...]:
@@ -61,8 +66,13 @@ async def revert(ask: AnyAsk) -> Done:
             raise ApiError(PLAN_NOT_ACTIVE)
         return [Edit(section=ACTIVATIONS, id=plan, body=None)]
 
-    moved = await judged(ask, edits, lambda now: _served_by(ask.at.id, now), within_s=PLAN_WAITS_S)
-    return await carry_out(ask, edits, what="reverted", moved=moved)
+    return await carry_out(
+        ask,
+        edits,
+        what="reverted",
+        sites=lambda now: _served_by(ask.at.id, now),
+        within_s=PLAN_WAITS_S,
+    )
 
 
 def _served_by(plan: str, now: Newest) -> frozenset[str]:

@@ -9,6 +9,7 @@ The laws:
   and says why goes on, and that is written down.
 - An emergency is never refused, and waits for no reckoning: calls leave a site that is dead or
   fails, whatever that comes to. A dry run says what that is.
+- Of two who move traffic at once the second is judged by what the first has made of it.
 - A way back is a move like another: of a plan that is reverted, or a configuration rolled back to.
 - What cannot be looked at, and what the prediction stumbles over, is not refused either, and is
   said not to have been checked.
@@ -20,9 +21,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
+
+import structlog
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import instant
@@ -31,11 +34,11 @@ from control_plane.configuration import traffic
 from control_plane.configuration.book import Newest
 from control_plane.configuration.check import check
 from control_plane.configuration.desk import DESK
-from control_plane.configuration.document import Edit, applied, difference
+from control_plane.configuration.document import Document, Edit, applied, difference
 from control_plane.configuration.errors import does_not_fit, not_predicted
 from control_plane.configuration.reckoning import NotKnown, key_of
 from control_plane.configuration.schemas import MoveTrial, MoveView, QueueOutlook, SiteOutlook
-from control_plane.errors import FORBIDDEN, ApiError, invalid
+from control_plane.errors import FORBIDDEN, ApiError, ControlPlaneError, invalid
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from edge.steering.coming import coming
@@ -47,7 +50,11 @@ from state.mirror import Mirror, MirrorState
 from state.model import MAIN, CallRecord, SiteId
 from state.snapshot import Snapshot
 
+log = structlog.get_logger()
+
+T = TypeVar("T")
 AnyAsk = Ask[Any, Any, Any]
+Edits: TypeAlias = Callable[[Newest], list[Edit]]
 WINDOW_S: Final = 600.0
 """What came in so long is what is reckoned with."""
 MOST_RECORDS: Final = 20_000
@@ -60,35 +67,80 @@ TOO_LATE: Final = MoveView(
 UNPREDICTED: Final = MoveView(why_unchecked="the prediction failed, by a fault that the log tells")
 
 
-async def judged(
+class OvertakenError(ControlPlaneError):
+    """Somebody else has moved traffic since a change was judged."""
+
+
+async def moved(
     ask: AnyAsk,
-    edits: Callable[[Newest], list[Edit]],
+    edits: Edits,
+    write: Callable[[MoveView | None, Edits], Awaitable[T]],
     sites: Callable[[Newest], Iterable[str]] | None = None,
     *,
     within_s: float | None = None,
-) -> MoveView | None:
-    """Return what a change comes to, or raise `move-does-not-fit`, or `move-not-predicted`.
+) -> T:
+    """Write a change with what it comes to, or raise `move-does-not-fit`, `move-not-predicted`.
 
-    None: nothing moves, or it would be broken.
+    `write` takes that (None: nothing moves, or it would be broken), and the edits to be written: if
+    somebody else was quicker, they raise `OvertakenError`, and the change is judged anew.
     `sites`: those that the change takes calls from; left out, what it does to sites says so.
     `within_s`: so long it may take to reckon; a dry run takes as long as it takes.
     """
-    desk, trial = ask.request.app[DESK], ask.query
-    _may_force(ask, trial)
+    while True:
+        view, by = await _judged(ask, edits, sites, within_s)
+        try:
+            return await write(view, partial(_still, edits, by))
+        except OvertakenError:
+            log.info("judged_again", version=by.number)
+
+
+def _still(edits: Edits, by: Newest, now: Newest) -> list[Edit]:
+    """Return the edits, if traffic and plans are as they were judged by. Raise `OvertakenError`."""
+    if now.number != by.number:
+        since = difference(by.document, now.document)
+        if traffic.is_moved(since) or any(each.section == "plans" for each in since):
+            raise OvertakenError
+    return edits(now)
+
+
+async def _judged(
+    ask: AnyAsk,
+    edits: Edits,
+    sites: Callable[[Newest], Iterable[str]] | None,
+    within_s: float | None,
+) -> tuple[MoveView | None, Newest]:
+    """Return what a change comes to, and by which version that was judged."""
+    _may_force(ask, ask.query)
     async with ask.services.database.read() as connection:
-        newest = await desk.book.newest(connection)
+        newest = await ask.request.app[DESK].book.newest(connection)
         wanted = edits(newest)
         after = applied(newest.document, wanted, newest.number + 1)
         changes = difference(newest.document, after, [each.key for each in wanted])
         if sites is None and not traffic.is_moved(changes):
-            return None
+            return None, newest
         since_ms = ask.now_ms - round(WINDOW_S * 1000)
         records = await calls.since(connection, None, since_ms, MOST_RECORDS)
+    losing = frozenset(traffic.left(changes) if sites is None else sites(newest))
+    return await _outlook(ask, newest, after, records, losing, within_s), newest
+
+
+async def _outlook(  # noqa: PLR0913, PLR0917 - what it is reckoned from
+    ask: AnyAsk,
+    newest: Newest,
+    after: Document,
+    records: Sequence[CallRecord],
+    losing: frozenset[str],
+    within_s: float | None,
+) -> MoveView | None:
+    """Return what it comes to that `after` takes the place of `newest`; None: it would be broken.
+
+    `losing`: the sites that calls are taken from.
+    """
+    desk, trial = ask.request.app[DESK], ask.query
     if desk.mirror is None or not can_see(desk.mirror):
         return UNSEEN
     snapshot = desk.mirror.snapshot
-    losing = traffic.left(changes) if sites is None else sites(newest)
-    failing = frozenset(losing) & failing_sites(snapshot, ask.services.settings.site)
+    failing = losing & failing_sites(snapshot, ask.services.settings.site)
     if failing and not trial.dry_run:
         return MoveView(why_unchecked="it is an emergency", emergency=_emergency(failing))
     checked = await asyncio.to_thread(check, after)

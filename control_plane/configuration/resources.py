@@ -30,13 +30,14 @@ from control_plane.configuration.errors import (
     TAKEN,
 )
 from control_plane.configuration.models import body_model, draft_model, view_model
-from control_plane.configuration.moving import judged, note_forced
+from control_plane.configuration.moving import Edits, moved, note_forced
 from control_plane.configuration.nouns import ACTIVATIONS, OWN_SHAPES, Noun
 from control_plane.configuration.schemas import (
     ItemListing,
     ItemPath,
     Moved,
     MoveTrial,
+    MoveView,
     Trial,
     Written,
 )
@@ -209,13 +210,16 @@ class _Resource:
         """Replace or delete one; where that can move traffic, what it comes to is looked at."""
         if self._noun.section not in traffic.REPLACED:
             return self._answer(ask, await self._write(ask, edits))
-        moved = await judged(ask, edits)  # it takes its time, and nobody else's turn to write
-        async with ask.services.database.write() as connection:
-            ask.connection = connection
-            await note_forced(ask, moved, ask.query.why)
-            outcome = await self._write(ask, edits)
-        answer = self._answer(ask, outcome)
-        return replace(answer, body=Moved(**dict(answer.body or {}), move=moved))
+
+        async def write(view: MoveView | None, still: Edits) -> Answer[Any]:
+            async with ask.services.database.write() as connection:
+                ask.connection = connection
+                await note_forced(ask, view, ask.query.why)
+                outcome = await self._write(ask, still)
+            answer = self._answer(ask, outcome)
+            return replace(answer, body=Moved(**dict(answer.body or {}), move=view))
+
+        return await moved(ask, edits, write)  # it takes its time, and nobody else's turn to write
 
     async def _item(self, ask: AnyAsk) -> Item:
         if ask.connection is None:

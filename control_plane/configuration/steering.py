@@ -10,7 +10,6 @@ from control_plane.configuration.book import Newest
 from control_plane.configuration.carrying import carry_out
 from control_plane.configuration.document import Edit
 from control_plane.configuration.errors import BROKEN, DOES_NOT_FIT
-from control_plane.configuration.moving import judged
 from control_plane.configuration.schemas import Done, Drain, ItemPath, MoveTrial, Traffic
 from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
 from control_plane.permissions import Permission
@@ -34,8 +33,7 @@ async def drain(ask: AnyAsk) -> Done:
             body["backups"] = list(ask.body.backups)
         return [Edit(section="sites", id=item.id, body=body)]
 
-    moved = await judged(ask, edits, lambda _: [ask.at.id])
-    return await carry_out(ask, edits, what="edited", moved=moved)
+    return await carry_out(ask, edits, what="edited", sites=lambda _: [ask.at.id])
 
 
 async def share(ask: AnyAsk) -> Answer[Done]:
@@ -52,8 +50,7 @@ async def share(ask: AnyAsk) -> Answer[Done]:
             body["shares"] = dict(ask.body.shares)
         return [Edit(section="sites", id=item.id, body=body)]
 
-    moved = await judged(ask, edits, lambda _: [ask.at.id])
-    done = await carry_out(ask, edits, what="edited", moved=moved)
+    done = await carry_out(ask, edits, what="edited", sites=lambda _: [ask.at.id])
     return Answer(body=done, version=done.version if done.is_written else ask.version)
 
 

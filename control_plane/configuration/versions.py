@@ -14,7 +14,6 @@ from control_plane.configuration.carrying import carry_out
 from control_plane.configuration.desk import DESK
 from control_plane.configuration.document import NOTHING, Document, Edit, difference, restoring
 from control_plane.configuration.errors import BROKEN, DOES_NOT_FIT, NOT_SERVED
-from control_plane.configuration.moving import judged
 from control_plane.configuration.nouns import ACTIVATIONS, NOUNS
 from control_plane.configuration.publisher import APPLIED_S
 from control_plane.configuration.schemas import (
@@ -117,8 +116,7 @@ async def roll_back(ask: AnyAsk) -> Done:
     def edits(now: Newest) -> list[Edit]:
         return restoring(now.document, then, ask.tenant, but=kept)
 
-    moved = await judged(ask, edits)
-    return await carry_out(ask, edits, what="rolled_back", moved=moved)
+    return await carry_out(ask, edits, what="rolled_back")
 
 
 def _others(ask: AnyAsk) -> frozenset[str]:

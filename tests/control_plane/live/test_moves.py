@@ -92,6 +92,36 @@ async def test_who_forces_it_says_why_and_is_written_down(scene: Scene) -> None:
     assert (entry["detail"]["why"], entry["detail"]["sites"]) == ("fire", ["b"])
 
 
+async def test_of_two_who_drain_sites_at_once_the_second_is_judged_by_what_the_first_has_done(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them alone leaves one that takes the calls, and both a third that cannot."""
+    sre = await busy(scene, room=200)
+    third = await sre.post("/v1/sites", {"id": "c", "sip": "c:1", "room": 2})
+    assert third.status == 201, third.body
+    await scene.put((keys.edge(EdgeId("c1")), life("c")))
+    reckon, both = move, threading.Barrier(2, timeout=60)
+    begun = 0
+
+    def together(*args: object, **named: object) -> Move:
+        nonlocal begun
+        begun += 1
+        if begun <= 2:
+            both.wait()
+        return reckon(*args, **named)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(moving, "move", together)
+    drained = {"draining": True}
+    told = await asyncio.gather(
+        *(sre.post(f"/v1/sites/{site}/drain", drained) for site in ("a", "b"))
+    )
+    assert sorted(each.status for each in told) == [200, 409]
+    (refused,) = (each for each in told if each.status != 200)
+    assert refused.error_id == "move-does-not-fit"
+    sites = [(await sre.get(f"/v1/sites/{site}")).json["draining"] for site in ("a", "b")]
+    assert sorted(sites) == [False, True]
+
+
 async def test_shares_are_judged_likewise_and_a_percent_fits_where_the_half_does_not(
     scene: Scene,
 ) -> None:
