@@ -49,7 +49,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     if (watch := app.get(READINESS)) is not None:
         watch.on_look = hub.take_readiness
     try:
-        async with running("events", hub.run):
+        async with running("events", hub.run, hub.check_for_ever):
             yield
     finally:
         hub.leave()

@@ -233,7 +233,6 @@ class Hub:
                 tasks.create_task(self._tell_codes())
                 tasks.create_task(self._tick())
                 tasks.create_task(self._beat())
-                tasks.create_task(self._check_for_ever())
                 tasks.create_task(self._look_for_ever())
         except Exception:
             # What was about to be told is gone with the fault.
@@ -304,7 +303,11 @@ class Hub:
         """Whether there is news of the shared state."""
         return self._follower.mirror.state is MirrorState.LIVE
 
-    async def _check_for_ever(self) -> None:
+    async def check_for_ever(self) -> None:
+        """Look all listeners up again and again, until cancelled.
+
+        Apart from `run`: who may listen no longer is let go whatever news cannot be told.
+        """
         while True:
             await asyncio.sleep(CHECK_S)
             await self.check()

@@ -17,6 +17,7 @@ from control_plane.events.endings import Endings
 from control_plane.events.hub import HUB
 from control_plane.events.listener import Listener
 from control_plane.events.logged import LogNews
+from control_plane.events.newsroom import Newsroom
 from control_plane.events.ring import TOGETHER, News, event
 from control_plane.permissions import Permission, Role
 from control_plane.sessions.store import LONGEST_MS
@@ -526,6 +527,24 @@ async def test_a_disabled_users_stream_is_closed_within_5_s(scene: Scene) -> Non
 async def test_a_session_that_ends_ends_its_stream(scene: Scene) -> None:
     person = await manager(scene)
     async with listening(person) as ear:
+        assert (await person.ask("DELETE", "/v1/sessions/current")).status in (200, 204)
+        assert await ear.closed() == 4001
+
+
+async def test_a_session_that_ends_ends_its_stream_though_another_part_fails_again_and_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by something in the shared state that no code of ours can render."""
+    failed = asyncio.Event()
+
+    def stumble(*_about: object) -> None:
+        failed.set()
+        raise KeyError
+
+    person = await manager(scene)
+    async with listening(person) as ear:
+        monkeypatch.setattr(Newsroom, "of_time", stumble)
+        await failed.wait()
         assert (await person.ask("DELETE", "/v1/sessions/current")).status in (200, 204)
         assert await ear.closed() == 4001
 
