@@ -12,8 +12,8 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from control_plane import first
 from control_plane.db import database as database_module
@@ -139,6 +139,31 @@ async def test_a_schema_of_which_no_version_is_known_is_alembics_matter(
         await connection.execute(text(before))
     with pytest.raises(DBAPIError, match="exists"):
         await migrate(center.services.database)
+
+
+async def test_an_update_that_fails_midway_leaves_nothing_and_can_be_made_again(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, upgrade = _open(empty_database_url), migrate_module._upgrade  # noqa: SLF001
+
+    def stumble(connection: Connection) -> None:
+        command.upgrade(config(connection), "0014")
+        raise KeyError
+
+    try:
+        monkeypatch.setattr(migrate_module, "_upgrade", stumble)
+        with pytest.raises(KeyError):
+            await migrate(database)
+        async with database.read() as connection:
+            assert await connection.run_sync(lambda made: inspect(made).get_table_names()) == []
+        monkeypatch.setattr(migrate_module, "_upgrade", upgrade)
+        await migrate(database)
+        tag = "INSERT INTO recording_tags (tenant, tag, call) VALUES ('x', 'x', 'of no call')"
+        with pytest.raises(IntegrityError):
+            async with database.write() as connection:
+                await connection.execute(text(tag))
+    finally:
+        await database.close()
 
 
 async def test_a_program_that_is_older_than_the_database_says_so(center: Center) -> None:
