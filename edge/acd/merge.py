@@ -127,15 +127,15 @@ def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tup
 
 
 def works_done(overlay: Overlay) -> tuple[KeyValue, ...]:
-    """Return the work records that this edge was the last of its site to write.
+    """Return the work records that this edge, or one that has told it, has written.
 
-    But those of agents who are in a call: whoever holds that merges them with it.
+    Else this edge would take whoever has talked at a sister to be rested until she merges, too. But
+    not those of agents who are in a call: whoever holds that merges them with it.
     """
     return tuple(
         record
-        for key, is_ours in overlay.written.items()
-        if is_ours
-        and key.startswith(keys.WORK)
+        for key in overlay.written
+        if key.startswith(keys.WORK)
         and AgentId(key.removeprefix(keys.WORK)) not in overlay.snapshot.offers
         and (record := overlay.record(key)) is not None
     )

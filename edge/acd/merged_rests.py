@@ -25,8 +25,8 @@ def with_rests_so_far(overlay: Overlay, now_s: float) -> Overlay:
     """Return what is to be merged, with how far each rest is at a monotonic instant."""
     snapshot = overlay.snapshot
     told: dict[str, KeyValue] = {}
-    for key, is_ours in overlay.written.items():
-        if not is_ours or not key.startswith(keys.WORK):
+    for key in overlay.written:
+        if not key.startswith(keys.WORK):
             continue
         agent = AgentId(key.removeprefix(keys.WORK))
         work = snapshot.works.get(agent)

@@ -113,6 +113,21 @@ async def test_a_rest_that_a_sister_tells_of_late_has_run_since_she_wrote_of_it(
     assert state(bench) is AgentState.READY
 
 
+@in_virtual_time
+async def test_who_has_talked_at_a_sister_rests_on_though_she_has_not_merged_yet() -> None:
+    bench = await configured()
+    bench.store.begin()
+    ended_ms = bench.clock.now().wall_ms
+    work = Work(agent=ANN, calls=1, rest_s=WRAP_UP_S, ended_ms=ended_ms, call=CALL)
+    told = Change(key=keys.work(ANN), value=encode(work), create_revision=0, mod_revision=0)
+    bench.store.note([told], is_ours=False)
+    await asyncio.sleep(20.0)
+    await bench.merge()
+    assert state(bench) is AgentState.WRAP_UP
+    await asyncio.sleep(WRAP_UP_S - 19.0)
+    assert state(bench) is AgentState.READY
+
+
 def tell(bench: Bench, to: Bench, told: dict[str, int]) -> None:
     """Let a sister hear what has been written at an edge since she was told last."""
     assert bench.store.overlay is not None
