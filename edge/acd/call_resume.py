@@ -6,6 +6,7 @@ any more is taken for the event that loses least.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -26,6 +27,7 @@ from edge.acd.call import (
 )
 from edge.acd.call_events import (
     NO_ATTEMPT,
+    AgentEnded,
     AgentMediaRefused,
     AgentReinviteRefused,
     AgentRejected,
@@ -148,6 +150,23 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
             return returning, (AgentReinviteRefused(attempt=attempt, status=_AWAY),)
         case State.ARRIVING | State.ENDING | State.ENDED:
             raise ValueError(f"a call that is {state} cannot be taken up")
+
+
+def in_order(
+    first: Sequence[Event], since: Iterable[Event], transferor: Transferor | None
+) -> list[Event]:
+    """Return what a call is to take as it goes on: what `resumed` says, and what came `since`.
+
+    That whoever had passed the caller on is gone comes before all: a call that went back to them
+    would wait for a leg that is over.
+    """
+    attempt = None if transferor is None else transferor.attempt
+    gone: list[Event] = []
+    others: list[Event] = []
+    for event in since:
+        is_theirs = isinstance(event, AgentEnded) and event.attempt == attempt
+        (gone if is_theirs else others).append(event)
+    return [*gone, *first, *others]
 
 
 def _asked(call: Call) -> tuple[Call, tuple[Event, ...]]:

@@ -14,7 +14,7 @@ from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call import WITH_MEDIA, Call, CallerLeg, Rules, State
 from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
-from edge.acd.call_resume import NOTHING_PASSED, called_back, is_silent, resumed
+from edge.acd.call_resume import NOTHING_PASSED, called_back, in_order, is_silent, resumed
 from edge.acd.call_state import start, step
 from edge.acd.token import Token
 from edge.acd.yielding import CANCELLED
@@ -281,7 +281,8 @@ class CallShell:
             self._note()
         if self._call.is_media_moving:
             self.sound.do(fx.RequeueMedia())
-        self._inbox.extendleft(reversed(first))
+        passing = note.passing or NOTHING_PASSED
+        self._inbox = deque(in_order(first, self._inbox, passing.transferor))
         self._take_all()
         if self._call.is_waiting:
             self._tools.line.waits(self.id)

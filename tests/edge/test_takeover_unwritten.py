@@ -199,6 +199,26 @@ async def test_two_who_were_brought_together_are_seen_to_talk(
         await _over(made, after)
 
 
+@pytest.mark.parametrize("caller", ["stays", "leaves first", "leaves too"])
+@in_virtual_time
+async def test_a_transferor_who_hangs_up_before_the_call_goes_on_is_not_waited_for(
+    tmp_path: Path, caller: str
+) -> None:
+    async with center("ann", "bob", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, ours, _ = await _passing(made, a1)
+        await settle()
+        after = await made.next_life(a1, tmp_path)
+        takeover = after.takeover()
+        leave = {"stays": (ours,), "leaves first": (theirs, ours), "leaves too": (ours, theirs)}
+        for leg in leave[caller]:
+            after.sip.hang_up(leg)
+        await takeover.run()
+        await until(lambda: ANN not in after.snapshot.offers, "ann is free")
+        assert after.state_of(theirs) == ("queued" if caller == "stays" else "gone")
+        await _over(made, after)
+
+
 @in_virtual_time
 async def test_a_talk_that_ended_in_a_transfer_is_in_the_record(tmp_path: Path) -> None:
     async with center("ann", "bob", edges=()) as made:
