@@ -114,7 +114,8 @@ def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tup
             ticket=snapshot.raw.get(keys.ticket(call)) if call in held else None,
             record=overlay.ended.get(keys.ended(call)),
             place_key=place,
-            place=snapshot.raw.get(place),
+            # What was not written alone a survivor left: a next life's copy begins with that.
+            place=snapshot.raw.get(place) if place in marks else None,
             had=had.get(call, ()),
             offers=offers.get(call, {}),
             works={agent: snapshot.raw.get(keys.work(agent)) for agent in offers.get(call, {})},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
@@ -20,11 +22,23 @@ from state.model import (
     Heir,
     Now,
     Outcome,
+    Place,
     TicketState,
 )
 from state.store import Put
-from tests.edge.lone import A1, CALL, OTHER, Bench, configured, guess, ticket
+from tests.edge.lone import (
+    A1,
+    CALL,
+    NUMBER,
+    OTHER,
+    Bench,
+    configured,
+    guess,
+    living,
+    ticket,
+)
 from tests.edge.troubled import TroubledStore
+from tests.edge.virtual_time import in_virtual_time, until
 
 TOKEN = Token(epoch=2, revision=1)
 
@@ -120,6 +134,27 @@ async def test_a_write_whose_answer_is_lost_after_a_merge_is_known_to_have_lande
     bench.store._store = way  # noqa: SLF001 - from here on, in trouble
     written = await records.write(lambda held, at: None if held is None else queued(held, at))
     assert isinstance(written, Landed)
+
+
+@in_virtual_time
+async def test_a_next_life_that_merges_keeps_no_place_that_a_survivor_left_of_who_was_served(
+    tmp_path: Path,
+) -> None:
+    bench = await configured()
+    async with living(bench, tmp_path) as (way, alone):
+        records = await bench.waits()
+        way.is_away = True
+        await until(lambda: alone.is_alone, "it serves alone")
+        await bench.give(records, TOKEN)
+        assert isinstance(await bench.end(records), Landed)
+    bench.calls.clear()
+    await bench.survivor_closes()
+    left = Place(call=CALL, did=NUMBER, caller="4930123", place=7, waited_s=1.0)
+    await bench.put(keys.place(CALL), left)
+    async with living(bench, tmp_path) as (_, alone):
+        await until(lambda: bool(alone.merges), "it has merged")
+    assert (await bench.record()).outcome is Outcome.ANSWERED
+    assert not await bench.has(keys.place(CALL))
 
 
 # ---- the places of callers who were left behind --------------------------------------------------
