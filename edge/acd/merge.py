@@ -33,7 +33,7 @@ from state import keys
 from state.codec import decode, encode
 from state.errors import CodecError
 from state.keys import call_of_ended
-from state.model import AgentId, CallId, EdgeId, Offer, Ticket, Work
+from state.model import AgentId, CallId, EdgeId, Offer, Ticket, Work, WorkEnd
 from state.overlay import ALONE_FROM, Overlay
 from state.raw import KeyValue
 from state.store import Absent, Compare, Delete, ModIs, Put
@@ -373,14 +373,19 @@ def _put_unless_same(key: str, value: bytes, have: KeyValue | None) -> list[Put 
 
 
 def _is_later(have: KeyValue | None, work: KeyValue, base: KeyValue | None) -> bool:
-    """Tell whether the store knows of later work, which an edge of the same host has written."""
+    """Tell whether the store knows of later work, which an edge of the same host has written.
+
+    What others offered in vain, as the gate refused it, is none beside a talk.
+    """
     if have is None or (base is not None and have.mod_revision <= base.mod_revision):
         return False
     mine = decode(Work, work.value, work.key)
     try:
-        return decode(Work, have.value, have.key).ended_ms > mine.ended_ms
+        theirs = decode(Work, have.value, have.key)
     except CodecError:
         return False
+    is_in_vain = theirs.end is WorkEnd.WITHDRAWN and theirs.calls < mine.calls
+    return theirs.ended_ms > mine.ended_ms and not is_in_vain
 
 
 def _holder(ticket: KeyValue) -> EdgeId | None:

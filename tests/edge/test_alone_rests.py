@@ -114,6 +114,21 @@ async def test_a_rest_that_a_sister_tells_of_late_has_run_since_she_wrote_of_it(
 
 
 @in_virtual_time
+async def test_who_was_offered_in_vain_by_the_others_rests_on_after_a_talk_alone() -> None:
+    bench = await talked_alone()
+    await asyncio.sleep(10.0)
+    ended_ms = bench.clock.now().wall_ms
+    in_vain = Work(agent=ANN, end=WorkEnd.WITHDRAWN, rest_s=1.0, ended_ms=ended_ms)
+    await bench.put(keys.work(ANN), in_vain)
+    await asyncio.sleep(5.0)
+    await bench.merge()
+    assert state(bench) is AgentState.WRAP_UP
+    assert bench.store.snapshot.works[ANN].value.calls == 1
+    await asyncio.sleep(WRAP_UP_S - 14.0)
+    assert state(bench) is AgentState.READY
+
+
+@in_virtual_time
 async def test_who_has_talked_at_a_sister_rests_on_though_she_has_not_merged_yet() -> None:
     bench = await configured()
     bench.store.begin()
